@@ -1,0 +1,1 @@
+"""Recorded frames from files as sources."""

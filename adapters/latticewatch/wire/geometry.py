@@ -1,0 +1,1 @@
+"""The one chain from pixel to fraction to nanometre."""

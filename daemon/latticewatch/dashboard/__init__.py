@@ -1,0 +1,1 @@
+"""A page that is a client like any other: not built yet."""

@@ -1,0 +1,1 @@
+"""How strange is this place? Arrays in, scores out; no messages, no sockets."""

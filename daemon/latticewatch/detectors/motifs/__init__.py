@@ -1,0 +1,1 @@
+"""Motif classes that name a defect: not built yet."""

@@ -1,0 +1,1 @@
+"""Residual against the distortion-locked mean cell: not built yet."""

@@ -1,0 +1,1 @@
+"""Symmetry maps of extended defects: not built yet."""

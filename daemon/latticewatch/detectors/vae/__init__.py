@@ -1,0 +1,1 @@
+"""Convolutional VAE: not built yet."""

@@ -1,0 +1,1 @@
+"""Arithmetic on arrays: no file, socket, clock or setting is known here."""

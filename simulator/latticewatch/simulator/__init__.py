@@ -1,0 +1,1 @@
+"""A microscope whose defects are known."""
