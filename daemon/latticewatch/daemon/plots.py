@@ -1,0 +1,146 @@
+"""A picture of one frame with its defects marked; knows matplotlib and nothing of how it scored."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latticewatch.adapters.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# One colour per kind of protocol.md 4.2; Okabe-Ito, told apart by colour-blind readers too.
+KIND_COLOURS = {
+    "vacancy": "#56b4e9",
+    "deficit": "#009e73",
+    "excess": "#d55e00",
+    "extra": "#e69f00",
+    "displaced": "#f0e442",
+    "boundary": "#cc79a7",
+    "amorphous": "#0072b2",
+    "unknown": "#ff4040",
+}
+SHORT_SIDE_INCH = 7.0
+DOTS_PER_INCH = 130
+TITLE_INCH = 0.9  # room above the image for two lines, and below it for the legend
+# Black and white of the display: single hot pixels must not turn the lattice grey.
+DISPLAY_PERCENTILES = (0.5, 99.7)
+MIN_RADIUS_PX = 4.0
+MAX_NUMBERED = 40  # more numbers than this hide the image that they explain
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A defect to be drawn: place in px, kind, and the radius of the circle round it in px."""
+
+    pixel_yx: tuple[float, float]
+    kind: str
+    radius_px: float
+
+
+def draw_frame(
+    image: NDArray[Any],  # any real pixel type
+    marks: list[Mark],
+    *,
+    title: str,
+    path: Path,
+) -> None:
+    """Write a PNG of the frame with a circle round each defect, strongest evidence numbered 0.
+
+    Parameters
+    ----------
+    image : (H, W)
+        As recorded. NaN is drawn as black.
+    marks
+        In the order of the event: strongest evidence first.
+    title
+        One or two lines of plain text; nothing in it is read as a formula.
+    path
+        Where the picture goes; its folder exists.
+
+    Raises
+    ------
+    InputError
+        matplotlib is not installed.
+    """
+    figure, axes, share = _make_canvas(image.shape)
+    values = np.nan_to_num(np.asarray(image, np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    low, high = np.percentile(values, DISPLAY_PERCENTILES)
+    axes.imshow(values, cmap="gray", vmin=low, vmax=max(high, low + 1e-12))
+    axes.set_axis_off()
+    _draw_marks(axes, marks)
+    figure.text(0.02, 1 - share / 2, title, ha="left", va="center", fontsize=11, parse_math=False)
+    _draw_legend(figure, marks)
+    figure.savefig(path)
+
+
+def _make_canvas(shape: tuple[int, ...]) -> "tuple[Figure, Axes, float]":
+    """Figure and axes that keep the image's proportions, and the share of the title's strip."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise InputError('plots need matplotlib: pip install "latticewatch[io]"') from None
+    height_px, width_px = shape
+    # A strip of a scan would make a picture of many metres: its long side is bounded as well.
+    inch_per_px = SHORT_SIDE_INCH * min(1 / min(shape), 3 / max(shape))
+    width_inch = max(width_px * inch_per_px, SHORT_SIDE_INCH)
+    height_inch = height_px * inch_per_px + 2 * TITLE_INCH
+    figure = Figure(figsize=(width_inch, height_inch), dpi=DOTS_PER_INCH)
+    FigureCanvasAgg(figure)
+    share = TITLE_INCH / height_inch
+    return figure, figure.add_axes((0.0, share, 1.0, 1 - 2 * share)), share
+
+
+def _draw_marks(axes: "Axes", marks: list[Mark]) -> None:
+    from matplotlib.patches import Circle
+    from matplotlib.patheffects import withStroke
+
+    halo = [withStroke(linewidth=2.6, foreground="black")]  # else lost on the bright columns
+    for number, mark in enumerate(marks):
+        y, x = mark.pixel_yx
+        radius_px = max(mark.radius_px, MIN_RADIUS_PX)
+        colour = KIND_COLOURS.get(mark.kind, KIND_COLOURS["unknown"])
+        axes.add_patch(
+            Circle(
+                (x, y), radius_px, fill=False, edgecolor=colour, linewidth=1.5, path_effects=halo
+            )
+        )
+        if number < MAX_NUMBERED:
+            axes.text(
+                x + 0.75 * radius_px,
+                y - 0.75 * radius_px,
+                str(number),
+                color=colour,
+                fontsize=8,
+                clip_on=True,
+                path_effects=halo,
+            )
+
+
+def _draw_legend(figure: "Figure", marks: list[Mark]) -> None:
+    from matplotlib.lines import Line2D
+
+    counts = {kind: sum(mark.kind == kind for mark in marks) for kind in KIND_COLOURS}
+    present = [kind for kind, count in counts.items() if count]
+    if not present:
+        return
+    handles = [
+        Line2D(
+            [],
+            [],
+            color=KIND_COLOURS[kind],
+            marker="o",
+            fillstyle="none",
+            linestyle="none",
+            markersize=9,
+            markeredgewidth=1.6,
+            label=f"{kind} ({counts[kind]})",
+        )
+        for kind in present
+    ]
+    figure.legend(handles=handles, loc="lower center", ncols=4, frameon=False)
