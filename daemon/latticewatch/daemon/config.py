@@ -1,0 +1,296 @@
+"""Every setting of the daemon: its default, unit and range, and where its value comes from.
+
+A file is TOML; an environment variable such as ``LATTICEWATCH_INGEST__HWM=8`` wins over it.
+How mistakes and the commented default file are worded is in `config_text`.
+"""
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+from latticewatch.daemon import config_text
+from latticewatch.daemon.config_rules import Endpoint, Host, Number, Whole, unit
+from latticewatch.daemon.config_text import ConfigError
+
+__all__ = [
+    "ComputeSettings",
+    "ConfigError",
+    "DetectSettings",
+    "DetectorsSettings",
+    "EventsSettings",
+    "HttpSettings",
+    "IngestSettings",
+    "LogSettings",
+    "PattersonSettings",
+    "Settings",
+    "SourceSettings",
+    "default_toml",
+    "load_settings",
+    "settings_schema",
+]
+
+ENVIRONMENT_PREFIX = "LATTICEWATCH_"
+
+
+class _Section(BaseModel):
+    """What all sections share: frozen, and an unknown name is a mistake."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class SourceSettings(_Section):
+    """Whose frames this process watches."""
+
+    name: str = Field(
+        default="haadf1",
+        pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$",
+        description="Name of the source; frames under another name are refused. "
+        "a-z, 0-9, _ and -, at most 32.",
+    )
+
+
+class IngestSettings(_Section):
+    """How frames come in."""
+
+    endpoint: Endpoint = Field(
+        default="tcp://127.0.0.1:5610",
+        description="Where the daemon waits for frames; port * takes a free one.",
+    )
+    mode: Literal["live", "lossless"] = Field(
+        default="live",
+        description="live: the newest frame wins, older ones are dropped and counted. "
+        "lossless: nothing is dropped, the sender waits.",
+    )
+    hwm: Whole = Field(
+        default=4, ge=1, le=64,
+        description="High-water mark of the socket; every message more is one more frame of age.",
+    )  # fmt: skip
+    max_message_mib: Whole = Field(
+        default=128, ge=1, le=1024, json_schema_extra=unit("MiB"),
+        description="Largest part of a message; the connection of a larger one is cut.",
+    )  # fmt: skip
+    max_age_ms: Whole = Field(
+        default=1000, ge=0, le=3_600_000, json_schema_extra=unit("ms"),
+        description="Live mode: a frame older than this when its turn comes is dropped as stale. "
+        "0 switches the check off.",
+    )  # fmt: skip
+    clock_synchronised: bool = Field(
+        default=False,
+        description="Whether the source keeps the same UTC as this computer. If so age counts "
+        "from the end of the last pixel, otherwise from receipt.",
+    )
+    verify_crc: bool = Field(default=True, description="Check the pixels where a crc32 is sent.")
+    queue: Whole = Field(
+        default=8, ge=1, le=1024,
+        description="Lossless mode: frames that wait in the daemon before the sender does.",
+    )  # fmt: skip
+    shard: tuple[Whole, Whole] = Field(
+        default=(0, 1),
+        description="[k, n]: this process takes the frames whose number leaves k when divided "
+        "by n. [0, 1] takes all.",
+    )
+
+    @field_validator("shard")
+    @classmethod
+    def _shard_is_a_remainder(cls, shard: tuple[int, int]) -> tuple[int, int]:
+        k, n = shard
+        if not 0 <= k < n <= 1024:
+            raise ValueError("must be [k, n] with 0 <= k < n <= 1024")
+        return shard
+
+
+class EventsSettings(_Section):
+    """What goes out."""
+
+    endpoint: Endpoint = Field(
+        default="tcp://127.0.0.1:5611",
+        description="Where clients subscribe to events; port * takes a free one.",
+    )
+    hwm: Whole = Field(
+        default=1000, ge=1, le=100_000,
+        description="Messages kept for a slow client before it loses some.",
+    )  # fmt: skip
+    max_defects: Whole = Field(
+        default=256, ge=1, le=1024,
+        description="Most defects in one event; the strongest evidence stays.",
+    )  # fmt: skip
+    copy_attrs: bool = Field(
+        default=False, description="Copy the vendor metadata of the frame into its event."
+    )
+    valid_for_ms: Whole = Field(
+        default=1000, ge=1, le=3_600_000, json_schema_extra=unit("ms"),
+        description="Age at which a controller must no longer act on an event.",
+    )  # fmt: skip
+    heartbeat_ms: Whole = Field(
+        default=250, ge=50, le=250, json_schema_extra=unit("ms"),
+        description="Pause between heartbeats; clients take three missing at 250 ms for a loss.",
+    )  # fmt: skip
+
+
+class HttpSettings(_Section):
+    """Metrics and health, read-only."""
+
+    host: Host = Field(
+        default="127.0.0.1", description="Address of /metrics, /healthz and /readyz."
+    )
+    port: Whole = Field(
+        default=5619, ge=0, le=65535, description="Port of the same; 0 takes a free one."
+    )
+
+
+class DetectSettings(_Section):
+    """When a place counts as a defect: exactly one of the two rules."""
+
+    fdr: Number | None = Field(
+        default=0.05, gt=0, le=0.5,
+        description="Expected share of false ones among the listed defects of a frame.",
+    )  # fmt: skip
+    false_alarms_per_frame: Number | None = Field(
+        default=None, gt=0, le=1000, json_schema_extra=unit("defects per frame"),
+        description="Expected false alarms in a frame without any defect, instead of fdr.",
+    )  # fmt: skip
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_rule_replaces_the_default(cls, values: object) -> object:
+        # Whoever names the other rule has chosen; the default of fdr must not contradict.
+        if isinstance(values, dict) and values.get("false_alarms_per_frame") is not None:
+            return {"fdr": None} | values
+        return values
+
+    @field_validator("false_alarms_per_frame")
+    @classmethod
+    def _exactly_one_rule(cls, value: float | None, info: ValidationInfo) -> float | None:
+        # A bad fdr is not in `data` and has a line of its own.
+        if "fdr" in info.data and (info.data["fdr"] is None) == (value is None):
+            raise ValueError("give exactly one of fdr and false_alarms_per_frame")
+        return value
+
+
+class PattersonSettings(_Section):
+    """The one-class machine on Patterson maps."""
+
+    enabled: bool = Field(default=True, description="Whether this detector looks at frames.")
+    model: str = Field(
+        default="pretrained:mos2", min_length=1,
+        description="pretrained:NAME for a shipped model, or the path of a fitted one, "
+        "relative to the working folder.",
+    )  # fmt: skip
+
+
+class DetectorsSettings(_Section):
+    """The methods that look at each frame."""
+
+    patterson: PattersonSettings = Field(default=PattersonSettings())
+
+
+class ComputeSettings(_Section):
+    """What the loop may use."""
+
+    threads: Whole = Field(
+        default=1, ge=1, le=256,
+        description="Threads of parallel kernels; linear algebra always has one.",
+    )  # fmt: skip
+
+
+class LogSettings(_Section):
+    """What the operator reads on standard error."""
+
+    format: Literal["console", "json"] = Field(default="console", description="Form of a line.")
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least level that is written."
+    )
+
+
+class Settings(BaseSettings):
+    """All settings of one daemon process, frozen.
+
+    Built by `load_settings`; as an object it can also be built from keyword arguments, which
+    then win over the environment.
+    """
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix=ENVIRONMENT_PREFIX,
+        env_nested_delimiter="__",
+        validate_default=True,
+    )
+
+    source: SourceSettings = SourceSettings()
+    ingest: IngestSettings = IngestSettings()
+    events: EventsSettings = EventsSettings()
+    http: HttpSettings = HttpSettings()
+    detect: DetectSettings = DetectSettings()
+    detectors: DetectorsSettings = DetectorsSettings()
+    compute: ComputeSettings = ComputeSettings()
+    log: LogSettings = LogSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Give the environment the last word over the file, and read nothing else."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return env_settings, init_settings
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Read and validate a settings file, with the environment on top.
+
+    Parameters
+    ----------
+    path
+        A TOML file; None takes every default.
+
+    Raises
+    ------
+    ConfigError
+        With one line for every mistake in file and environment together.
+    """
+    values = {} if path is None else config_text.read_toml(path)
+    stray = config_text.stray_variables(
+        variables=list(os.environ), prefix=ENVIRONMENT_PREFIX, sections=list(Settings.model_fields)
+    )
+    try:
+        settings = Settings(**values)
+    except SettingsError as error:
+        # Only a list or table in a variable can end here; the parser stops at the first one.
+        reason = error.__cause__ or error
+        raise ConfigError([*stray, f"environment: {error}: {reason}"]) from error
+    except ValidationError as error:
+        raise ConfigError(config_text.describe(error, model=Settings) + stray) from error
+    if stray:
+        raise ConfigError(stray)
+    return settings
+
+
+def settings_schema() -> dict[str, Any]:  # Any: JSON
+    """Return the JSON Schema of a settings file, for editors."""
+    return Settings.model_json_schema()
+
+
+def default_toml() -> str:
+    """Return a commented settings file that holds every default with its unit and range."""
+    return config_text.commented_toml(Settings())
