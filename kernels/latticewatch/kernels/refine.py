@@ -1,0 +1,110 @@
+"""Columns between the pixels: positions to a fraction of a pixel, and their intensity."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latticewatch.kernels.jit import kernel
+
+
+@kernel
+def _stationary_step(
+    image: NDArray[np.float32], y: int, x: int, limit_px: float
+) -> tuple[float, float]:
+    """Return the step from (y, x) to the flat point of the quadratic through its 3x3 pixels."""
+    upper = float(image[y - 1, x - 1]), float(image[y - 1, x]), float(image[y - 1, x + 1])
+    middle = float(image[y, x - 1]), float(image[y, x]), float(image[y, x + 1])
+    lower = float(image[y + 1, x - 1]), float(image[y + 1, x]), float(image[y + 1, x + 1])
+    sum_upper = upper[0] + upper[1] + upper[2]
+    sum_lower = lower[0] + lower[1] + lower[2]
+    sum_left = upper[0] + middle[0] + lower[0]
+    sum_right = upper[2] + middle[2] + lower[2]
+    total = sum_upper + sum_lower + middle[0] + middle[1] + middle[2]
+    # Least squares of a + b y + c x + d y^2 + e y x + f x^2 over nine points, solved by hand.
+    slope_y = (sum_lower - sum_upper) / 6.0
+    slope_x = (sum_right - sum_left) / 6.0
+    bend_y = sum_upper + sum_lower - 2.0 * total / 3.0
+    bend_x = sum_left + sum_right - 2.0 * total / 3.0
+    twist = (upper[0] + lower[2] - upper[2] - lower[0]) / 4.0
+    determinant = bend_y * bend_x - twist * twist
+    # A saddle, a plane and NaN have no extremum to step to; written so that NaN fails.
+    if not determinant > 0.0:
+        return 0.0, 0.0
+    step_y = (twist * slope_x - bend_x * slope_y) / determinant
+    step_x = (twist * slope_y - bend_y * slope_x) / determinant
+    if not (abs(step_y) < np.inf and abs(step_x) < np.inf):
+        return 0.0, 0.0
+    return min(max(step_y, -limit_px), limit_px), min(max(step_x, -limit_px), limit_px)
+
+
+@kernel
+def refine_quadratic(
+    image: NDArray[np.float32], places: NDArray[np.int32], out: NDArray[np.float64]
+) -> None:
+    """Move extrema to the flat point of the quadratic fitted to their 3x3 pixels.
+
+    Parameters
+    ----------
+    image : (H, W)
+        Smoothed frame.
+    places : (N, 2)
+        Whole pixels [y, x]. One on the edge, or outside, is copied as it is.
+    out : (N, 2)
+        Receives [y, x] in pixels. Each step is at most 0.75: a longer one says that the extremum
+        is not at this pixel. Where the fit has no extremum, or met NaN, the step is 0.
+    """
+    height, width = image.shape
+    for place in range(len(places)):
+        y = int(places[place, 0])
+        x = int(places[place, 1])
+        step_y = step_x = 0.0
+        if 1 <= y and y < height - 1 and 1 <= x and x < width - 1:
+            step_y, step_x = _stationary_step(image, y, x, 0.75)
+        out[place, 0] = y + step_y
+        out[place, 1] = x + step_x
+
+
+@kernel
+def column_intensity(
+    image: NDArray[np.float32],
+    places: NDArray[np.float64],
+    radius_px: float,
+    out: NDArray[np.float32],
+) -> None:
+    """Average the pixels whose centres lie within a disc around each place.
+
+    Parameters
+    ----------
+    image : (H, W)
+        A NaN in the disc makes its mean NaN.
+    places : (N, 2)
+        [y, x] in pixels; the disc is not snapped to them.
+    radius_px
+        Pixels at exactly this distance count.
+    out : (N,)
+        Receives the mean, in units of the image, over the part of the disc inside the frame;
+        NaN where there is none, and for a place that is not finite.
+    """
+    height, width = image.shape
+    for place in range(len(places)):
+        y_px = places[place, 0]
+        x_px = places[place, 1]
+        # Far outside is as good as NaN, and its row numbers would not fit an integer.
+        near_y = -radius_px <= y_px and y_px <= height + radius_px
+        near_x = -radius_px <= x_px and x_px <= width + radius_px
+        total = 0.0
+        n_pixels = 0
+        if near_y and near_x:
+            for y in range(
+                max(int(math.ceil(y_px - radius_px)), 0),
+                min(int(math.floor(y_px + radius_px)) + 1, height),
+            ):
+                for x in range(
+                    max(int(math.ceil(x_px - radius_px)), 0),
+                    min(int(math.floor(x_px + radius_px)) + 1, width),
+                ):
+                    if (y - y_px) ** 2 + (x - x_px) ** 2 <= radius_px**2:
+                        total += image[y, x]
+                        n_pixels += 1
+        out[place] = total / n_pixels if n_pixels > 0 else np.nan
