@@ -1,0 +1,55 @@
+"""Commands on recordings: fit a model without labels, analyze frames offline."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Inputs = Annotated[
+    list[Path],
+    typer.Argument(
+        help="TIFF, npy, npz, PNG or JPEG files, or folders of them; stacks are frames."
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group to the program."""
+    app.command("fit")(fit)
+    app.command("analyze")(analyze)
+
+
+def fit(
+    inputs: Inputs,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The model file (.lwm).")],
+    method: Annotated[str, typer.Option(help="Which detector to fit.")] = "patterson",
+) -> None:
+    """Fit a model to reference frames, without labels."""
+    from latticewatch.daemon.fitting import FitProcess, gather_frames
+
+    frames = gather_frames(inputs)
+    with FitProcess() as fitter:
+        report = fitter.fit(frames.images, out=output, method=method, provenance=frames.provenance)
+    for warning in report.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    typer.echo(report.summary)
+
+
+def analyze(
+    inputs: Inputs,
+    model: Annotated[
+        Path | None, typer.Option(help="A fitted model; else each input is its own reference.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Events as JSON lines; else on standard output.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Folder for a picture of each frame, defects marked.")
+    ] = None,
+) -> None:
+    """Find the defects of recorded frames with the daemon's own pipeline."""
+    from latticewatch.daemon.offline import analyze_inputs
+
+    n_failed = analyze_inputs(inputs, model=model, out=out, plot_folder=plot)
+    if n_failed:
+        raise typer.Exit(1)
