@@ -120,7 +120,7 @@ class _Placement:
 
 
 def _wanted(settings: MicroscopeSettings, n_columns: int) -> tuple[dict[str, int], set[str]]:
-    """Number of each kind, and the kinds that the operator asked for by number."""
+    """Give the number of each kind, and the kinds that the operator asked for by number."""
     if settings.perfect:
         return {}, set()
     given = {

@@ -148,11 +148,12 @@ def detector_response(*, electron_adu: float, dark_adu: float) -> NDArray[np.uin
     """Output of a linear 16-bit detector for 0, 1, ... electrons, up to saturation."""
     n_until_full = int(np.ceil((65535.0 - dark_adu) / electron_adu)) + 1
     adu = np.rint(dark_adu + electron_adu * np.arange(n_until_full + 1))
-    return np.minimum(adu, 65535.0).astype(np.uint16)
+    clipped: NDArray[np.float64] = np.minimum(adu, 65535.0)
+    return clipped.astype(np.uint16)
 
 
 @compiled
-def _draw(  # noqa: PLR0913 - the tables are tuples of arrays, for numba knows no dataclass
+def _draw(
     expected: NDArray[np.float32],
     levels: tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]],
     entries: tuple[NDArray[np.uint32], NDArray[np.uint16]],

@@ -138,7 +138,5 @@ class Microscope:
 
 def _is_inside(pixel_yx: NDArray[np.float64], shape_yx: tuple[int, int]) -> NDArray[np.bool_]:
     """Centres on a pixel of the frame: the first pixel reaches from -0.5 to 0.5."""
-    inside: NDArray[np.bool_] = ((pixel_yx >= -0.5) & (pixel_yx < np.array(shape_yx) - 0.5)).all(
-        axis=1
-    )
-    return inside
+    inside = (pixel_yx >= -0.5) & (pixel_yx < np.array(shape_yx) - 0.5)
+    return np.logical_and(inside[:, 0], inside[:, 1])

@@ -40,7 +40,7 @@ def tabulate_profile(sigma_px: float) -> NDArray[np.float32]:
 
 
 @compiled
-def draw_columns(  # noqa: PLR0913 - one pass over the frame, everything in arrays
+def draw_columns(
     pixel_yx: NDArray[np.float64],
     peaks: NDArray[np.float32],
     profile: NDArray[np.float32],
