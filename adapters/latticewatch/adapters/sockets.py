@@ -139,7 +139,7 @@ def bind(socket: zmq.Socket[bytes], endpoint: str) -> str:
         if error.errno == errno.EADDRINUSE:
             raise _port_in_use(endpoint) from error
         raise EndpointError(f"{endpoint}: cannot bind: {error.strerror}") from error
-    return socket.last_endpoint.rstrip(b"\0").decode()
+    return str(socket.getsockopt_string(zmq.LAST_ENDPOINT))
 
 
 def connect(socket: zmq.Socket[bytes], endpoint: str) -> None:

@@ -1,0 +1,84 @@
+"""NumPy's own files: npy mapped, npz read whole. Nothing is unpickled."""
+
+import zipfile
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy_format
+from numpy.typing import NDArray
+
+from latticewatch.adapters.errors import InputError
+from latticewatch.adapters.recorded.recording import MIN_SIDE_PX, Recording, recording_of_array
+
+# Names that say what they are go first, so that maps and masks beside them are left alone.
+FRAME_NAMES = ("frames", "images", "image", "data")
+PIXEL_SIZE_NAME = "pixel_size_nm"
+
+
+def open_npy(path: Path) -> Recording:
+    """Map one array of frames."""
+    try:
+        array: NDArray[Any] = npy_format.open_memmap(path, mode="r")
+    except (ValueError, EOFError, OSError) as error:
+        raise InputError(f"{path}: no readable npy file: {_one_line(error)}") from error
+    return recording_of_array(path, array)
+
+
+def open_npz(path: Path) -> Recording:
+    """Read the frames of an archive, and `pixel_size_nm` (one number, or [y, x]) if it is there."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            name = _choose_frames(path, archive)
+            array = _read(archive, name)
+            size_nm = (
+                _pixel_size_nm_yx(path, _read(archive, PIXEL_SIZE_NAME))
+                if f"{PIXEL_SIZE_NAME}.npy" in archive.namelist()
+                else None
+            )
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile, NotImplementedError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: no readable npz file: {_one_line(error)}") from error
+    return recording_of_array(path, array, pixel_size_nm_yx=size_nm, attrs={"array": name})
+
+
+def _choose_frames(path: Path, archive: zipfile.ZipFile) -> str:
+    """Name of the array to read, from the headers alone."""
+    names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+    known = [name for name in FRAME_NAMES if name in names]
+    for name in known + names:
+        with archive.open(f"{name}.npy") as member:
+            shape, dtype = _header(member)
+        is_image = len(shape) in (2, 3) and min(shape[-2:]) >= MIN_SIDE_PX
+        if is_image and dtype.kind in "buif":
+            return name
+    raise InputError(f"{path}: no array of frames among {', '.join(names) or 'no arrays at all'}")
+
+
+def _header(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    version = npy_format.read_magic(member)
+    if version == (1, 0):
+        shape, _, dtype = npy_format.read_array_header_1_0(member)
+    else:
+        shape, _, dtype = npy_format.read_array_header_2_0(member)
+    return shape, dtype
+
+
+def _read(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
+    with archive.open(f"{name}.npy") as member:
+        array: NDArray[Any] = npy_format.read_array(member, allow_pickle=False)
+    return array
+
+
+def _pixel_size_nm_yx(path: Path, value: NDArray[Any]) -> tuple[float, float]:
+    if value.size not in (1, 2) or value.dtype.kind not in "fiu":
+        raise InputError(f"{path}: {PIXEL_SIZE_NAME} = {value}: expected a length, or [y, x]")
+    size_y_nm, size_x_nm = (float(size) for size in np.broadcast_to(value.ravel(), (2,)))
+    if not (0 < size_y_nm < np.inf and 0 < size_x_nm < np.inf):
+        raise InputError(f"{path}: {PIXEL_SIZE_NAME} = {value}: must be above 0")
+    return size_y_nm, size_x_nm
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
