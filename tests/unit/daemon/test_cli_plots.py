@@ -1,0 +1,46 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from latticewatch.daemon.plots import KIND_COLOURS, Mark, draw_frame
+
+matplotlib_image = pytest.importorskip(
+    "matplotlib.image", reason="plots need the io extra", exc_type=ImportError
+)
+
+
+def test_a_marked_defect_has_the_colour_of_its_kind(tmp_path: Path) -> None:
+    path = tmp_path / "frame.png"
+    image = np.zeros((64, 64), np.uint16)
+
+    draw_frame(image, [Mark((20.0, 40.0), "vacancy", 8.0)], title="a\nb", path=path)
+
+    picture = matplotlib_image.imread(path)[..., :3]
+    wanted = np.array([int(KIND_COLOURS["vacancy"][at : at + 2], 16) for at in (1, 3, 5)]) / 255
+    coloured = np.argwhere(np.abs(picture - wanted).max(axis=2) < 0.02)
+    assert len(coloured) > 20
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.full((32, 40), np.nan),
+        np.full((32, 40), 7, np.uint8),
+        np.array([[np.inf, -np.inf], [np.nan, 1.0]] * 16),
+        np.zeros((16, 700), np.float32),
+    ],
+    ids=["nan", "constant", "infinite", "strip"],
+)
+def test_any_frame_can_be_drawn(image: "np.ndarray", tmp_path: Path) -> None:
+    draw_frame(image, [], title="$ not a formula \\", path=tmp_path / "frame.png")
+
+    assert (tmp_path / "frame.png").stat().st_size > 0
+
+
+def test_an_unknown_kind_is_drawn_as_unknown(tmp_path: Path) -> None:
+    marks = [Mark((5.0, 5.0), "of a newer version", 3.0)] * 60
+
+    draw_frame(np.zeros((32, 32)), marks, title="", path=tmp_path / "frame.png")
+
+    assert (tmp_path / "frame.png").exists()
