@@ -1,0 +1,278 @@
+"""What the daemon publishes, as plain frozen dataclasses; section 4 of the protocol in Python.
+
+Written from the protocol's text. Names, units and meanings are those of the
+protocol: `[y, x]` order, `t_*_ns` in UTC nanoseconds. Words of open sets that this version does
+not know read as ``unknown``.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from latticewatch.client.reading import Words, not_on_wire
+
+_KINDS = "vacancy deficit excess extra displaced boundary amorphous unknown"
+_QUALITIES = (
+    "nonfinite saturated constant low_dose not_periodic model_stale model_missing clock_skew "
+    "line_glitch truncated_rows replay"
+)
+_FLAGS = "merged row_glitch tail_p human"
+_CODES = (
+    "started ready not_ready stopping source_up source_down source_stalled session_started "
+    "session_ended two_senders overload overload_over model_loaded model_swapped model_refused "
+    "model_stale refit_started refit_done refit_failed journal_degraded journal_restored "
+    "stream_changed armed disarmed lease_expired steer_executed steer_refused auth_failures"
+)
+
+Kind = Annotated[str, Words(frozenset(_KINDS.split()))]
+Quality = Annotated[str, Words(frozenset(_QUALITIES.split()))]
+Flag = Annotated[str, Words(frozenset(_FLAGS.split()))]
+StatusCode = Annotated[str, Words(frozenset(_CODES.split()))]
+Pair = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameRef:
+    """Which frame an event is about; (source, session, seq) is its identity."""
+
+    session: str
+    seq: int
+    shape_yx: tuple[int, int]
+    part: int
+    valid_rows: int
+    complete: bool
+    channel: str | None = None
+    scan_id: str | None = None
+    frame_index: int | None = None
+    t_start_ns: int | None = None
+    t_complete_ns: int
+    t_source: Literal["hardware", "software", "receive", "replay"]
+    command_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """The full scan field that fractions refer to; nanometres where calibrated."""
+
+    size_yx: tuple[int, int]
+    fov_nm_yx: Pair | None = None
+    center_nm_yx: Pair | None = None
+    rotation_rad: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roi:
+    """The part of the context that the frame shows, in fractions of it."""
+
+    center_frac_yx: Pair
+    size_frac_yx: Pair
+    rotation_rad: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectorState:
+    """One detector's part in an event: its artifact, its condition, its time in microseconds."""
+
+    name: str
+    artifact: str
+    sha256: str
+    state: Literal["ok", "stale", "refitting", "error"]
+    us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """The rule and the value that decided which places are listed."""
+
+    rule: Literal["fdr", "per_frame"]
+    value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatticeState:
+    """The lattice that was fitted to the frame."""
+
+    a_px_yx: Pair
+    b_px_yx: Pair
+    origin_px_yx: Pair
+    rms_px: float
+    period_nm: float | None = None
+    domains: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """Where the specimen of frame `ref_seq` is now."""
+
+    ok: bool
+    ref_seq: int
+    offset_frac_yx: Pair
+    cov_frac: tuple[float, float, float]
+    offset_nm_yx: Pair | None = None
+    rate_nm_s_yx: Pair | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Track:
+    """One address followed over frames, and the evidence against it so far."""
+
+    id: int
+    state: Literal["tentative", "confirmed", "ended"]
+    first_seq: int
+    seen: int
+    hits: int
+    log_e: float
+    p_seq: float
+    trend: Literal["appearing", "stable", "healing", "moving"]
+    previous_kind: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackEnd:
+    """A track that ended with this frame."""
+
+    id: int
+    reason: Literal["lost", "healed", "out_of_view", "reset"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defect:
+    """One place where the lattice is broken.
+
+    Steer by `frac_yx`, fractions of the context; `nm_yx` is there only for calibrated frames.
+    `p_value` is the chance that a defect-free site scores as high; `score` is comparable between
+    frames and models. `cov_px` is [var_yy, cov_yx, var_xx] of `pixel_yx`.
+    """
+
+    i: int
+    kind: Kind
+    kind_p: float | None = None
+    label: str | None = None
+    score: float
+    p_value: float
+    q_value: float
+    scores: tuple[tuple[str, float, float], ...]
+    pixel_yx: Pair
+    frac_yx: Pair
+    nm_yx: Pair | None = None
+    cov_px: tuple[float, float, float]
+    site: tuple[int, int, int] | None = None
+    extent_px: float
+    intensity_ratio: float | None = None
+    displacement_px_yx: Pair | None = None
+    displacement_pm: float | None = None
+    edge: bool
+    flags: tuple[Flag, ...]
+    track: Track | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DefectEvent:
+    """The verdict on one frame, zero or more defects.
+
+    With `outcome` ``scored`` an empty list means that nothing was found; with ``not_scored``
+    nothing is known. An event is advice with an age limit: see `is_void`.
+
+    Attributes
+    ----------
+    missed_before
+        Events known to be lost between the one delivered before and this one. Filled in by the
+        client.
+    t_received_ns
+        When the client took the event from its socket. Filled in by the client.
+    """
+
+    v: int
+    type: Literal["defects"]
+    source: str
+    stream: str
+    seq: int
+    journaled: bool
+    t_pub_ns: int
+    valid_for_ms: int
+    frame: FrameRef
+    t_recv_ns: int
+    latency_us: dict[str, int]
+    context: Context
+    roi: Roi
+    calibrated: bool
+    outcome: Literal["scored", "not_scored"]
+    quality: tuple[Quality, ...]
+    model_set: str
+    detectors: tuple[DetectorState, ...]
+    cut: Cut
+    n_sites: int
+    n_scored: int
+    lattice: LatticeState | None = None
+    drift: Drift | None = None
+    defects: tuple[Defect, ...]
+    n_defects: int
+    truncated: bool
+    tracks_ended: tuple[TrackEnd, ...]
+    dropped_since_last: int
+    missing_since_last: int
+    attrs: dict[str, Any] | None = None  # Any: the vendor's values
+    missed_before: int = not_on_wire(0)
+    t_received_ns: int = not_on_wire(0)
+
+    def age_ms(self, now_ns: int) -> float:
+        """Age of the frame at `now_ns` (UTC), in ms; wrong by what the two clocks differ."""
+        return (now_ns - self.frame.t_complete_ns) / 1e6
+
+    def is_void(self, now_ns: int) -> bool:
+        """Tell whether the event is too old to act on at `now_ns` (UTC)."""
+        return self.age_ms(now_ns) > self.valid_for_ms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """What happened to the daemon; `detail` depends on `code`."""
+
+    v: int
+    type: Literal["status"]
+    source: str
+    stream: str
+    seq: int
+    journaled: bool
+    t_pub_ns: int
+    level: Literal["info", "warning", "error"]
+    code: StatusCode
+    text: str
+    detail: dict[str, Any]  # Any: each code has details of its own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputState:
+    """What the daemon last heard from its source; `last_seq` -1 for nothing."""
+
+    session: str | None = None
+    last_seq: int
+    age_ms: int | None = None
+    up: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Armed:
+    """Who holds the right to steer, and for how long still."""
+
+    holder: str
+    expires_in_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeat:
+    """The daemon lives, and the last numbers it published; also the welcome at a connection."""
+
+    v: int
+    type: Literal["heartbeat", "welcome"]
+    source: str
+    stream: str
+    last_ev_seq: int
+    last_st_seq: int
+    journaled: bool
+    t_ns: int
+    ready: bool
+    input: InputState
+    armed: Armed | None = None
+
+
+Message = DefectEvent | Status | Heartbeat

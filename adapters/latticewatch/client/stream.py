@@ -1,0 +1,160 @@
+"""Defect events of one source as an iterator."""
+
+import time
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any, Final, TypeVar
+
+import zmq
+
+from latticewatch.client.errors import ClientClosed
+from latticewatch.client.inbox import LOST_AFTER_S, TOPICS, Gap, Inbox, Patience, Topic
+from latticewatch.client.messages import DefectEvent, Heartbeat, Message, Status
+
+EVENTS_ENDPOINT: Final = "tcp://127.0.0.1:5611"
+_MAX_MESSAGE_BYTES: Final = 2**21
+
+# Any: what a receive returns, bytes here and a future for asyncio.
+SocketT = TypeVar("SocketT", bound="zmq.Socket[Any]")
+Wanted = tuple[type[Message], ...]
+
+
+class DefectClient:
+    """Subscribes to the events of one source: a context manager and an iterator.
+
+    Events come in order and at most once. A loss is noticed and counted, not repaired: see
+    `gaps`, and `missed_before` of each event. The client reconnects by itself. Not thread-safe.
+
+    Parameters
+    ----------
+    source
+        Name of the source, as in the daemon's settings.
+    events
+        Endpoint of the daemon's events socket.
+    timeout_s
+        How long a call waits for what it was asked for; None for ever.
+    lost_after_s
+        Silence after which `DaemonLost` is raised: three heartbeats. `math.inf` for never.
+    topics
+        ``ev`` for events, ``st`` for status; heartbeats are always received.
+
+    Attributes
+    ----------
+    inbox
+        Counters, the newest heartbeat and the stream.
+
+    Examples
+    --------
+    ::
+
+        with DefectClient("haadf1") as client:
+            for event in client:
+                for defect in event.defects:
+                    print(event.frame.seq, defect.kind, defect.frac_yx)
+    """
+
+    def __init__(
+        self,
+        source: str,
+        *,
+        events: str = EVENTS_ENDPOINT,
+        timeout_s: float | None = None,
+        lost_after_s: float = LOST_AFTER_S,
+        topics: Iterable[Topic] = TOPICS,
+    ) -> None:
+        self.inbox = Inbox(source=source, topics=topics)
+        self._endpoint = events
+        self._timeout_s = timeout_s
+        self._lost_after_s = lost_after_s
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._socket = open_socket(self._context, events, self.inbox.prefixes)
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """What was published and did not arrive, oldest first."""
+        return self.inbox.gaps
+
+    def receive(self, timeout_s: float | None = None) -> DefectEvent:
+        """Wait for the next event.
+
+        Parameters
+        ----------
+        timeout_s
+            Instead of the client's own.
+
+        Raises
+        ------
+        ReceiveTimeout
+            The daemon lives, but no event came in time. Call again to go on.
+        DaemonLost
+            Nothing came at all. Call again to go on waiting.
+        UnsupportedVersion
+        """
+        message = self._receive((DefectEvent,), timeout_s)
+        assert isinstance(message, DefectEvent)  # noqa: S101 - narrows the type for mypy
+        return message
+
+    def receive_any(self, timeout_s: float | None = None) -> Message:
+        """Wait for the next message of any kind: event, status or heartbeat.
+
+        Raises as `receive` does.
+        """
+        return self._receive((DefectEvent, Status, Heartbeat), timeout_s)
+
+    def close(self) -> None:
+        """Disconnect; harmless when repeated."""
+        self._socket.close()
+        self._context.term()
+
+    def __iter__(self) -> "DefectClient":
+        return self
+
+    def __next__(self) -> DefectEvent:
+        """Wait for the next event, as `receive`; after an error the iteration can go on."""
+        return self.receive()
+
+    def __enter__(self) -> "DefectClient":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _receive(self, wanted: Wanted, timeout_s: float | None) -> Message:
+        patience = Patience(
+            timeout_s=self._timeout_s if timeout_s is None else timeout_s,
+            lost_after_s=self._lost_after_s,
+            endpoint=self._endpoint,
+            now_s=time.monotonic(),
+        )
+        while True:
+            if self._socket.closed:
+                raise ClientClosed("the client is closed: open a new one")
+            if not self._socket.poll(patience.left_ms(time.monotonic())):
+                patience.check(time.monotonic())
+                continue
+            parts = self._socket.recv_multipart()
+            patience.heard(time.monotonic())
+            message = self.inbox.accept(parts, t_received_ns=time.time_ns())
+            if isinstance(message, wanted):
+                return message
+
+
+def open_socket(context: zmq.Context[SocketT], endpoint: str, prefixes: Iterable[str]) -> SocketT:
+    """Make a SUB socket with the options of protocol.md 9, subscribed and connected."""
+    socket = context.socket(zmq.SUB)
+    socket.linger = 0
+    socket.maxmsgsize = _MAX_MESSAGE_BYTES
+    socket.heartbeat_ivl, socket.heartbeat_timeout, socket.heartbeat_ttl = 200, 600, 1000
+    for prefix in prefixes:
+        socket.setsockopt(zmq.SUBSCRIBE, prefix.encode())
+    try:
+        socket.connect(endpoint)
+    except zmq.ZMQError as error:
+        context.destroy()
+        raise ValueError(f"events = {endpoint!r}: {error}: expected tcp://HOST:PORT") from None
+    return socket
