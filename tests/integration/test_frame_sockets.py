@@ -1,0 +1,322 @@
+"""FrameSender and FrameReceiver over real sockets: every number is sent, dropped or missing."""
+
+from collections.abc import Iterator
+from threading import Thread
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import zmq
+from numpy.typing import NDArray
+
+from latticewatch.adapters import native, sockets
+from latticewatch.adapters.errors import EndpointError, PortInUseError, SenderBlockedError
+from latticewatch.adapters.native import FrameReceiver, FrameSender
+from latticewatch.wire.codec import decode_source_message, pixel_array
+from latticewatch.wire.errors import ProtocolError
+from latticewatch.wire.frames import Context as ScanField
+from latticewatch.wire.frames import FrameHeader, SourceEnd, SourceHeartbeat, SourceMessage
+from support.waiting import wait_until
+from support.zeromq import Context, open_context
+
+PATIENCE_MS = 5000
+NOW: native.FrameFields = {"t_complete_ns": 1_790_000_000_123_456_789, "t_source": "software"}
+SMALL = np.arange(64 * 48, dtype="<u2").reshape(64, 48)
+# Several of these fill the buffers of the kernel, which hold small frames by the hundred.
+LARGE = np.zeros((1024, 1024), dtype="<u4")
+
+
+@pytest.fixture
+def context() -> Iterator[Context]:
+    with open_context() as made:
+        yield made
+
+
+@pytest.fixture
+def receiver(context: Context) -> Iterator[FrameReceiver]:
+    with FrameReceiver(context=context, endpoint="tcp://127.0.0.1:*") as made:
+        yield made
+
+
+def make_sender(
+    context: Context, receiver: FrameReceiver, mode: sockets.Mode = "live"
+) -> FrameSender:
+    sender = FrameSender(context=context, endpoint=receiver.endpoint, source="haadf1", mode=mode)
+    assert sender.wait_for_peer(5.0)
+    return sender
+
+
+def take(receiver: FrameReceiver) -> SourceMessage:
+    parts = receiver.receive(PATIENCE_MS)
+    assert parts is not None
+    return decode_source_message([part.buffer for part in parts])
+
+
+def take_all(receiver: FrameReceiver) -> tuple[list[FrameHeader], SourceEnd]:
+    headers = []
+    while isinstance(message := take(receiver), FrameHeader):
+        headers.append(message)
+    assert isinstance(message, SourceEnd)
+    return headers, message
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        SMALL,
+        SMALL.astype("u1"),
+        SMALL.astype(">u2"),
+        SMALL.astype("<u4"),
+        SMALL.astype("<f4"),
+        SMALL[::2, ::-1],
+        SMALL.T,
+        np.asfortranarray(SMALL),
+        np.frombuffer(b"x" + SMALL.tobytes(), dtype="<u2", offset=1).reshape(64, 48),
+    ],
+    ids=["u2", "u1", "big-endian", "u4", "f4", "strided", "turned", "columns first", "unaligned"],
+)
+def test_pixels_arrive_as_they_were(
+    context: Context, receiver: FrameReceiver, pixels: NDArray[Any]
+) -> None:
+    with make_sender(context, receiver) as sender:
+        assert sender.send(pixels, **NOW)
+        parts = receiver.receive(PATIENCE_MS)
+    assert parts is not None
+    header = decode_source_message([part.buffer for part in parts])
+    assert isinstance(header, FrameHeader)
+    np.testing.assert_array_equal(pixel_array(header, parts[1].buffer), pixels, strict=True)
+
+
+def test_read_only_pixels_are_sent(context: Context, receiver: FrameReceiver) -> None:
+    pixels = SMALL.copy()
+    pixels.flags.writeable = False
+    with make_sender(context, receiver) as sender:
+        assert sender.send(pixels, **NOW)
+        assert isinstance(take(receiver), FrameHeader)
+
+
+def test_what_the_source_says_arrives(context: Context, receiver: FrameReceiver) -> None:
+    field = ScanField(size_yx=(64, 48), fov_nm_yx=(8.0, 6.0), center_nm_yx=(1.5, -2.0))
+    with make_sender(context, receiver) as sender:
+        said: native.FrameFields = {**NOW, "calibrated": True, "context": field, "dwell_ns": 500.0}
+        sender.send(SMALL, attrs={"truth": [1, 2]}, **said)
+        header = take(receiver)
+    assert isinstance(header, FrameHeader)
+    assert (header.source, header.session, header.seq) == ("haadf1", sender.session, 0)
+    assert (header.full_context, header.dwell_ns) == (field, 500.0)
+    assert bytes(header.attrs or b"") == b"\x81\xa5truth\x92\x01\x02"
+
+
+def test_each_sender_is_a_session_of_its_own(context: Context, receiver: FrameReceiver) -> None:
+    with make_sender(context, receiver) as first, make_sender(context, receiver) as second:
+        assert first.session != second.session
+
+
+def test_heartbeats_say_how_far_the_count_is(context: Context, receiver: FrameReceiver) -> None:
+    with make_sender(context, receiver) as sender:
+        assert sender.heartbeat()
+        sender.skip(3)
+        sender.send(SMALL, **NOW)
+        assert sender.heartbeat()
+        messages = [take(receiver) for _ in range(3)]
+    assert isinstance(messages[1], FrameHeader)
+    assert (messages[1].seq, messages[1].dropped) == (3, 3)
+    beats = [message for message in messages if isinstance(message, SourceHeartbeat)]
+    assert [(beat.last_seq, beat.dropped) for beat in beats] == [(-1, 0), (3, 3)]
+    assert min(beat.t_ns for beat in beats) > 10**18
+
+
+def test_a_live_sender_without_a_daemon_counts_and_goes_on(context: Context) -> None:
+    with FrameReceiver(context=context, endpoint="tcp://127.0.0.1:*") as gone:
+        endpoint = gone.endpoint
+    with FrameSender(context=context, endpoint=endpoint, source="haadf1") as sender:
+        assert [sender.send(SMALL, **NOW) for _ in range(3)] == [False] * 3
+        assert not sender.heartbeat()
+        with FrameReceiver(context=context, endpoint=endpoint) as receiver:
+            assert sender.wait_for_peer(5.0)
+            assert sender.send(SMALL, **NOW)
+            header = take(receiver)
+    assert isinstance(header, FrameHeader)
+    assert (header.seq, header.dropped) == (3, 3)
+
+
+def test_a_live_sender_drops_and_counts_while_the_daemon_stalls(
+    context: Context, receiver: FrameReceiver
+) -> None:
+    with make_sender(context, receiver) as sender:
+        sent = [sender.send(LARGE, **NOW) for _ in range(200)]
+        assert not all(sent)
+        assert sender.dropped == sent.count(False)
+        headers = [take(receiver) for _ in range(sent.count(True))]
+        assert sender.end("stopped")
+        end = take(receiver)
+    assert isinstance(end, SourceEnd)
+    assert (end.total, end.dropped, end.reason) == (200, 200 - len(headers), "stopped")
+    for header in headers:
+        assert isinstance(header, FrameHeader)
+        assert header.dropped == sent[: header.seq].count(False)
+
+
+def test_the_count_survives_a_restart_of_the_daemon(context: Context) -> None:
+    with FrameReceiver(context=context, endpoint="tcp://127.0.0.1:*") as before:
+        endpoint, sender = before.endpoint, make_sender(context, before)
+        sender.send(SMALL, **NOW)
+        assert isinstance(take(before), FrameHeader)
+    # What goes into the link until it is found dead is missing, what comes after is dropped.
+    assert wait_until(lambda: not sender.send(SMALL, **NOW))
+    with sender, FrameReceiver(context=context, endpoint=endpoint) as after:
+        assert sender.wait_for_peer(5.0)
+        sender.send(SMALL, **NOW)
+        header = take(after)
+    assert isinstance(header, FrameHeader)
+    assert header.seq == sender.n_acquired - 1
+    assert header.dropped == sender.dropped >= 1
+
+
+def test_a_lossless_sender_waits_for_a_slow_daemon(
+    context: Context, receiver: FrameReceiver
+) -> None:
+    def send_all() -> None:
+        with FrameSender(
+            context=context, endpoint=receiver.endpoint, source="haadf1", mode="lossless"
+        ) as sender:
+            for _ in range(100):
+                sender.send(LARGE, **NOW)
+            sender.end("stopped")
+
+    thread = Thread(target=send_all)
+    thread.start()
+    headers, end = take_all(receiver)
+    thread.join()
+    assert [header.seq for header in headers] == list(range(100))
+    assert (end.total, end.dropped) == (100, 0)
+
+
+def test_a_lossless_sender_fails_loudly_when_nobody_reads(
+    context: Context, receiver: FrameReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(native, "BLOCK_MS", 20)
+    monkeypatch.setattr(sockets, "RECORDING_LINGER_MS", 0)
+    sender = make_sender(context, receiver, mode="lossless")
+
+    def send_until_blocked() -> None:
+        for _ in range(200):
+            sender.send(LARGE, **NOW)
+
+    with sender, pytest.raises(SenderBlockedError, match=r"frame \d+ of haadf1: .*0\.02 s"):
+        send_until_blocked()
+    assert sender.dropped == 1
+
+
+def test_the_end_arrives_though_the_sender_closes_at_once(
+    context: Context, receiver: FrameReceiver
+) -> None:
+    with make_sender(context, receiver) as sender:
+        for _ in range(4):
+            sender.send(LARGE, **NOW)
+        sender.end("aborted")
+    headers, end = take_all(receiver)
+    assert len(headers) + end.dropped == end.total == 4
+    assert end.reason == "aborted"
+
+
+def test_nobody_hears_the_end_of_a_source_without_daemon(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(native, "END_WAIT_MS", 20)
+    with FrameSender(context=context, endpoint="tcp://127.0.0.1:1", source="haadf1") as sender:
+        assert not sender.end("error")
+
+
+@pytest.mark.parametrize(
+    ("pixels", "fields", "reason"),
+    [
+        (SMALL.astype("<i2"), {}, "dtype"),
+        (SMALL.astype(">u4"), {}, "dtype"),
+        (SMALL[:8], {}, "shape"),
+        (SMALL[0], {}, "header"),
+        (SMALL, {"calibrated": True}, "geometry"),
+        (SMALL, {"channel": "x" * 33}, "header"),
+        (SMALL, {"attrs": {"x": "y" * 20_000}}, "header_size"),
+    ],
+)
+def test_a_frame_that_would_be_refused_is_refused_at_home(
+    context: Context,
+    receiver: FrameReceiver,
+    pixels: NDArray[Any],
+    fields: dict[str, Any],
+    reason: str,
+) -> None:
+    with make_sender(context, receiver) as sender:
+        with pytest.raises(ProtocolError) as refused:
+            sender.send(pixels, **{**cast("dict[str, Any]", NOW), **fields})
+        assert refused.value.reason == reason
+        assert (sender.n_acquired, sender.dropped) == (0, 0)
+
+
+def test_a_field_that_is_not_finite_is_refused_at_home(
+    context: Context, receiver: FrameReceiver
+) -> None:
+    with make_sender(context, receiver) as sender:
+        with pytest.raises(ValueError, match="full_scale = nan"):
+            sender.send(SMALL, full_scale=float("nan"), **cast("dict[str, Any]", NOW))
+        with pytest.raises(ValueError, match="inf"):
+            sender.send(SMALL, attrs={"dose": float("inf")}, **NOW)
+        assert sender.n_acquired == 0
+
+
+def test_silence_is_none(receiver: FrameReceiver) -> None:
+    assert receiver.receive(0) is None
+
+
+@pytest.mark.parametrize("n_parts", [1, 2, 3, 4, 1000])
+def test_of_many_parts_three_are_kept_and_the_next_message_is_whole(
+    context: Context, receiver: FrameReceiver, n_parts: int
+) -> None:
+    push = sockets.make_frame_push(context, mode="lossless")
+    sockets.connect(push, receiver.endpoint)
+    push.send_multipart([b"%d" % part for part in range(n_parts)])
+    push.send_multipart([b"good"])
+    first, second = receiver.receive(PATIENCE_MS), receiver.receive(PATIENCE_MS)
+    assert first is not None
+    assert second is not None
+    assert [part.bytes for part in first] == [b"%d" % part for part in range(min(n_parts, 3))]
+    assert [part.bytes for part in second] == [b"good"]
+
+
+def test_a_part_above_the_limit_costs_its_sender_the_connection(context: Context) -> None:
+    with FrameReceiver(
+        context=context, endpoint="tcp://127.0.0.1:*", max_message_bytes=10_000
+    ) as receiver:
+        hostile = sockets.make_frame_push(context, mode="live")
+        sockets.connect(hostile, receiver.endpoint)
+        assert hostile.poll(PATIENCE_MS, zmq.POLLOUT)
+        assert wait_until(lambda: receiver.n_connections == 1)
+        hostile.send(bytes(10_001))
+        hostile.close()
+        assert receiver.receive(0) is None
+        with make_sender(context, receiver) as sender:
+            sender.send(SMALL, **NOW)
+            assert isinstance(take(receiver), FrameHeader)
+
+
+def test_connections_are_counted(context: Context, receiver: FrameReceiver) -> None:
+    assert receiver.n_connections == 0
+    first, second = make_sender(context, receiver), make_sender(context, receiver)
+    assert wait_until(lambda: receiver.n_connections == 2)
+    first.close()
+    assert wait_until(lambda: receiver.n_connections == 1)
+    second.close()
+    assert wait_until(lambda: receiver.n_connections == 0)
+
+
+def test_two_receivers_cannot_share_an_address(context: Context, receiver: FrameReceiver) -> None:
+    with pytest.raises(PortInUseError, match=receiver.endpoint):
+        FrameReceiver(context=context, endpoint=receiver.endpoint)
+
+
+def test_an_address_that_others_reach_is_refused_at_both_ends(context: Context) -> None:
+    with pytest.raises(EndpointError):
+        FrameReceiver(context=context, endpoint="tcp://0.0.0.0:*")
+    with pytest.raises(EndpointError):
+        FrameSender(context=context, endpoint="tcp://192.168.1.7:5610", source="haadf1")
