@@ -93,7 +93,7 @@ def _exponential(exponent: np.float32) -> np.float32:
     series = series * r + np.float32(5.0000001201e-1)
     series = series * r * r + r + np.float32(1.0)
     bits = np.int32((np.int32(n) + np.int32(127)) << np.int32(23))
-    return series * bits.view(np.float32)
+    return np.float32(series * bits.view(np.float32))
 
 
 @kernel

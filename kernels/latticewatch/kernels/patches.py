@@ -10,27 +10,29 @@ from latticewatch.kernels.jit import kernel
 
 @kernel
 def _copy_patch(
-    image: NDArray[np.float32], top: int, left: int, patch: int, out: NDArray[np.float32]
+    image: NDArray[np.float32], top: int, left: int, patch: NDArray[np.float32]
 ) -> None:
     """Copy one window and remove its mean."""
-    size = out.shape[1]
-    whole = size - size % 4
-    total = 0.0
+    size = len(patch)
+    # The first row of the result holds the sums of the columns for a while: adding rows to it
+    # goes eight at a time, adding up pixels would go one by one.
+    sums = patch[0]
+    sums[:] = np.float32(0.0)
     for row in range(size):
-        # Four sums at a time: one alone waits four cycles for each of its additions.
-        sum0 = sum1 = sum2 = sum3 = np.float32(0.0)
-        for column in range(0, whole, 4):
-            sum0 += image[top + row, left + column]
-            sum1 += image[top + row, left + column + 1]
-            sum2 += image[top + row, left + column + 2]
-            sum3 += image[top + row, left + column + 3]
-        for column in range(whole, size):
-            sum0 += image[top + row, left + column]
-        total += float((sum0 + sum1) + (sum2 + sum3))
+        source = image[top + row, left : left + size]
+        for column in range(size):
+            sums[column] += source[column]
+    total = 0.0
+    for column in range(size):
+        total += float(sums[column])
     mean = np.float32(total / (size * size))
     for row in range(size):
+        # Slices, and not an offset to `column`: an index that numba cannot prove to be positive
+        # is checked at each pixel, and the loop stays scalar.
+        source = image[top + row, left : left + size]
+        target = patch[row]
         for column in range(size):
-            out[patch, row, column] = image[top + row, left + column] - mean
+            target[column] = source[column] - mean
 
 
 @kernel
@@ -64,10 +66,10 @@ def gather_patches(
         y_px = math.floor(places[patch, 0] + 0.5)
         x_px = math.floor(places[patch, 1] + 0.5)
         # Decided before the conversion to integers, and so that NaN fails.
-        fits_y = half <= y_px and y_px <= height - 1 - half
-        fits_x = half <= x_px and x_px <= width - 1 - half
+        fits_y = half <= y_px <= height - 1 - half
+        fits_x = half <= x_px <= width - 1 - half
         inside[patch] = fits_y and fits_x
         if fits_y and fits_x:
-            _copy_patch(image, int(y_px) - half, int(x_px) - half, patch, out)
+            _copy_patch(image, y_px - half, x_px - half, out[patch])
         else:
             out[patch] = 0.0

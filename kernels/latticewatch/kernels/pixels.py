@@ -49,10 +49,7 @@ def count_pixels(image: NDArray[np.float32], full_scale: float, counts: NDArray[
         that differ from the first pixel (0 means that the frame is constant). NaN differs from
         everything, itself included.
     """
-    n_nonfinite = 0
-    n_saturated = 0
-    n_zero = 0
-    n_different = 0
+    counts[:] = 0
     limit = np.float32(full_scale) if full_scale > 0 else np.float32(np.inf)
     largest = np.float32(3.4028234663852886e38)
     height, width = image.shape
@@ -69,14 +66,13 @@ def count_pixels(image: NDArray[np.float32], full_scale: float, counts: NDArray[
             row_saturated += np.int32(value >= limit)
             row_zero += np.int32(value == 0)
             row_different += np.int32(value != first)
-        n_nonfinite += row_nonfinite
-        n_saturated += row_saturated
-        n_zero += row_zero
-        n_different += row_different
-    counts[0] = n_nonfinite
-    counts[1] = n_saturated if full_scale > 0 else 0
-    counts[2] = n_zero
-    counts[3] = n_different
+        counts[0] += row_nonfinite
+        counts[1] += row_saturated
+        counts[2] += row_zero
+        counts[3] += row_different
+    # Without a known full scale the limit was infinity, which an infinite pixel reaches.
+    if not full_scale > 0:
+        counts[1] = 0
 
 
 @kernel
@@ -103,5 +99,5 @@ def clear_nonfinite(image: NDArray[np.float32], value: float) -> int:
             for x in range(width):
                 if not (abs(image[y, x]) <= largest):
                     image[y, x] = filling
-            n_replaced += n_dead
+            n_replaced += int(n_dead)
     return n_replaced

@@ -5,6 +5,8 @@ from numpy.typing import NDArray
 
 from latticewatch.kernels.jit import kernel
 
+WINDOWS_AT_ONCE = 8
+
 
 def n_features(cutoff: int) -> int:
     """Count the wave vectors up to a cutoff, one of each pair of opposite ones, without zero.
@@ -43,16 +45,19 @@ def truncated_waves(size: int, cutoff: int) -> NDArray[np.float32]:
 
 
 def power_scratch(size: int, cutoff: int) -> NDArray[np.float32]:
-    """Allocate what `patterson_power` needs for windows of this size."""
+    """Allocate what `patterson_power` needs for windows of this size.
+
+    Returns
+    -------
+    (n,)
+        Room for eight windows: sums and differences of their rows, the transforms of these, and
+        the same again along the other axis.
+    """
     _check(size, cutoff)
-    # Sums and differences of rows; their transforms; those folded, and transformed, again.
     n_rows = 2 * cutoff + 1
     half = (size + 1) // 2
-    return np.zeros((4 * half + n_rows + 2 * (cutoff + 1), max(size, _lanes(n_rows))), np.float32)
-
-
-def _lanes(n: int) -> int:
-    return (n + 7) // 8 * 8
+    n_numbers = (2 * half + n_rows) * size + (2 * half + 2 * (cutoff + 1)) * n_rows
+    return np.zeros(WINDOWS_AT_ONCE * n_numbers, np.float32)
 
 
 def _check(size: int, cutoff: int) -> None:
@@ -61,95 +66,100 @@ def _check(size: int, cutoff: int) -> None:
 
 
 @kernel
-def _fold_rows(patches: NDArray[np.float32], patch: int, scratch: NDArray[np.float32]) -> None:
+def _fold_rows(patches: NDArray[np.float32], first: int, rows: NDArray[np.float32]) -> None:
     """Write sums and differences of the rows at equal distance above and below the centre."""
-    size = patches.shape[1]
+    n_patches, size, _ = patches.shape
     half = (size + 1) // 2
     middle = half - 1
-    for x in range(size):
-        scratch[0, x] = patches[patch, middle, x]
-        scratch[half, x] = np.float32(0.0)
-    for j in range(1, half):
-        for x in range(size):
-            below = patches[patch, middle + j, x]
-            above = patches[patch, middle - j, x]
-            scratch[j, x] = below + above
-            scratch[half + j, x] = below - above
+    for patch in range(first, n_patches):
+        # Slices, and not an offset to x: an index that numba cannot prove to be positive is
+        # checked at each pixel, and the loop stays scalar (1.06 ms, now 0.6).
+        begin = (patch - first) * size
+        end = begin + size
+        rows[0, begin:end] = patches[patch, middle]
+        rows[half, begin:end] = np.float32(0.0)
+        for j in range(1, half):
+            below = patches[patch, middle + j]
+            above = patches[patch, middle - j]
+            even = rows[j, begin:end]
+            odd = rows[half + j, begin:end]
+            for x in range(size):
+                even[x] = below[x] + above[x]
+                odd[x] = below[x] - above[x]
 
 
 @kernel
-def _fold_columns(half: int, first: int, n_rows: int, scratch: NDArray[np.float32]) -> None:
+def _fold_columns(
+    rows: NDArray[np.float32], n_patches: int, n_rows: int, columns: NDArray[np.float32]
+) -> None:
     """Fold the transformed rows about the centre column, and transpose them.
 
     Transposed, all rows are in step and the second transform runs across them as the first ran
     across the columns: neither adds up a vector, which is slow and which numba may not reorder.
     """
-    middle = half - 1
-    even = first + n_rows
-    for row in range(n_rows):
-        scratch[even, row] = scratch[first + row, middle]
-        scratch[even + half, row] = np.float32(0.0)
-        for j in range(1, half):
-            right = scratch[first + row, middle + j]
-            left = scratch[first + row, middle - j]
-            scratch[even + j, row] = right + left
-            scratch[even + half + j, row] = right - left
+    first = len(rows) - n_rows
+    half = first // 2
+    size = 2 * half - 1
+    for patch in range(n_patches):
+        for row in range(n_rows):
+            centre = patch * size + half - 1
+            lane = patch * n_rows + row
+            columns[0, lane] = rows[first + row, centre]
+            columns[half, lane] = np.float32(0.0)
+            for j in range(1, half):
+                right = rows[first + row, centre + j]
+                left = rows[first + row, centre - j]
+                columns[j, lane] = right + left
+                columns[half + j, lane] = right - left
 
 
 @kernel
 def _add_rows(
-    weights: NDArray[np.float32],
-    wave: tuple[int, int],
-    rows: tuple[int, int],
-    width: int,
-    scratch: NDArray[np.float32],
+    weights: NDArray[np.float32], source: int, target: int, width: int, rows: NDArray[np.float32]
 ) -> None:
-    """Write to row rows[1] the sum of the rows from rows[0] on, weighted by one wave."""
-    half = weights.shape[2]
-    part, k = wave
-    source, target = rows
-    w0 = weights[part, k, 0]
+    """Write to row `target` the weighted sum of the rows from `source` on."""
+    w0 = weights[0]
     for x in range(width):
-        scratch[target, x] = w0 * scratch[source, x]
+        rows[target, x] = w0 * rows[source, x]
     j = 1
     # Four at a time: one load and one store of the sum for four products.
-    while j + 3 < half:
-        w1, w2 = weights[part, k, j], weights[part, k, j + 1]
-        w3, w4 = weights[part, k, j + 2], weights[part, k, j + 3]
+    while j + 3 < len(weights):
+        w1, w2, w3, w4 = weights[j], weights[j + 1], weights[j + 2], weights[j + 3]
         row = source + j
         for x in range(width):
-            near = w1 * scratch[row, x] + w2 * scratch[row + 1, x]
-            far = w3 * scratch[row + 2, x] + w4 * scratch[row + 3, x]
-            scratch[target, x] += near + far
+            near = w1 * rows[row, x] + w2 * rows[row + 1, x]
+            far = w3 * rows[row + 2, x] + w4 * rows[row + 3, x]
+            rows[target, x] += near + far
         j += 4
-    while j < half:
-        w1 = weights[part, k, j]
+    while j < len(weights):
+        w1 = weights[j]
         for x in range(width):
-            scratch[target, x] += w1 * scratch[source + j, x]
+            rows[target, x] += w1 * rows[source + j, x]
         j += 1
 
 
 @kernel
 def _write_power(
-    first: int,
+    columns: NDArray[np.float32],
+    lane: int,
     cutoff: int,
     factor: np.float32,
-    scratch: NDArray[np.float32],
     out: NDArray[np.float32],
 ) -> None:
     """Combine the four real transforms (cosine or sine along y, and along x) to powers."""
     n_waves = cutoff + 1
+    even = len(columns) - 2 * n_waves
+    odd = even + n_waves
     feature = 0
     for ky in range(n_waves):
         for kx in range(-cutoff if ky > 0 else 1, n_waves):
-            even = first + abs(kx)
-            odd = even + n_waves
+            wave = abs(kx)
             # F(ky, kx) = (cos cos - sin sin) - i (cos sin + sin cos); kx < 0 turns the sines of x.
             flip = np.float32(-1.0) if kx < 0 else np.float32(1.0)
-            sin_cos = scratch[even, cutoff + ky] if ky > 0 else np.float32(0.0)
-            sin_sin = scratch[odd, cutoff + ky] if ky > 0 else np.float32(0.0)
-            real = scratch[even, ky] - flip * sin_sin
-            imaginary = sin_cos + flip * scratch[odd, ky]
+            sin_cos = columns[even + wave, lane + cutoff + ky] if ky > 0 else np.float32(0.0)
+            sin_sin = columns[odd + wave, lane + cutoff + ky] if ky > 0 else np.float32(0.0)
+            real = columns[even + wave, lane + ky] - flip * sin_sin
+            imaginary = sin_cos + flip * columns[odd + wave, lane + ky]
             out[feature] = factor * (real * real + imaginary * imaginary)
             feature += 1
 
@@ -186,18 +196,22 @@ def patterson_power(
     half = waves.shape[2]
     cutoff = waves.shape[1] - 1
     n_rows = 2 * cutoff + 1
-    first = 2 * half
-    even = first + n_rows
-    result = even + 2 * half
+    at_once = len(scratch) // ((2 * half + n_rows) * size + (2 * half + 2 * (cutoff + 1)) * n_rows)
+    split = at_once * (2 * half + n_rows) * size
+    rows = scratch[:split].reshape(2 * half + n_rows, at_once * size)
+    stop = split + at_once * (2 * half + 2 * (cutoff + 1)) * n_rows
+    columns = scratch[split:stop].reshape(2 * half + 2 * (cutoff + 1), at_once * n_rows)
     factor = np.float32(np.sqrt(2.0) / scale)
-    for patch in range(len(patches)):
-        _fold_rows(patches, patch, scratch)
+    for first in range(0, len(patches), at_once):
+        n = min(at_once, len(patches) - first)
+        _fold_rows(patches[: first + n], first, rows)
         for k in range(cutoff + 1):
-            _add_rows(waves, (0, k), (0, first + k), size, scratch)
+            _add_rows(waves[0, k], 0, 2 * half + k, n * size, rows)
             if k > 0:
-                _add_rows(waves, (1, k), (half, first + cutoff + k), size, scratch)
-        _fold_columns(half, first, n_rows, scratch)
+                _add_rows(waves[1, k], half, 2 * half + cutoff + k, n * size, rows)
+        _fold_columns(rows, n, n_rows, columns)
         for k in range(cutoff + 1):
-            _add_rows(waves, (0, k), (even, result + k), n_rows, scratch)
-            _add_rows(waves, (1, k), (even + half, result + cutoff + 1 + k), n_rows, scratch)
-        _write_power(result, cutoff, factor, scratch, out[patch])
+            _add_rows(waves[0, k], 0, 2 * half + k, n * n_rows, columns)
+            _add_rows(waves[1, k], half, 2 * half + cutoff + 1 + k, n * n_rows, columns)
+        for patch in range(n):
+            _write_power(columns, patch * n_rows, cutoff, factor, out[first + patch])

@@ -59,7 +59,7 @@ def refine_quadratic(
         y = int(places[place, 0])
         x = int(places[place, 1])
         step_y = step_x = 0.0
-        if 1 <= y and y < height - 1 and 1 <= x and x < width - 1:
+        if 1 <= y < height - 1 and 1 <= x < width - 1:
             step_y, step_x = _stationary_step(image, y, x, 0.75)
         out[place, 0] = y + step_y
         out[place, 1] = x + step_x
@@ -91,18 +91,18 @@ def column_intensity(
         y_px = places[place, 0]
         x_px = places[place, 1]
         # Far outside is as good as NaN, and its row numbers would not fit an integer.
-        near_y = -radius_px <= y_px and y_px <= height + radius_px
-        near_x = -radius_px <= x_px and x_px <= width + radius_px
+        near_y = -radius_px <= y_px <= height + radius_px
+        near_x = -radius_px <= x_px <= width + radius_px
         total = 0.0
         n_pixels = 0
         if near_y and near_x:
             for y in range(
-                max(int(math.ceil(y_px - radius_px)), 0),
-                min(int(math.floor(y_px + radius_px)) + 1, height),
+                max(math.ceil(y_px - radius_px), 0),
+                min(math.floor(y_px + radius_px) + 1, height),
             ):
                 for x in range(
-                    max(int(math.ceil(x_px - radius_px)), 0),
-                    min(int(math.floor(x_px + radius_px)) + 1, width),
+                    max(math.ceil(x_px - radius_px), 0),
+                    min(math.floor(x_px + radius_px) + 1, width),
                 ):
                     if (y - y_px) ** 2 + (x - x_px) ** 2 <= radius_px**2:
                         total += image[y, x]

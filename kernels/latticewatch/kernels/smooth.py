@@ -1,7 +1,5 @@
 """Blur and grey levels of a frame: Gaussian, robust range, normalisation."""
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,8 +14,10 @@ def gaussian_weights(sigma_px: float, truncate: float = 2.5) -> NDArray[np.float
     """
     radius_px = int(truncate * sigma_px + 0.5)
     offset_px = np.arange(-radius_px, radius_px + 1)
+    # A width of zero is no blur, not a division by zero.
     weights = np.exp(-0.5 * (offset_px / max(sigma_px, 1e-6)) ** 2)
-    return (weights / weights.sum()).astype(np.float32)
+    normalised: NDArray[np.float32] = (weights / weights.sum()).astype(np.float32)
+    return normalised
 
 
 def gaussian_scratch(width_px: int, weights: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -33,65 +33,21 @@ def _mirrored(index: int, n: int) -> int:
 
 
 @kernel
-def _blur_column_wise(
-    image: NDArray[np.float32], y: int, weights: NDArray[np.float32], padded: NDArray[np.float32]
-) -> None:
-    """Fill the middle of `padded` with row y of the image blurred along y."""
-    height, width = image.shape
-    radius = len(weights) // 2
-    centre = weights[radius]
-    for x in range(width):
-        padded[radius + x] = centre * image[y, x]
-    tap = 1
-    # Four pairs at a time: one load and one store of the sum for eight taps.
-    while tap + 3 <= radius:
-        w1, w2 = weights[radius + tap], weights[radius + tap + 1]
-        w3, w4 = weights[radius + tap + 2], weights[radius + tap + 3]
-        a1, b1 = _mirrored(y - tap, height), _mirrored(y + tap, height)
-        a2, b2 = _mirrored(y - tap - 1, height), _mirrored(y + tap + 1, height)
-        a3, b3 = _mirrored(y - tap - 2, height), _mirrored(y + tap + 2, height)
-        a4, b4 = _mirrored(y - tap - 3, height), _mirrored(y + tap + 3, height)
-        for x in range(width):
-            near = w1 * (image[a1, x] + image[b1, x]) + w2 * (image[a2, x] + image[b2, x])
-            far = w3 * (image[a3, x] + image[b3, x]) + w4 * (image[a4, x] + image[b4, x])
-            padded[radius + x] += near + far
-        tap += 4
-    while tap <= radius:
-        weight = weights[radius + tap]
-        above, below = _mirrored(y - tap, height), _mirrored(y + tap, height)
-        for x in range(width):
-            padded[radius + x] += weight * (image[above, x] + image[below, x])
-        tap += 1
+def _scale_row(weight: np.float32, row: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+    for x in range(len(out)):
+        out[x] = weight * row[x]
 
 
 @kernel
-def _blur_row_wise(
-    padded: NDArray[np.float32], weights: NDArray[np.float32], y: int, out: NDArray[np.float32]
+def _add_pair(
+    weight: np.float32, one: NDArray[np.float32], two: NDArray[np.float32], out: NDArray[np.float32]
 ) -> None:
-    """Blur `padded` along x into row y of `out`."""
-    width = out.shape[1]
-    radius = len(weights) // 2
-    centre = weights[radius]
-    for x in range(width):
-        out[y, x] = centre * padded[radius + x]
-    tap = 1
-    while tap + 3 <= radius:
-        w1, w2 = weights[radius + tap], weights[radius + tap + 1]
-        w3, w4 = weights[radius + tap + 2], weights[radius + tap + 3]
-        left, right = radius - tap, radius + tap
-        for x in range(width):
-            near = w1 * (padded[left + x] + padded[right + x])
-            near += w2 * (padded[left - 1 + x] + padded[right + 1 + x])
-            far = w3 * (padded[left - 2 + x] + padded[right + 2 + x])
-            far += w4 * (padded[left - 3 + x] + padded[right + 3 + x])
-            out[y, x] += near + far
-        tap += 4
-    while tap <= radius:
-        weight = weights[radius + tap]
-        left, right = radius - tap, radius + tap
-        for x in range(width):
-            out[y, x] += weight * (padded[left + x] + padded[right + x])
-        tap += 1
+    """Add two rows of equal weight to a third."""
+    # Whole rows, so that the index starts at 0: with an offset numba checks its sign at each
+    # pixel and the loop stays scalar (7.4 ms a frame of 1024x1024 and 17 taps, now 2.2). Four
+    # pairs in one pass save stores, but gain only another tenth.
+    for x in range(len(out)):
+        out[x] += weight * (one[x] + two[x])
 
 
 @kernel
@@ -117,48 +73,87 @@ def gaussian(
     """
     height, width = image.shape
     radius = len(weights) // 2
+    middle = scratch[radius : radius + width]
     # A blurred row goes straight from the first direction into the second while it is in the
     # nearest cache; a whole frame between the two would be written and read once more.
     for y in range(height):
-        _blur_column_wise(image, y, weights, scratch)
+        _scale_row(weights[radius], image[y], middle)
+        for tap in range(1, radius + 1):
+            above = image[_mirrored(y - tap, height)]
+            _add_pair(weights[radius + tap], above, image[_mirrored(y + tap, height)], middle)
         for x in range(radius):
-            scratch[radius - 1 - x] = scratch[radius + _mirrored(-1 - x, width)]
-            scratch[radius + width + x] = scratch[radius + _mirrored(width + x, width)]
-        _blur_row_wise(scratch, weights, y, out)
+            scratch[radius - 1 - x] = middle[_mirrored(-1 - x, width)]
+            scratch[radius + width + x] = middle[_mirrored(width + x, width)]
+        _scale_row(weights[radius], middle, out[y])
+        for tap in range(1, radius + 1):
+            left = scratch[radius - tap : radius - tap + width]
+            right = scratch[radius + tap : radius + tap + width]
+            _add_pair(weights[radius + tap], left, right, out[y])
+
+
+@kernel
+def _order_key(value: np.float32) -> np.int32:
+    """Return an integer that is larger for a larger number."""
+    bits = np.float32(value).view(np.int32)
+    return np.int32(bits ^ ((bits >> np.int32(31)) & np.int32(0x7FFFFFFF)))
+
+
+@kernel
+def _ordered(key: np.int32) -> np.float32:
+    """Return the number of an order key."""
+    bits = np.int32(key ^ ((key >> np.int32(31)) & np.int32(0x7FFFFFFF)))
+    return bits.view(np.float32)
 
 
 @kernel
 def _finite_range(image: NDArray[np.float32]) -> tuple[np.float32, np.float32]:
-    """Return the smallest and largest finite pixel, or (inf, -inf) where there is none."""
+    """Return the smallest and largest finite pixel, or NaN twice where there is none."""
     largest = np.float32(3.4028234663852886e38)
-    low = np.float32(np.inf)
-    high = np.float32(-np.inf)
+    low_key, high_key = np.int32(0x7FFFFFFF), np.int32(-0x80000000)
     height, width = image.shape
+    # Numbers may not be compared out of their order without fastmath, for the sake of NaN and
+    # signed zeros; integers may, eight at once: 0.73 ms, now 0.24 at 1024x1024.
     for y in range(height):
         for x in range(width):
             value = image[y, x]
-            if abs(value) <= largest:
-                low = min(low, value)
-                high = max(high, value)
-    return low, high
+            key = _order_key(value)
+            finite = abs(value) <= largest
+            low_key = min(low_key, key if finite else np.int32(0x7FFFFFFF))
+            high_key = max(high_key, key if finite else np.int32(-0x80000000))
+    if low_key > high_key:
+        return np.float32(np.nan), np.float32(np.nan)
+    return _ordered(low_key), _ordered(high_key)
+
+
+@kernel
+def _count_into(position: np.float32, histogram: NDArray[np.int64]) -> None:
+    """Count a pixel at this place, in bins; what is not finite lies in none."""
+    # Written so that NaN fails. The brightest pixel, which may be rounded up, is in the last bin.
+    # Unsigned, since a signed index is looked at once more, for its sign.
+    if 0 <= position < np.float32(2.0**30):
+        index = np.uint32(position)
+        last = np.uint32(len(histogram) - 1)
+        histogram[index if index < last else last] += 1
 
 
 @kernel
 def _fill_histogram(
     image: NDArray[np.float32], low: np.float32, scale: np.float32, histogram: NDArray[np.int64]
-) -> int:
-    """Count the finite pixels of each bin; returns how many there are."""
-    largest = np.float32(3.4028234663852886e38)
-    last = len(histogram) - 1
+) -> None:
+    """Count the finite pixels of each bin."""
     height, width = image.shape
-    n_counted = 0
-    for y in range(height):
+    quarter = height // 4
+    # Neighbours on a smooth frame share a bin, and an increment waits for the one before it. Four
+    # parts of the frame in turn seldom do: 1.4 ms, now 0.8.
+    for y in range(quarter):
         for x in range(width):
-            value = image[y, x]
-            if abs(value) <= largest:
-                histogram[min(int((value - low) * scale), last)] += 1
-                n_counted += 1
-    return n_counted
+            _count_into((image[y, x] - low) * scale, histogram)
+            _count_into((image[y + quarter, x] - low) * scale, histogram)
+            _count_into((image[y + 2 * quarter, x] - low) * scale, histogram)
+            _count_into((image[y + 3 * quarter, x] - low) * scale, histogram)
+    for y in range(4 * quarter, height):
+        for x in range(width):
+            _count_into((image[y, x] - low) * scale, histogram)
 
 
 @kernel
@@ -167,8 +162,8 @@ def _quantile(histogram: NDArray[np.int64], rank: float) -> float:
     below = 0
     for bin_ in range(len(histogram)):
         if histogram[bin_] > 0 and below + histogram[bin_] >= rank:
-            return float(bin_) + (rank - below) / histogram[bin_]
-        below += histogram[bin_]
+            return bin_ + (rank - below) / float(histogram[bin_])
+        below += int(histogram[bin_])
     return float(len(histogram))
 
 
@@ -197,10 +192,11 @@ def robust_range(
         return np.nan, np.nan
     scale = np.float32(len(histogram)) / span
     # Also when the span is so small, or so large, that the scale is no number to work with.
-    if not (span > 0 and 0 < scale and scale < np.inf):
+    if not (span > 0 and 0 < scale < np.inf):
         return float(darkest), float(brightest)
     histogram[:] = 0
-    n_counted = _fill_histogram(image, darkest, scale, histogram)
+    _fill_histogram(image, darkest, scale, histogram)
+    n_counted = histogram.sum()
     width = float(span) / len(histogram)
     lower = float(darkest) + width * _quantile(histogram, low * n_counted)
     upper = float(darkest) + width * _quantile(histogram, high * n_counted)
