@@ -25,21 +25,30 @@ def project(
         W, a component per row.
     out : (N, k)
         Receives z.
+
+    Notes
+    -----
+    Takes a block of 256 bytes a feature, once per call and whatever N is.
     """
-    n_features = features.shape[1]
-    whole = n_features - n_features % 4
-    for site in range(len(features)):
+    lanes = 64
+    n_sites, n_features = features.shape
+    block = np.empty((n_features + 1, lanes), np.float32)
+    for first in range(0, n_sites, lanes):
+        n = min(lanes, n_sites - first)
+        for site in range(n):
+            for f in range(n_features):
+                block[f, site] = features[first + site, f] - mean[f]
+        # Across sites, eight at a time; along the features each addition waits for the one before
+        # it (2200 sites, 84 x 9: 0.88 ms, now 0.22).
         for component in range(len(components)):
-            # Four sums at a time: one alone waits four cycles for each of its additions.
-            sum0 = sum1 = sum2 = sum3 = np.float32(0.0)
-            for f in range(0, whole, 4):
-                sum0 += (features[site, f] - mean[f]) * components[component, f]
-                sum1 += (features[site, f + 1] - mean[f + 1]) * components[component, f + 1]
-                sum2 += (features[site, f + 2] - mean[f + 2]) * components[component, f + 2]
-                sum3 += (features[site, f + 3] - mean[f + 3]) * components[component, f + 3]
-            for f in range(whole, n_features):
-                sum0 += (features[site, f] - mean[f]) * components[component, f]
-            out[site, component] = (sum0 + sum1) + (sum2 + sum3)
+            for site in range(n):
+                block[n_features, site] = np.float32(0.0)
+            for f in range(n_features):
+                weight = components[component, f]
+                for site in range(n):
+                    block[n_features, site] += weight * block[f, site]
+            for site in range(n):
+                out[first + site, component] = block[n_features, site]
 
 
 @kernel
@@ -62,15 +71,34 @@ def projection_residual(
         From `project`.
     out : (N,)
         Receives the length, in units of the features.
+
+    Notes
+    -----
+    Takes a block of 256 bytes a component, once per call and whatever N is.
     """
-    for site in range(len(features)):
-        total = np.float32(0.0)
-        for f in range(features.shape[1]):
-            left = features[site, f] - mean[f]
-            for component in range(len(components)):
-                left -= components[component, f] * z[site, component]
-            total += left * left
-        out[site] = np.sqrt(total)
+    lanes = 64
+    n_sites, n_features = features.shape
+    n_components = len(components)
+    left, total = n_components, n_components + 1
+    block = np.empty((n_components + 2, lanes), np.float32)
+    for first in range(0, n_sites, lanes):
+        n = min(lanes, n_sites - first)
+        for site in range(n):
+            block[total, site] = np.float32(0.0)
+            for component in range(n_components):
+                block[component, site] = z[first + site, component]
+        # Across sites, as in `project`: 0.67 ms, now 0.33.
+        for f in range(n_features):
+            for site in range(n):
+                block[left, site] = features[first + site, f] - mean[f]
+            for component in range(n_components):
+                weight = components[component, f]
+                for site in range(n):
+                    block[left, site] -= weight * block[component, site]
+            for site in range(n):
+                block[total, site] += block[left, site] * block[left, site]
+        for site in range(n):
+            out[first + site] = np.sqrt(block[total, site])
 
 
 @kernel
