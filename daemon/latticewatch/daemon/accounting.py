@@ -54,6 +54,7 @@ class Ticket:
 class FrameAccounting:
     """Gives every number of a source exactly one fate.
 
+    Checks 1 to 4 of protocol.md 3.2 come before it, so each number is one of the shard.
     The receive thread admits, the loop settles, others read: a lock makes each call one instant.
 
     Parameters
@@ -99,10 +100,9 @@ class FrameAccounting:
         Raises
         ------
         ProtocolError
-            The message belongs to a session that was replaced, or its number to another shard.
+            The message belongs to a session that was replaced.
         """
         with self._lock:
-            self._check_number(header.seq, label=header.label)
             session = self._enter(header.session, label=header.label)
             if header.seq <= session.last:
                 self._note_repetition(session, header)
@@ -126,11 +126,8 @@ class FrameAccounting:
         ProtocolError
             As for `admit`.
         """
-        label = f"heartbeat of {message.source}"
         with self._lock:
-            if message.last_seq >= 0:
-                self._check_number(message.last_seq, label=label)
-            session = self._enter(message.session, label=label)
+            session = self._enter(message.session, label=f"heartbeat of {message.source}")
             if message.last_seq >= 0:
                 self._advance(session, to=message.last_seq, dropped=message.dropped)
             session.is_new = False
@@ -180,14 +177,6 @@ class FrameAccounting:
                 for session in done
                 if session.ended is not None
             ]
-
-    def _check_number(self, seq: int, *, label: str) -> None:
-        if seq % self._step != self._remainder:
-            raise ProtocolError(
-                "source",
-                f"{label}: number {seq} belongs to shard {seq % self._step} of {self._step}, "
-                f"this socket carries shard {self._remainder}: connect it to the other daemon",
-            )
 
     def _enter(self, name: str, *, label: str) -> _Session:
         """Return the session of a message; a name never heard takes over at once."""

@@ -204,9 +204,12 @@ class ComputeSettings(_Section):
     """What the loop may use."""
 
     threads: Whole = Field(
-        default=1, ge=1, le=256,
-        description="Threads of parallel kernels; linear algebra always has one.",
-    )  # fmt: skip
+        default=1,
+        ge=1,
+        le=1,
+        description="Threads of parallel kernels; no kernel of this version is parallel, so 1. "
+        "Linear algebra always has one.",
+    )
 
 
 class LogSettings(_Section):

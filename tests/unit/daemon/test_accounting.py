@@ -101,16 +101,6 @@ def test_a_new_session_takes_over_without_a_gap_and_the_old_one_is_refused() -> 
     assert accounting.session == OTHER
 
 
-def test_a_number_of_another_shard_is_refused() -> None:
-    accounting = FrameAccounting(shard=(1, 3))
-    for refused in (frame(3), frame(5)):
-        with pytest.raises(ProtocolError) as caught:
-            accounting.admit(refused)
-        assert caught.value.reason == "source"
-    assert accounting.admit(frame(4)) is not None
-    assert accounting.counts().numbers == 2
-
-
 def test_partial_updates_are_not_the_frame_but_say_how_far_the_source_is() -> None:
     accounting = FrameAccounting()
     accounting.admit(frame(0))

@@ -1,0 +1,214 @@
+"""The outbox thread: numbers, stamps and publishes what the daemon has to say.
+
+It owns the sink. There is no journal in this version: every stream says `journaled: false`.
+"""
+
+import queue
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+from latticewatch.daemon.pipeline import Outcome
+
+from latticewatch.daemon.books import Books
+from latticewatch.daemon.ports import EventSink
+from latticewatch.wire.codec import encode, topic
+from latticewatch.wire.events import Heartbeat, InputState, Level, Status, StatusCode, Welcome
+
+__all__ = ["Outbox"]
+
+# About 8 s of events at 30 frames/s: XPUB itself never waits, so a full queue means a stuck thread.
+CAPACITY: Final = 256
+# How late a subscriber gets its welcome, and a heartbeat may be.
+POLL_S: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """An outcome or a status on its way out; `queued_ns` is monotonic."""
+
+    content: Outcome | Status
+    queued_ns: int
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What this stream has told so far; only the outbox thread touches it."""
+
+    event_seq: int = -1
+    status_seq: int = -1
+    n_dropped: int = 0
+    n_missing: int = 0
+    n_overflow: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class Outbox:
+    """Publishes events, status messages and heartbeats of one stream.
+
+    `submit` and `announce` may be called from any thread and never wait; the rest belongs to the
+    outbox thread.
+
+    Attributes
+    ----------
+    stream
+        32 hex digits, new at each start.
+    sink
+        Takes the encoded messages.
+    n_subscribers
+        Subscriptions to events, as of the last turn; for other threads to read.
+    """
+
+    source_name: str
+    stream: str
+    sink: EventSink
+    books: Books
+    heartbeat_ms: int
+    n_subscribers: int = field(default=0, init=False)
+    _items: "queue.Queue[_Item]" = field(init=False)
+    _n_overflow: int = field(default=0, init=False)
+    _tally: _Tally = field(default_factory=_Tally, init=False)
+    _heartbeat_due_ns: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        self._items = queue.Queue(maxsize=CAPACITY)
+
+    def submit(self, outcome: Outcome) -> bool:
+        """Queue the event of a frame; False, and counted, if there is no room.
+
+        Only the loop calls it.
+        """
+        try:
+            self._items.put_nowait(_Item(outcome, self.books.clock.monotonic_ns()))
+        except queue.Full:
+            self._n_overflow += 1
+            self.books.metrics.count_overflow()
+            return False
+        return True
+
+    def announce(
+        self,
+        code: StatusCode,
+        text: str,
+        *,
+        level: Level = "info",
+        detail: Mapping[str, object] | None = None,
+    ) -> None:
+        """Queue a status message, and log it; without room it is logged only."""
+        details = dict(detail or {})
+        self.books.log.note(code, level=level, text=text, **details)
+        status = Status(
+            source=self.source_name,
+            stream=self.stream,
+            seq=0,
+            journaled=False,
+            t_pub_ns=0,
+            level=level,
+            code=code,
+            text=text,
+            detail=details,
+        )
+        try:
+            self._items.put_nowait(_Item(status, self.books.clock.monotonic_ns()))
+        except queue.Full:
+            self.books.log.refused("status_lost", reason="outbox_overflow", text=text)
+
+    def run(self, stop: threading.Event) -> None:
+        """Publish until told to stop, then what is queued, then a last heartbeat."""
+        while not stop.is_set():
+            self.turn(POLL_S)
+        while not self._items.empty():
+            self.turn(0.0)
+        self._beat()
+
+    def turn(self, timeout_s: float) -> None:
+        """Publish one thing if there is one, and a heartbeat if it is due."""
+        try:
+            item = self._items.get(timeout=timeout_s) if timeout_s else self._items.get_nowait()
+        except queue.Empty:
+            item = None
+        # A subscription that came while we waited must count for what we send now.
+        self.sink.service_subscriptions(self._welcome)
+        self.n_subscribers = self.sink.n_subscribers
+        if item is not None:
+            self._publish(item)
+        self._tell_overflow()
+        if self.books.clock.monotonic_ns() >= self._heartbeat_due_ns:
+            self._beat()
+
+    def _publish(self, item: _Item) -> None:
+        if isinstance(item.content, Status):
+            self._publish_status(item.content)
+            return
+        self._publish_event(item.content)
+        self.books.metrics.observe(
+            "publish", (self.books.clock.monotonic_ns() - item.queued_ns) / 1e9
+        )
+
+    def _publish_event(self, outcome: Outcome) -> None:
+        tally, counts, n_overflow = self._tally, self.books.accounting.counts(), self._n_overflow
+        # Overflow too: those frames were processed, and this stream will never describe them.
+        n_dropped = counts.n_dropped + n_overflow
+        n_missing = counts.n_missing
+        t_pub_ns = self.books.clock.utc_ns()
+        event = msgspec.structs.replace(
+            outcome.event,
+            stream=self.stream,
+            seq=tally.event_seq + 1,
+            journaled=False,
+            t_pub_ns=t_pub_ns,
+            dropped_since_last=n_dropped - tally.n_dropped,
+            missing_since_last=n_missing - tally.n_missing,
+        )
+        self.sink.publish(topic("ev", self.source_name), encode(event))
+        tally.event_seq += 1
+        tally.n_dropped, tally.n_missing = n_dropped, n_missing
+        self.books.metrics.count_published()
+        self.books.metrics.observe("end_to_end", (t_pub_ns - event.frame.t_complete_ns) / 1e9)
+
+    def _publish_status(self, status: Status) -> None:
+        self._tally.status_seq += 1
+        numbered = msgspec.structs.replace(
+            status, seq=self._tally.status_seq, t_pub_ns=self.books.clock.utc_ns()
+        )
+        self.sink.publish(topic("st", self.source_name), encode(numbered))
+
+    def _tell_overflow(self) -> None:
+        n_new = self._n_overflow - self._tally.n_overflow
+        if n_new and self._items.empty():
+            self._tally.n_overflow += n_new
+            text = f"{self.source_name}: outbox was full, {n_new} events lost"
+            self.announce(
+                "overload", text, level="warning", detail={"outbox_overflow": self._n_overflow}
+            )
+
+    def _beat(self) -> None:
+        self._heartbeat_due_ns = self.books.clock.monotonic_ns() + self.heartbeat_ms * 1_000_000
+        self.sink.publish(topic("hb", self.source_name), encode(self._heartbeat()))
+
+    def _heartbeat(self) -> Heartbeat:
+        return Heartbeat(
+            source=self.source_name,
+            stream=self.stream,
+            last_ev_seq=self._tally.event_seq,
+            last_st_seq=self._tally.status_seq,
+            journaled=False,
+            t_ns=self.books.clock.utc_ns(),
+            ready=self.books.readiness.is_ready,
+            input=self._input_state(),
+        )
+
+    def _input_state(self) -> InputState:
+        presence, accounting = self.books.presence, self.books.accounting
+        return InputState(
+            session=accounting.session,
+            last_seq=accounting.last_seq,
+            age_ms=presence.age_ms,
+            up=presence.state == "up",
+        )
+
+    def _welcome(self) -> bytes:
+        values = msgspec.structs.asdict(self._heartbeat())
+        return encode(Welcome(**(values | {"type": "welcome"})))
