@@ -114,6 +114,7 @@ def number_of_frames(options: argparse.Namespace) -> int | None:
         if value is not None and not 0.0 < value < 1e12:
             raise SimulatorError(f"{name} = {value}: must be positive")
     if options.seconds is not None:
-        return int(ceil(options.seconds * options.fps))
+        n_periods: float = options.seconds * options.fps
+        return ceil(n_periods)
     n_frames: int | None = options.frames
     return n_frames

@@ -108,7 +108,7 @@ def _fill_alias(chances: NDArray[np.float64], out: NDArray[np.uint32]) -> None:
     while n_small > 0 and n_large > 0:
         poor, rich = small[n_small - 1], large[n_large - 1]
         n_small -= 1
-        threshold = min(np.int64(scaled[poor] * full + 0.5), (1 << _THRESHOLD_BITS) - 1)
+        threshold = int(min(scaled[poor] * full + 0.5, full - 1.0))
         out[poor] = (threshold << _ALIAS_BITS) | rich
         scaled[rich] -= 1.0 - scaled[poor]
         if scaled[rich] < 1.0:
@@ -199,7 +199,7 @@ def _draw_block(
     state: np.uint64,
     counts: NDArray[np.int32],
     left_over: tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]],
-) -> tuple[np.uint64, int]:
+) -> tuple[np.uint64, np.int64]:
     """Draw at the tabulated means; list the pixels whose rest is not certainly 0.
 
     Written for speed twice over (1024 x 1024: 6 ms, plainly written 18). Nothing branches on the
@@ -209,7 +209,7 @@ def _draw_block(
     means, starts, shifts, lowest, entries = tables
     places, rests, dice = left_over
     top = np.float32(len(means) - 1)
-    n_rests = 0
+    n_rests = np.int64(0)
     for pixel in range(len(expected)):
         rest = expected[pixel]
         count = np.int32(0)

@@ -12,6 +12,9 @@ from latticewatch.simulator.sources import Shot
 HEARTBEAT_S = 0.25
 """As the wire protocol asks; three missing ones count as a stall."""
 
+MAX_BEHIND_PERIODS = 2.0
+"""Delays of the operating system, which are made up for; beyond that the computer is too slow."""
+
 
 class Sender(Protocol):
     """What frames are handed to: `adapters.native.FrameSender`, or a list in a test."""
@@ -105,8 +108,8 @@ class Sent:
 def send_paced(shots: Iterable[Shot], *, sender: Sender, stop: Stop, pace: Pace) -> Sent:
     """Send shots at an even rate until they end or the flag is set; then say the end.
 
-    A shot is made before it is due, so its age at sending is that of the socket alone. When one
-    is late, the schedule moves with it: a scan that took longer is not made up by faster ones.
+    A shot is made before it is due, so its age at sending is that of the socket alone. Short
+    delays are made up for; after a longer one the schedule moves, so that no burst follows.
 
     Parameters
     ----------
@@ -129,7 +132,7 @@ def send_paced(shots: Iterable[Shot], *, sender: Sender, stop: Stop, pace: Pace)
             if sender.n_acquired == 0:
                 start_s = due_s = ready_s
             n_late += ready_s > due_s
-            due_s = max(due_s, ready_s)
+            due_s = max(due_s, ready_s - MAX_BEHIND_PERIODS * period_s)
             if _wait_until(due_s, heart=heart, stop=stop, monotonic_s=pace.monotonic_s):
                 break
             sender.send(shot.pixels, t_complete_ns=pace.utc_ns(), **shot.fields)
