@@ -328,7 +328,7 @@ class FrameReceiver:
         return len(self._connections)
 
     def close(self) -> None:
-        """Give up the address at once; what was not taken is lost."""
+        """Give up the address, a moment later; what was not taken is lost."""
         self._socket.disable_monitor()
         self._monitor.close(linger=0)
         self._socket.close()

@@ -10,6 +10,7 @@ from latticewatch.adapters.recorded.recording import Recording, recording_of_arr
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 JPEG_SIGNATURE = b"\xff\xd8\xff"
+JPEG_SCAN, JPEG_END = b"\xff\xda", b"\xff\xd9"  # neither occurs within the coded pixels
 
 
 def open_image(path: Path) -> Recording:
@@ -26,6 +27,9 @@ def open_image(path: Path) -> Recording:
         if encoded.startswith(PNG_SIGNATURE):
             picture: NDArray[Any] = imagecodecs.png_decode(encoded)
         elif encoded.startswith(JPEG_SIGNATURE):
+            # The decoder paints what was cut off in grey, and a grey area is full of defects.
+            if encoded.rfind(JPEG_END) < encoded.rfind(JPEG_SCAN):
+                raise InputError(f"{path}: picture is cut off: copy the file again")
             picture = imagecodecs.jpeg_decode(encoded)
         else:
             raise InputError(f"{path}: neither PNG nor JPEG")

@@ -100,10 +100,10 @@ def _decode(path: Path, tif: File, series: Series) -> Recording:
 
 
 def _refuse_cut_chain(path: Path, tif: File) -> None:
-    """Raise where the last page that can be read names a next one: the rest was cut off."""
+    """Raise where the last page that can be read does not say that it is the last."""
     n_pages, handle = len(tif.pages), tif.filehandle
     handle.seek(tif.pages.next_page_offset)
-    if any(handle.read(tif.tiff.offsetsize)):
+    if handle.read(tif.tiff.offsetsize) != bytes(tif.tiff.offsetsize):
         raise InputError(f"{path}: cut off after page {n_pages}: copy the file again")
 
 
