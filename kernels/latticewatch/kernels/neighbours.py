@@ -1,5 +1,7 @@
 """Which place lies one lattice vector away from which, by buckets instead of a search tree."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,32 +12,49 @@ NOBODY = -1
 OUTSIDE = -2
 
 
+class Buckets(NamedTuple):
+    """Squares that cover a frame, each with a chained list of the places in it.
+
+    Attributes
+    ----------
+    edge_px
+        Edge of a square.
+    heads : (R, C)
+        First place of each square, -1 where it is empty.
+    following : (N,)
+        Next place of the same square, -1 at the end.
+    """
+
+    edge_px: float
+    heads: NDArray[np.int32]
+    following: NDArray[np.int32]
+
+
+def make_buckets(frame_yx: tuple[int, int], edge_px: float, most_places: int) -> Buckets:
+    """Allocate the squares of a frame, to be filled again and again."""
+    rows, columns = (int(side / edge_px) + 1 for side in frame_yx)
+    heads = np.empty((rows, columns), np.int32)
+    return Buckets(edge_px, heads, np.empty(most_places, np.int32))
+
+
 @kernel
-def fill_buckets(
-    places_yx: NDArray[np.float64],
-    bucket_px: float,
-    heads: NDArray[np.int32],
-    following: NDArray[np.int32],
-) -> None:
-    """Sort places into square buckets: a chained list in each, last place first.
+def fill_buckets(places_yx: NDArray[np.float64], buckets: Buckets) -> None:
+    """Sort places into the squares; the last place comes first in each.
 
     Parameters
     ----------
     places_yx : (N, 2)
-        Positions inside the frame, pixels.
-    bucket_px
-        Edge of a bucket; `heads` must cover the frame with them.
-    heads : (R, C)
-        Receives the first place of each bucket, -1 where it is empty.
-    following : (N,)
-        Receives the next place of the same bucket, -1 at the end.
+        Positions inside the frame, pixels; N at most the length of `following`.
+    buckets
+        Overwritten.
     """
+    heads = buckets.heads
     rows, columns = heads.shape
     heads[:] = -1
     for place in range(places_yx.shape[0]):
-        row = min(max(int(places_yx[place, 0] / bucket_px), 0), rows - 1)
-        column = min(max(int(places_yx[place, 1] / bucket_px), 0), columns - 1)
-        following[place] = heads[row, column]
+        row = min(max(int(places_yx[place, 0] / buckets.edge_px), 0), rows - 1)
+        column = min(max(int(places_yx[place, 1] / buckets.edge_px), 0), columns - 1)
+        buckets.following[place] = heads[row, column]
         heads[row, column] = place
 
 
@@ -45,23 +64,21 @@ def nearest_place(
     target_x: float,
     places_yx: NDArray[np.float64],
     reach_px: float,
-    bucket_px: float,
-    heads: NDArray[np.int32],
-    following: NDArray[np.int32],
+    buckets: Buckets,
 ) -> int:
-    """Nearest place strictly within `reach_px` (at most one bucket) of a target, or -1."""
-    rows, columns = heads.shape
-    row, column = int(target_y / bucket_px), int(target_x / bucket_px)
+    """Return the nearest place strictly within `reach_px` (at most an edge) of a target, or -1."""
+    rows, columns = buckets.heads.shape
+    row, column = int(target_y / buckets.edge_px), int(target_x / buckets.edge_px)
     best, best_square = -1, reach_px * reach_px
     for r in range(max(row - 1, 0), min(row + 2, rows)):
         for c in range(max(column - 1, 0), min(column + 2, columns)):
-            place = heads[r, c]
+            place = buckets.heads[r, c]
             while place >= 0:
                 dy = places_yx[place, 0] - target_y
                 dx = places_yx[place, 1] - target_x
                 if dy * dy + dx * dx < best_square:
                     best, best_square = place, dy * dy + dx * dx
-                place = following[place]
+                place = buckets.following[place]
     return best
 
 
@@ -71,23 +88,23 @@ def link_places(
     vectors_yx: NDArray[np.float64],
     reach_px: float,
     frame_yx: tuple[int, int],
-    bucket_px: float,
-    heads: NDArray[np.int32],
-    following: NDArray[np.int32],
+    buckets: Buckets,
     links: NDArray[np.int32],
 ) -> None:
-    """For every place and every lattice vector: who sits at place + vector?
+    """Find who sits one lattice vector away from each place.
 
     Parameters
     ----------
-    places_yx, bucket_px, heads, following
-        As `fill_buckets` left them.
+    places_yx : (N, 2)
+        As they were put into `buckets`.
     vectors_yx : (V, 2)
         Lattice vectors, pixels.
     reach_px
-        Farthest that a neighbour may be from the predicted point; at most `bucket_px`.
+        Farthest that a neighbour may be from the predicted point; at most the edge of a bucket.
     frame_yx
         Rows and columns; a point closer than one pixel to the edge counts as outside.
+    buckets
+        Filled with these places.
     links : (N, V)
         Receives the neighbour's number, `NOBODY` (-1), or `OUTSIDE` (-2) the frame.
     """
@@ -99,9 +116,7 @@ def link_places(
             if not (y >= 1 and x >= 1 and y <= height - 2 and x <= width - 2):
                 links[place, vector] = -2
                 continue
-            links[place, vector] = nearest_place(
-                y, x, places_yx, reach_px, bucket_px, heads, following
-            )
+            links[place, vector] = nearest_place(y, x, places_yx, reach_px, buckets)
 
 
 @kernel

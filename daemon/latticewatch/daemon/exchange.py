@@ -1,0 +1,105 @@
+"""What goes into the pipeline, what passes through it, and what comes out."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latticewatch.detectors.protocols import Finding, Scores
+from latticewatch.detectors.sites import View
+from latticewatch.wire.events import DefectEvent
+from latticewatch.wire.frames import FrameHeader
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineSettings:
+    """What decides which places are listed, and how.
+
+    Attributes
+    ----------
+    fdr, false_alarms_per_frame
+        Exactly one is not None: largest q-value, or largest p-value times scored sites.
+    max_defects
+        Most defects in one event; the best are kept.
+    valid_for_ms
+        When a controller must treat the event as void.
+    copy_attrs
+        Copy the vendor metadata of the header, undecoded.
+    source
+        Name of the source.
+    """
+
+    fdr: float | None = 0.05
+    false_alarms_per_frame: float | None = None
+    max_defects: int = 256
+    valid_for_ms: int = 1000
+    copy_attrs: bool = False
+    source: str = "haadf1"
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A frame that passed the checks of the wire.
+
+    Attributes
+    ----------
+    header
+        As decoded.
+    pixels : (H, W)
+        In the type of the wire, any byte order; only read.
+    t_recv_ns
+        UTC, when it was taken from the socket.
+    queue_us, validate_us
+        Time that it waited, and that its checks took.
+    """
+
+    header: FrameHeader
+    pixels: NDArray[np.generic]
+    t_recv_ns: int
+    queue_us: int = 0
+    validate_us: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The event of one frame, without its envelope, and how long each stage took.
+
+    Attributes
+    ----------
+    event
+        `stream` is empty, `seq` -1 and `t_pub_ns` 0 until the outbox fills them.
+    stage_us
+        validate, segment, features, score, total.
+    n_defects
+        Before the cap.
+    """
+
+    event: DefectEvent
+    stage_us: dict[str, int]
+    n_defects: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the detectors say of one frame, in arrays.
+
+    Attributes
+    ----------
+    scored
+        False: nothing is known, `quality` says why.
+    quality
+        Words of the protocol.
+    view, scores
+        None where the frame did not get that far.
+    q_value : (F,)
+        Of the findings.
+    findings
+        Past the cut, strongest first.
+    """
+
+    scored: bool
+    quality: tuple[str, ...]
+    view: View | None
+    scores: Scores | None
+    q_value: NDArray[np.float64] | None
+    findings: tuple[Finding, ...]

@@ -1,0 +1,117 @@
+"""The models in force: found, loaded, checked, named by digest. Immutable once loaded."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Protocol
+
+from latticewatch.detectors import pretrained
+from latticewatch.detectors.artifact import Artifact
+from latticewatch.detectors.patterson.model import DETECTOR, PattersonModel
+from latticewatch.detectors.patterson.score import PattersonDetector
+from latticewatch.detectors.protocols import ModelError as ModelError
+
+_PRETRAINED = "pretrained:"
+MODEL_SUFFIX = ".model"
+
+
+class PattersonChoice(Protocol):
+    """What the settings say of one detector."""
+
+    @property
+    def enabled(self) -> bool:
+        """Whether the detector looks at frames."""
+        ...
+
+    @property
+    def model(self) -> str:
+        """`pretrained:NAME` or a path."""
+        ...
+
+
+class DetectorChoice(Protocol):
+    """What the settings say of all detectors."""
+
+    @property
+    def patterson(self) -> PattersonChoice:
+        """The one-class SVM on Patterson maps."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSet:
+    """All models in force.
+
+    Attributes
+    ----------
+    patterson
+        Ready to score; its probe has been checked.
+    artifact
+        How the settings named it.
+    sha256
+        Of the file.
+    """
+
+    patterson: PattersonDetector
+    artifact: str
+    sha256: str
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits over the digests of all artifacts; thresholds are added by the pipeline."""
+        return digest_of([self.sha256])
+
+    def describe(self) -> list[dict[str, object]]:
+        """One line per model, for metrics and status."""
+        return [{"name": DETECTOR, "artifact": self.artifact, "sha256": self.sha256}]
+
+
+def digest_of(parts: Sequence[object]) -> str:
+    """First 16 hex digits of the SHA-256 of JSON values."""
+    return hashlib.sha256(json.dumps(list(parts)).encode()).hexdigest()[:16]
+
+
+def load_models(choice: DetectorChoice) -> ModelSet:
+    """Load what the settings name.
+
+    Raises
+    ------
+    ModelError
+        No detector is enabled, or a model is missing, damaged or does not give its own answer.
+    """
+    if not choice.patterson.enabled:
+        raise ModelError("detectors: none is enabled: set detectors.patterson.enabled = true")
+    return load_patterson(choice.patterson.model)
+
+
+def load_patterson(name: str) -> ModelSet:
+    """Load one Patterson model by path or as `pretrained:NAME`.
+
+    Raises
+    ------
+    ModelError
+        As `load_models`.
+    """
+    if name.startswith(_PRETRAINED):
+        artifact = _read_pretrained(name.removeprefix(_PRETRAINED))
+    else:
+        artifact = Artifact.read(Path(name))
+    detector = PattersonDetector(PattersonModel.from_artifact(artifact, name))
+    detector.check_probe(name)
+    return ModelSet(detector, name, artifact.sha256)
+
+
+def pretrained_models() -> Mapping[str, str]:
+    """Names of the shipped models, and the crystal of each in words."""
+    return pretrained.MODELS
+
+
+def _read_pretrained(name: str) -> Artifact:
+    if name not in pretrained.MODELS:
+        known = ", ".join(sorted(pretrained.MODELS))
+        raise ModelError(f"pretrained:{name}: no such model is shipped, there is: {known}")
+    with resources.as_file(resources.files(pretrained) / f"{name}{MODEL_SUFFIX}") as path:
+        return Artifact.read(path)

@@ -1,0 +1,169 @@
+"""A frame becomes an event: no socket, no thread, and no state from frame to frame.
+
+The daemon, `analyze` and the demo all go through here, so the same frame gives the same event,
+times apart.
+"""
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from latticewatch.daemon.exchange import Incoming as Incoming
+from latticewatch.daemon.exchange import Outcome as Outcome
+from latticewatch.daemon.exchange import PipelineSettings as PipelineSettings
+from latticewatch.daemon.exchange import Verdict
+from latticewatch.daemon.models import ModelSet, digest_of
+from latticewatch.daemon.pixel_check import CheckedPixels, PixelCheck, near_bad_pixel
+from latticewatch.daemon.ports import Clock
+from latticewatch.daemon.report import Reporter
+from latticewatch.detectors.calibration import adjusted_q
+from latticewatch.detectors.lattice import find_lattice
+from latticewatch.detectors.patterson.locate import locate
+from latticewatch.detectors.patterson.windows import margin_px
+from latticewatch.detectors.protocols import Scores
+from latticewatch.detectors.sites import SiteFinder, View
+from latticewatch.wire.frames import FrameHeader
+
+# Naming the fault of a frame without linked sites needs a spectrum; this much of it is enough.
+_DIAGNOSIS_PX = 512
+
+
+class Pipeline:
+    """One frame at a time, in buffers that it keeps; belongs to one thread."""
+
+    def __init__(self, *, models: ModelSet, settings: PipelineSettings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._detector = models.patterson
+        self._finder = SiteFinder(models.patterson.model.rule)
+        self._pixels = PixelCheck()
+        self._margin_px = margin_px(
+            models.patterson.model.patch_size_px, models.patterson.model.rule.smooth_sigma_px
+        )
+        model_set = digest_of(
+            [models.sha256, settings.fdr, settings.false_alarms_per_frame, settings.max_defects]
+        )
+        self.model_set = model_set
+        self._reporter = Reporter(
+            models=models, settings=settings, model_set=model_set, margin_px=self._margin_px
+        )
+
+    def warm_up(self, shape_yx: tuple[int, int], dtype: str) -> None:
+        """Run every branch once on arrays of production: this shape and type, read-only or not.
+
+        Compiles what is not in numba's cache. The frame is a lattice of the model's own period,
+        so that sites are found, scored and located.
+        """
+        header = FrameHeader(
+            source=self._settings.source,
+            session="0" * 32,
+            seq=0,
+            shape_yx=shape_yx,
+            dtype=dtype,
+            t_complete_ns=1,
+            t_source="software",
+            dropped=0,
+        )
+        crystal = self._rehearsal(shape_yx)
+        for frame in (crystal, np.zeros(shape_yx)):
+            pixels = frame.astype(dtype)
+            for writable in (True, False):
+                pixels.flags.writeable = writable
+                self.process(Incoming(header, pixels, t_recv_ns=1))
+        view = self._finder.prepare(crystal.astype(np.float32))
+        if view.is_periodic:
+            scored = np.flatnonzero(self._detector.score(view).scored)[:3]
+            locate(view, self._detector.model, scored, np.full(len(scored), 0.5))
+
+    def process(self, incoming: Incoming) -> Outcome:
+        """Turn a frame into its event; never raises for what the pixels hold."""
+        start_ns = self._clock.monotonic_ns()
+        checked = self._pixels.check(incoming.pixels, incoming.header.full_scale)
+        stages = {"validate": self._since(start_ns)}
+        verdict = self._judge(checked, stages) if checked.usable else _unscored(checked.quality)
+        fuse_ns = self._clock.monotonic_ns()
+        detector_us = stages.get("features", 0) + stages.get("score", 0)
+        event = self._reporter.report(incoming, verdict, detector_us=detector_us)
+        stages["fuse"] = self._since(fuse_ns)
+        stages["total"] = self._since(start_ns)
+        latency_us = {
+            "queue": incoming.queue_us,
+            "validate": incoming.validate_us + stages["validate"],
+            "lattice": stages.get("segment", 0),
+            "patterson": detector_us,
+            "fuse": stages["fuse"],
+            "total": incoming.queue_us + incoming.validate_us + stages["total"],
+        }
+        return Outcome(
+            msgspec.structs.replace(event, latency_us=latency_us), stages, event.n_defects
+        )
+
+    def _judge(self, checked: CheckedPixels, stages: dict[str, int]) -> Verdict:
+        """Find sites, score them, and cut; fills in the times of these stages."""
+        start_ns = self._clock.monotonic_ns()
+        view = self._finder.prepare(checked.image)
+        if not view.is_periodic:
+            quality = (*checked.quality, self._diagnosis(checked.image))
+            stages["segment"] = self._since(start_ns)
+            return _unscored(quality)
+        stages["segment"] = self._since(start_ns)
+        start_ns = self._clock.monotonic_ns()
+        features, inside = self._detector.features(view)
+        shape = (checked.image.shape[0], checked.image.shape[1])
+        inside &= ~near_bad_pixel(view.places_yx, checked.bad_yx, shape, self._margin_px)
+        stages["features"] = self._since(start_ns)
+        start_ns = self._clock.monotonic_ns()
+        scores = self._detector.judge(view, features, inside)
+        stages["score"] = self._since(start_ns)
+        if scores.stale:
+            return _unscored((*checked.quality, "model_stale"), view)
+        return self._cut(view, scores, checked.quality)
+
+    def _cut(self, view: View, scores: Scores, quality: tuple[str, ...]) -> Verdict:
+        scored = np.flatnonzero(scores.scored)
+        q_value = adjusted_q(scores.p_value[scored])
+        fdr, n_scored = self._settings.fdr, len(scored)
+        if fdr is not None:
+            passed = scored[q_value <= fdr]
+        else:
+            limit = self._settings.false_alarms_per_frame or 0.0
+            passed = scored[scores.p_value[scored] * n_scored <= limit]
+        findings = locate(view, self._detector.model, passed, scores.p_value[passed])
+        # One defect disturbs several sites. Counted by site, it would vouch for as many false
+        # ones, so the rate is controlled once more over what is left after merging.
+        p_value = np.array([scores.p_value[finding.site] for finding in findings])
+        q_merged = adjusted_q(p_value, n_scored)
+        kept = [k for k in range(len(findings)) if fdr is None or q_merged[k] <= fdr]
+        return Verdict(
+            scored=True,
+            quality=quality,
+            view=view,
+            scores=scores,
+            q_value=q_merged[kept],
+            findings=tuple(findings[k] for k in kept),
+        )
+
+    def _diagnosis(self, image: NDArray[np.float32]) -> str:
+        """Tell a crystal that the model does not fit from no crystal at all."""
+        height, width = image.shape
+        top, left = max(0, (height - _DIAGNOSIS_PX) // 2), max(0, (width - _DIAGNOSIS_PX) // 2)
+        part = image[top : top + _DIAGNOSIS_PX, left : left + _DIAGNOSIS_PX]
+        return "not_periodic" if find_lattice(part) is None else "model_stale"
+
+    def _rehearsal(self, shape_yx: tuple[int, int]) -> NDArray[np.float64]:
+        """Plane waves of the model's lattice, with some structure in each cell."""
+        reciprocal = np.linalg.inv(self._finder.rule.basis_px_yx)
+        y, x = np.indices(shape_yx)
+        phases = [2 * np.pi * (reciprocal[0, k] * y + reciprocal[1, k] * x) for k in (0, 1)]
+        waves: NDArray[np.float64] = (
+            np.cos(phases[0]) + np.cos(phases[1]) + np.cos(phases[0] + phases[1])
+        )
+        frame: NDArray[np.float64] = 40.0 + 10.0 * self._finder.rule.polarity * waves
+        return frame
+
+    def _since(self, start_ns: int) -> int:
+        return (self._clock.monotonic_ns() - start_ns) // 1000
+
+
+def _unscored(quality: tuple[str, ...], view: View | None = None) -> Verdict:
+    return Verdict(scored=False, quality=quality, view=view, scores=None, q_value=None, findings=())

@@ -1,0 +1,116 @@
+"""What is wrong with the pixels of a frame before any lattice is looked for."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latticewatch.kernels.pixels import clear_nonfinite, count_pixels, native_float32
+
+# Chosen: more dead pixels than this, and too few windows are whole to know the crowd.
+_MOST_NONFINITE = 0.01
+# More saturated pixels than this, and the tops of the columns are cut off.
+_MOST_SATURATED = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedPixels:
+    """Native pixels and their faults. The array lives until the next frame.
+
+    Attributes
+    ----------
+    image : (H, W) float32
+        Finite: dead pixels hold the mean of the others.
+    bad_yx : (B, 2)
+        Places of the dead pixels, empty when there are none or too many.
+    quality
+        Words of the protocol: nonfinite, saturated, constant.
+    usable
+        Sites may be looked for.
+    """
+
+    image: NDArray[np.float32]
+    bad_yx: NDArray[np.intp]
+    quality: tuple[str, ...]
+    usable: bool
+
+
+class PixelCheck:
+    """Converts and counts, frame after frame, in a buffer that it keeps."""
+
+    def __init__(self) -> None:
+        self._image = np.empty((0, 0), np.float32)
+        self._counts = np.zeros(4, np.int64)
+
+    def check(self, pixels: NDArray[np.generic], full_scale: float | None) -> CheckedPixels:
+        """Convert a frame to native float32 and judge its pixels.
+
+        Parameters
+        ----------
+        pixels : (H, W)
+            Any type of the wire, any byte order; not changed.
+        full_scale
+            Counts at which the detector saturates; None takes the largest value of an integer
+            type, and for floats no limit.
+        """
+        if self._image.shape != pixels.shape:
+            self._image = np.empty(pixels.shape, np.float32)
+        native_float32(pixels, self._image)
+        limit = full_scale if full_scale is not None else _largest(pixels.dtype)
+        count_pixels(self._image, limit, self._counts)
+        n_nonfinite, n_saturated, _, n_different = (int(count) for count in self._counts)
+        quality = []
+        bad_yx = np.empty((0, 2), np.intp)
+        usable = n_different > 0
+        if not usable:
+            quality.append("constant")
+        if n_saturated:
+            quality.append("saturated")
+            usable &= n_saturated <= _MOST_SATURATED * pixels.size
+        if n_nonfinite:
+            quality.append("nonfinite")
+            usable &= n_nonfinite <= _MOST_NONFINITE * pixels.size
+            bad_yx = self._clear(usable=usable)
+        return CheckedPixels(self._image, bad_yx, tuple(quality), usable)
+
+    def _clear(self, *, usable: bool) -> NDArray[np.intp]:
+        finite = np.isfinite(self._image)
+        value = float(self._image[finite].mean(dtype=np.float64)) if finite.any() else 0.0
+        clear_nonfinite(self._image, value)
+        return np.argwhere(~finite) if usable else np.empty((0, 2), np.intp)
+
+
+def _largest(dtype: np.dtype[Any]) -> float:  # Any: one of the element types of the wire
+    """Return the largest value of an integer type; 0, which means no limit, for floats."""
+    return float(np.iinfo(dtype).max) if dtype.kind in "iu" else 0.0
+
+
+def near_bad_pixel(
+    places_yx: NDArray[np.float64], bad_yx: NDArray[np.intp], shape: tuple[int, int], reach_px: int
+) -> NDArray[np.bool_]:
+    """Tell which places have a dead pixel in the square of `reach_px` around them.
+
+    Examples
+    --------
+    >>> places, bad = np.array([[5.0, 5.0], [5.0, 20.0]]), np.array([[3, 4]])
+    >>> near_bad_pixel(places, bad, (32, 32), 2).tolist()
+    [True, False]
+    """
+    if not len(bad_yx):
+        return np.zeros(len(places_yx), bool)
+    # Sums over all rows and columns above: a square's count takes four look-ups.
+    total = np.zeros((shape[0] + 1, shape[1] + 1), np.int32)
+    total[bad_yx[:, 0] + 1, bad_yx[:, 1] + 1] = 1
+    total = total.cumsum(axis=0).cumsum(axis=1)
+    centre = np.floor(places_yx + 0.5).astype(np.intp)
+    low = np.clip(centre - reach_px, 0, shape)
+    high = np.clip(centre + reach_px + 1, 0, shape)
+    count = (
+        total[high[:, 0], high[:, 1]]
+        - total[low[:, 0], high[:, 1]]
+        - total[high[:, 0], low[:, 1]]
+        + total[low[:, 0], low[:, 1]]
+    )
+    near: NDArray[np.bool_] = count > 0
+    return near

@@ -1,0 +1,148 @@
+"""A verdict on a frame in the words of the protocol."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from msgspec import UNSET
+from numpy.typing import NDArray
+
+from latticewatch.daemon.exchange import Incoming, PipelineSettings, Verdict
+from latticewatch.daemon.models import ModelSet
+from latticewatch.detectors.calibration import score_of_p
+from latticewatch.detectors.protocols import Finding
+from latticewatch.detectors.sites import View
+from latticewatch.wire.events import (
+    Cut,
+    Defect,
+    DefectEvent,
+    DetectorState,
+    FrameRef,
+    LatticeState,
+)
+from latticewatch.wire.frames import FrameHeader
+from latticewatch.wire.geometry import Geometry
+
+
+class Reporter:
+    """Writes events; holds what is the same in all of them."""
+
+    def __init__(
+        self, *, models: ModelSet, settings: PipelineSettings, model_set: str, margin_px: int
+    ) -> None:
+        self._settings = settings
+        self._models = models
+        self._model_set = model_set
+        self._margin_px = margin_px
+        if settings.fdr is not None:
+            self._cut = Cut(rule="fdr", value=settings.fdr)
+        else:
+            self._cut = Cut(rule="per_frame", value=settings.false_alarms_per_frame or 0.0)
+
+    def report(self, incoming: Incoming, verdict: Verdict, *, detector_us: int) -> DefectEvent:
+        """Build the event of a frame, envelope and latencies still empty."""
+        header, settings = incoming.header, self._settings
+        geometry = Geometry.from_header(header)
+        kept = verdict.findings[: settings.max_defects]
+        n_sites = len(verdict.view.places_yx) if verdict.view is not None else 0
+        n_scored = int(np.count_nonzero(verdict.scores.scored)) if verdict.scores else 0
+        stale = "model_stale" in verdict.quality
+        quality = verdict.quality + (("replay",) if header.t_source == "replay" else ())
+        return DefectEvent(
+            source=header.source,
+            stream="",
+            seq=-1,
+            journaled=False,
+            t_pub_ns=0,
+            valid_for_ms=settings.valid_for_ms,
+            frame=FrameRef.from_header(header),
+            t_recv_ns=incoming.t_recv_ns,
+            latency_us={},
+            context=header.full_context,
+            roi=header.full_roi,
+            calibrated=header.calibrated,
+            outcome="scored" if verdict.scored else "not_scored",
+            quality=quality,
+            model_set=self._model_set,
+            detectors=(self._detector_state(stale=stale, us=detector_us),),
+            cut=self._cut,
+            n_sites=n_sites,
+            n_scored=n_scored,
+            lattice=self._lattice(verdict.view, geometry),
+            defects=self._defects(kept, verdict, geometry, header),
+            n_defects=len(verdict.findings),
+            truncated=len(kept) < len(verdict.findings),
+            dropped_since_last=0,
+            missing_since_last=0,
+            attrs=header.attrs if settings.copy_attrs and header.attrs is not UNSET else None,
+        )
+
+    def _detector_state(self, *, stale: bool, us: int) -> DetectorState:
+        return DetectorState(
+            name="patterson",
+            artifact=self._models.artifact,
+            sha256=self._models.sha256,
+            state="stale" if stale else "ok",
+            us=us,
+        )
+
+    def _lattice(self, view: View | None, geometry: Geometry) -> LatticeState | None:
+        if view is None or not len(view.places_yx):
+            return None
+        middle = (np.array(view.image.shape) - 1) / 2
+        found = view.places_yx[~view.predicted]
+        origin = found[np.argmin(np.square(found - middle).sum(axis=1))]
+        period_nm = None
+        if geometry.calibrated:
+            steps = geometry.to_nm(origin + view.basis_px_yx) - geometry.to_nm(origin)
+            period_nm = float(np.sqrt(np.prod(np.linalg.norm(steps, axis=1))))
+        return LatticeState(
+            a_px_yx=_pair(view.basis_px_yx[0]),
+            b_px_yx=_pair(view.basis_px_yx[1]),
+            origin_px_yx=_pair(origin),
+            rms_px=view.rms_px,
+            period_nm=period_nm,
+            domains=1,
+        )
+
+    def _defects(
+        self,
+        findings: Sequence[Finding],
+        verdict: Verdict,
+        geometry: Geometry,
+        header: FrameHeader,
+    ) -> tuple[Defect, ...]:
+        scores, q_value = verdict.scores, verdict.q_value
+        if not findings or scores is None or q_value is None:
+            return ()
+        pixel_yx = np.array([finding.pixel_yx for finding in findings])
+        frac_yx = geometry.to_fraction(pixel_yx)
+        nm_yx = geometry.to_nm(pixel_yx) if geometry.calibrated else None
+        last = np.array(header.shape_yx) - 1 - self._margin_px
+        outside = (pixel_yx < self._margin_px) | (pixel_yx > last)
+        edge = [bool(row.any()) for row in outside]
+        return tuple(
+            Defect(
+                i=i,
+                kind=finding.kind,
+                score=score_of_p(float(scores.p_value[finding.site])),
+                p_value=float(scores.p_value[finding.site]),
+                q_value=max(float(q_value[i]), 1e-300),
+                scores=tuple(
+                    (name, float(z[finding.site]), float(p[finding.site]))
+                    for name, z, p in scores.parts
+                ),
+                pixel_yx=finding.pixel_yx,
+                frac_yx=_pair(frac_yx[i]),
+                nm_yx=None if nm_yx is None else _pair(nm_yx[i]),
+                cov_px=finding.cov_px,
+                extent_px=finding.extent_px,
+                intensity_ratio=finding.intensity_ratio,
+                edge=edge[i],
+                flags=("tail_p",) if scores.tail[finding.site] else (),
+            )
+            for i, finding in enumerate(findings)
+        )
+
+
+def _pair(vector: NDArray[np.float64]) -> tuple[float, float]:
+    return float(vector[0]), float(vector[1])

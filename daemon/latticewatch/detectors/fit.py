@@ -1,0 +1,100 @@
+"""Fitting in a process of its own: `python -m latticewatch.detectors.fit`.
+
+Reads one JSON job per line from standard input and answers each with one JSON line, so that one
+process serves many fits. A job: {"method", "frames": NPZ of 2-D arrays, "out": model file,
+"parameters": {...}, "provenance": {...}}. An answer: {"ok": true, "out", "sha256", "n_sites",
+"n_components", "nu", "n_support", "n_frames", "warnings"} or {"ok": false, "error": one line}.
+"""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latticewatch.detectors.artifact import write_artifact
+from latticewatch.detectors.patterson import fit as patterson
+from latticewatch.detectors.patterson.model import DETECTOR, PattersonModel
+from latticewatch.detectors.patterson.parameters import PattersonParameters
+from latticewatch.detectors.patterson.reference import FitError
+from latticewatch.kernels.pixels import clear_nonfinite, native_float32
+
+_METHODS = (DETECTOR,)
+
+
+def serve(jobs: Iterable[str], answers: TextIO) -> None:
+    """Do each job of a stream of lines; a bad one is answered and the next one done."""
+    for line in jobs:
+        if not line.strip():
+            continue
+        try:
+            answer: dict[str, Any] = {"ok": True, **_do(json.loads(line))}  # Any: JSON
+        except (FitError, ValueError, OSError, KeyError, TypeError) as error:
+            answer = {"ok": False, "error": _one_line(error)}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+def _one_line(error: Exception) -> str:
+    text = str(error) if isinstance(error, FitError) else f"{type(error).__name__}: {error}"
+    return " ".join(text.split())
+
+
+def _do(job: dict[str, Any]) -> dict[str, Any]:  # Any: JSON
+    method = job["method"]
+    if method not in _METHODS:
+        raise FitError(f"method {method!r} cannot be fitted, expected one of {list(_METHODS)}")
+    parameters = PattersonParameters(**job.get("parameters", {}))
+    frames = _read_frames(Path(job["frames"]))
+    model, report = patterson.fit(frames, parameters)
+    out = Path(job["out"])
+    sha256 = write_artifact(
+        out,
+        detector=DETECTOR,
+        header=_header(model, parameters, job.get("provenance", {}), report),
+        arrays=model.arrays(),
+    )
+    return {"out": str(out), "sha256": sha256, **dataclasses.asdict(report)}
+
+
+def _header(
+    model: PattersonModel,
+    parameters: PattersonParameters,
+    provenance: dict[str, Any],  # Any: JSON
+    report: patterson.FitReport,
+) -> dict[str, Any]:
+    return {
+        **model.header(),
+        "parameters": dataclasses.asdict(parameters),
+        "provenance": provenance,
+        "report": dataclasses.asdict(report),
+    }
+
+
+def _read_frames(path: Path) -> list[NDArray[np.float32]]:
+    """Read the 2-D arrays of an NPZ, in order of their names, as native float32."""
+    frames = []
+    with np.load(path, allow_pickle=False) as stored:
+        for name in sorted(stored.files):
+            pixels = stored[name]
+            if pixels.ndim != 2:
+                raise FitError(f"{path.name}: {name} has {pixels.ndim} axes, expected 2")
+            frame = np.empty(pixels.shape, np.float32)
+            native_float32(pixels, frame)
+            finite = np.isfinite(frame)
+            if not finite.any():
+                continue
+            if not finite.all():
+                clear_nonfinite(frame, float(np.median(frame[finite])))
+            frames.append(frame)
+    if not frames:
+        raise FitError(f"{path.name}: no frame with finite pixels")
+    return frames
+
+
+if __name__ == "__main__":
+    serve(sys.stdin, sys.stdout)

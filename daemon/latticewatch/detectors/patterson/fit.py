@@ -1,0 +1,302 @@
+"""Fit scheme one on reference frames without labels: the crowd is normal."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+from sklearn.svm import OneClassSVM
+
+from latticewatch.detectors.calibration import MAD_TO_SIGMA, robust_scale
+from latticewatch.detectors.patterson.model import PattersonModel
+from latticewatch.detectors.patterson.parameters import NU_GRID, NU_RANGE, PattersonParameters
+from latticewatch.detectors.patterson.reference import (
+    FitError,
+    collect,
+    patch_size_px,
+    reference_rule,
+)
+
+_FEWEST_SITES = 60
+_FOLDS = 4
+_TRIM_ROUNDS = 3
+_TRIM_Z = 2.5  # one normal site in 160
+# Sites this far out are not defect-free, and must not enter the reference: one in 30000 of a
+# normal law.
+_DEFECT_Z = 4.0
+_TINY = float(np.finfo(np.float32).tiny)
+
+
+@dataclass(frozen=True, slots=True)
+class FitReport:
+    """What a fit found out, for people.
+
+    Attributes
+    ----------
+    n_frames, n_sites
+        Reference frames and sites used.
+    n_components, nu, n_support
+        Of the model.
+    warnings
+        One line each.
+    """
+
+    n_frames: int
+    n_sites: int
+    n_components: int
+    nu: float
+    n_support: int
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Machine:
+    """Principal components and SVM of one training set, in double precision."""
+
+    mean: NDArray[np.float64]
+    components: NDArray[np.float64]
+    svm: OneClassSVM
+    z_median: NDArray[np.float64]
+    z_mad: NDArray[np.float64]
+
+    @property
+    def offset(self) -> float:
+        """The SVM's rho: decision = sum dual exp(-gamma |z - s|^2) - rho."""
+        return float(self.svm.offset_[0])
+
+    def as_arrays(self) -> dict[str, Any]:  # Any: arrays and numbers of the model, by name
+        """Return what scoring needs, in single precision."""
+        return {
+            "mean": self.mean.astype(np.float32),
+            "components": self.components.astype(np.float32),
+            "support": self.svm.support_vectors_.astype(np.float32),
+            "dual": self.svm.dual_coef_[0].astype(np.float32),
+            # The SVM was given its gamma as a number.
+            "gamma": float(self.svm.gamma),
+            "offset": self.offset,
+            "z_median": self.z_median.astype(np.float32),
+            "z_mad": self.z_mad.astype(np.float32),
+        }
+
+    def decide(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Decision per site in units of the offset, which makes training sizes comparable."""
+        z = (features - self.mean) @ self.components.T
+        decisions: NDArray[np.float64] = self.svm.decision_function(z) / abs(self.offset)
+        return decisions
+
+    def distance_root(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Cube root of the robust distance, which is close to normal (Wilson and Hilferty)."""
+        z = (features - self.mean) @ self.components.T
+        root: NDArray[np.float64] = np.cbrt(_distance(z, self.z_median, self.z_mad))
+        return root
+
+
+def fit(
+    frames: Sequence[NDArray[np.float32]], parameters: PattersonParameters
+) -> tuple[PattersonModel, FitReport]:
+    """Fit scheme one.
+
+    Parameters
+    ----------
+    frames
+        One or more reference frames (H, W) of the same crystal at the same scan settings; finite.
+        A few per cent of defects do no harm.
+    parameters
+        Settings of the fit.
+
+    Raises
+    ------
+    FitError
+        No frame shows a lattice, or they hold too few sites.
+    """
+    notes: list[str] = []
+    rule = reference_rule(frames, parameters, notes)
+    size = patch_size_px(rule.period_px, parameters)
+    features, patches = collect(frames, rule, size, parameters.cutoff, notes)
+    if len(features) < _FEWEST_SITES:
+        raise FitError(
+            f"{len(features)} whole windows in {len(frames)} frame(s), at least {_FEWEST_SITES} "
+            "needed: give more or larger reference frames"
+        )
+    scale = max(float(features.std()), _TINY)
+    features /= scale
+    rng = np.random.default_rng(parameters.seed)
+    chosen = rng.permutation(len(features))[: parameters.most_fit_sites]
+    kept = _trimmed(features[chosen], parameters)
+    nu = parameters.nu or _knee_nu(features[chosen][kept], parameters, notes)
+    machine = _train(features[chosen][kept], parameters, nu)
+    decisions, root = _held_out(features, chosen, machine, parameters, nu)
+    centre, spread = robust_scale(root)
+    # A few sites this far out are defects, and must not enter the reference.
+    clean = (root - centre) / spread < _DEFECT_Z
+    model = PattersonModel(
+        rule=rule,
+        patch_size_px=size,
+        cutoff=parameters.cutoff,
+        scale=scale,
+        nu=nu,
+        outlier_share=float((decisions < 0).mean()),
+        reference_decisions=np.sort(decisions[clean]) * abs(machine.offset),
+        distance_centre=centre,
+        distance_scale=spread,
+        mean_patch=_mean_patch(patches, machine.distance_root(features[: len(patches)])),
+        probe_patch=patches[0],
+        probe_decision=float(machine.decide(features[:1])[0]) * abs(machine.offset),
+        **machine.as_arrays(),
+    )
+    report = FitReport(
+        n_frames=len(frames),
+        n_sites=len(features),
+        n_components=len(model.components),
+        nu=nu,
+        n_support=len(model.dual),
+        warnings=tuple(notes),
+    )
+    return model, report
+
+
+def _distance(
+    z: NDArray[np.float64], middle: NDArray[np.float64], mad: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    total: NDArray[np.float64] = np.square((z - middle) / (MAD_TO_SIGMA * mad)).sum(axis=1)
+    return total
+
+
+def _centre_and_mad(z: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    middle = np.median(z, axis=0)
+    mad = np.maximum(np.median(np.abs(z - middle), axis=0), _TINY)
+    return middle, mad
+
+
+def _components(features: NDArray[np.float64], parameters: PattersonParameters) -> PCA:
+    return PCA(parameters.variance_kept, svd_solver="full").fit(features)
+
+
+def _trimmed(features: NDArray[np.float64], parameters: PattersonParameters) -> NDArray[np.bool_]:
+    """All but the strangest sites by robust distance: a fixed share, then what still stands out.
+
+    A frame with many defects holds more strange sites than any fixed share; they would widen the
+    components that are to tell them apart.
+    """
+    kept = np.ones(len(features), bool)
+    for _ in range(_TRIM_ROUNDS):
+        pca = _components(features[kept], parameters)
+        middle, mad = _centre_and_mad(pca.transform(features[kept]))
+        distance = _distance(pca.transform(features), middle, mad)
+        root = np.cbrt(distance)
+        centre, scale = robust_scale(root)
+        kept = (distance <= np.quantile(distance, 1 - parameters.trim)) & (
+            root < centre + _TRIM_Z * scale
+        )
+    return kept
+
+
+def _machine_of(z: NDArray[np.float64], nu: float) -> OneClassSVM:
+    """One-class SVM with gamma = 1 / (components x variance of all entries)."""
+    gamma = 1.0 / (z.shape[1] * max(float(z.var()), _TINY))
+    return OneClassSVM(kernel="rbf", gamma=gamma, nu=nu).fit(z)
+
+
+def _train(features: NDArray[np.float64], parameters: PattersonParameters, nu: float) -> _Machine:
+    pca = _components(features, parameters)
+    z = pca.transform(features)
+    return _Machine(pca.mean_, pca.components_, _machine_of(z, nu), *_centre_and_mad(z))
+
+
+def separation_curve(z: NDArray[np.float64], grid: NDArray[np.float64]) -> NDArray[np.float64]:
+    """D(nu): median decision of the normals less that of the outliers, for each nu.
+
+    Parameters
+    ----------
+    z : (N, k)
+        Training features.
+    grid : (G,)
+        Values of nu.
+
+    Returns
+    -------
+    (G,)
+        NaN where a side is empty.
+    """
+    curve = np.full(len(grid), np.nan)
+    for place, nu in enumerate(grid):
+        decisions = _machine_of(z, float(nu)).decision_function(z)
+        if (decisions >= 0).any() and (decisions < 0).any():
+            curve[place] = np.median(decisions[decisions >= 0]) - np.median(
+                decisions[decisions < 0]
+            )
+    return curve
+
+
+def knee(grid: NDArray[np.float64], curve: NDArray[np.float64]) -> int:
+    """Index of the point farthest from the chord between the ends, both axes scaled to 0..1.
+
+    Examples
+    --------
+    >>> knee(np.arange(5.0), np.array([0.0, 3.0, 3.5, 3.8, 4.0]))
+    1
+    """
+    known = np.flatnonzero(np.isfinite(curve))
+    x = (grid[known] - grid[known[0]]) / max(np.ptp(grid[known]), _TINY)
+    y = (curve[known] - curve[known[0]]) / max(np.ptp(curve[known]), _TINY)
+    return int(known[np.argmax(np.abs(y - x * y[-1]))])
+
+
+def _knee_nu(
+    features: NDArray[np.float64], parameters: PattersonParameters, notes: list[str]
+) -> float:
+    grid = np.linspace(*NU_GRID)
+    z = _components(features, parameters).transform(features)
+    with warnings.catch_warnings():
+        # A tiny nu on few sites is said to be infeasible; the curve is NaN there.
+        warnings.simplefilter("ignore")
+        curve = separation_curve(z, grid)
+    if np.isfinite(curve).sum() < 3:
+        notes.append(f"D(nu) is undefined on this reference: nu = {NU_RANGE[0]}")
+        return NU_RANGE[0]
+    if not np.isfinite(curve).all():
+        notes.append("D(nu) is undefined for some nu: one side had no sites")
+    place = knee(grid, curve)
+    if place in (0, len(grid) - 1):
+        notes.append(f"the knee of D(nu) sits at the end of the grid, nu = {grid[place]:.3f}")
+    nu = float(np.clip(grid[place], *NU_RANGE))
+    if nu != grid[place]:
+        notes.append(f"nu = {grid[place]:.3f} at the knee, clamped to {nu}")
+    return nu
+
+
+def _held_out(
+    features: NDArray[np.float64],
+    chosen: NDArray[np.int64],
+    machine: _Machine,
+    parameters: PattersonParameters,
+    nu: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Decisions (in offsets) and distance roots of sites that took no part in their fit.
+
+    Training decisions are tied to nu, so they cannot calibrate. Where there are more sites than
+    the fit takes, the rest serves; else each fold is judged by the fit on the others.
+    """
+    rest = np.setdiff1d(np.arange(len(features)), chosen)
+    if len(rest) >= len(chosen):
+        return machine.decide(features[rest]), machine.distance_root(features[rest])
+    decisions, root = np.empty(len(chosen)), np.empty(len(chosen))
+    fold = np.arange(len(chosen)) % _FOLDS  # `chosen` is in random order
+    for number in range(_FOLDS):
+        own = fold == number
+        training = features[chosen[~own]]
+        training = training[_trimmed(training, parameters)]
+        other = _train(training, parameters, nu)
+        decisions[own] = other.decide(features[chosen[own]])
+        root[own] = other.distance_root(features[chosen[own]])
+    return decisions, root
+
+
+def _mean_patch(patches: NDArray[np.float32], root: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Mean window of the less strange half of the sites."""
+    ordinary = root <= np.median(root)
+    mean: NDArray[np.float32] = patches[ordinary].mean(axis=0, dtype=np.float64).astype(np.float32)
+    return mean

@@ -1,0 +1,211 @@
+"""A fitted Patterson model: what scoring needs, and its way to and from a file."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latticewatch.detectors.artifact import Artifact
+from latticewatch.detectors.protocols import ModelError
+from latticewatch.detectors.sites import SiteRule
+from latticewatch.kernels.power import n_features
+
+DETECTOR = "patterson"
+# Arrays and their number of axes; the sizes must agree with each other.
+_AXES = {
+    "basis_px_yx": 2,
+    "mean": 1,
+    "components": 2,
+    "support": 2,
+    "dual": 1,
+    "z_median": 1,
+    "z_mad": 1,
+    "reference_decisions": 1,
+    "mean_patch": 2,
+    "probe_patch": 2,
+}
+_NUMBERS = (
+    "smooth_sigma_px",
+    "floor",
+    "scale",
+    "gamma",
+    "offset",
+    "nu",
+    "outlier_share",
+    "distance_centre",
+    "distance_scale",
+    "probe_decision",
+)
+_INTEGERS = ("polarity", "min_distance_px", "patch_size_px", "cutoff")
+
+
+@dataclass(frozen=True, slots=True)
+class PattersonModel:
+    """Everything that scoring a frame needs; immutable.
+
+    Attributes
+    ----------
+    rule
+        How sites are found.
+    patch_size_px, cutoff
+        Side of the window (odd), highest wave number per axis.
+    scale
+        Divides the power spectrum; keeps float32 in range.
+    mean : (F,), components : (k, F)
+        Principal components of the scaled features.
+    support : (M, k), dual : (M,), gamma, offset, nu
+        The one-class SVM: decision = sum dual exp(-gamma |z - s|^2) - offset.
+    outlier_share
+        Share of the reference sites, left out of the fit, that the SVM calls outliers: their
+        defects included.
+    z_median : (k,), z_mad : (k,)
+        Of each component over the trimmed reference.
+    reference_decisions : (R,)
+        Decisions at defect-free reference sites that were left out of the fit, ascending.
+    distance_centre, distance_scale
+        Centre and scale of the cube root of the robust distance at those sites.
+    mean_patch : (S, S)
+        Mean window of the reference, in levels, mean removed.
+    probe_patch : (S, S), probe_decision
+        A stored input and the decision it must give.
+    """
+
+    rule: SiteRule
+    patch_size_px: int
+    cutoff: int
+    scale: float
+    mean: NDArray[np.float32]
+    components: NDArray[np.float32]
+    support: NDArray[np.float32]
+    dual: NDArray[np.float32]
+    gamma: float
+    offset: float
+    nu: float
+    outlier_share: float
+    z_median: NDArray[np.float32]
+    z_mad: NDArray[np.float32]
+    reference_decisions: NDArray[np.float64]
+    distance_centre: float
+    distance_scale: float
+    mean_patch: NDArray[np.float32]
+    probe_patch: NDArray[np.float32]
+    probe_decision: float
+
+    def header(self) -> dict[str, Any]:  # Any: JSON
+        """Numbers of the model as they stand in `model.json`."""
+        rule = self.rule
+        numbers = {name: float(getattr(self, name)) for name in _NUMBERS if hasattr(self, name)}
+        return {
+            **numbers,
+            "smooth_sigma_px": rule.smooth_sigma_px,
+            "floor": rule.floor,
+            "polarity": rule.polarity,
+            "min_distance_px": rule.min_distance_px,
+            "patch_size_px": self.patch_size_px,
+            "cutoff": self.cutoff,
+            "units": {"lengths": "px", "levels": "2nd to 98th percentile of the blurred frame"},
+        }
+
+    def arrays(self) -> dict[str, NDArray[Any]]:  # Any: both float widths
+        """Arrays of the model as they stand in `arrays.npz`."""
+        own = {name: getattr(self, name) for name in _AXES if name != "basis_px_yx"}
+        return {**own, "basis_px_yx": self.rule.basis_px_yx}
+
+    @classmethod
+    def from_artifact(cls, artifact: Artifact, where: str) -> Self:
+        """Build a model from a file's content.
+
+        Parameters
+        ----------
+        artifact
+            As read.
+        where
+            Name of the file, for messages.
+
+        Raises
+        ------
+        ModelError
+            A number or array is missing, or sizes disagree.
+        """
+        if artifact.detector != DETECTOR:
+            raise ModelError(f"{where}: a {artifact.detector} model, expected {DETECTOR}")
+        numbers = _numbers(artifact, where)
+        arrays = _arrays(artifact, where)
+        rule = SiteRule(
+            smooth_sigma_px=numbers["smooth_sigma_px"],
+            polarity=int(numbers["polarity"]),
+            floor=numbers["floor"],
+            min_distance_px=int(numbers["min_distance_px"]),
+            basis_px_yx=arrays["basis_px_yx"].astype(np.float64),
+        )
+        fields: dict[str, Any] = {name: numbers[name] for name in _NUMBERS[2:]}  # Any: by name
+        fields |= {name: arrays[name].astype(np.float32) for name in _AXES}
+        del fields["basis_px_yx"]
+        fields["reference_decisions"] = arrays["reference_decisions"].astype(np.float64)
+        model = cls(
+            rule=rule,
+            patch_size_px=int(numbers["patch_size_px"]),
+            cutoff=int(numbers["cutoff"]),
+            **fields,
+        )
+        _check(model, where)
+        return model
+
+
+def _numbers(artifact: Artifact, where: str) -> dict[str, float]:
+    numbers = {}
+    for name in (*_NUMBERS, *_INTEGERS):
+        value = artifact.header.get(name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
+            raise ModelError(f"{where}: {name} = {value!r}, expected a finite number")
+        numbers[name] = value
+    return numbers
+
+
+def _arrays(artifact: Artifact, where: str) -> dict[str, NDArray[np.generic]]:
+    arrays = {}
+    for name, n_axes in _AXES.items():
+        array = artifact.arrays.get(name)
+        if array is None or array.ndim != n_axes or array.size == 0:
+            shape = None if array is None else array.shape
+            raise ModelError(f"{where}: array {name} has shape {shape}, expected {n_axes} axes")
+        arrays[name] = array
+    return arrays
+
+
+def _check(model: PattersonModel, where: str) -> None:
+    """Refuse numbers out of range and sizes that disagree."""
+    n_components = len(model.components)
+    wanted = {
+        "basis_px_yx": (2, 2),
+        "mean": (n_features(model.cutoff),) if 0 < model.cutoff < 64 else (),
+        "components": (n_components, len(model.mean)),
+        "support": (len(model.dual), n_components),
+        "z_median": (n_components,),
+        "z_mad": (n_components,),
+        "mean_patch": (model.patch_size_px, model.patch_size_px),
+        "probe_patch": (model.patch_size_px, model.patch_size_px),
+    }
+    for name, shape in wanted.items():
+        found = model.arrays()[name].shape
+        if found != shape:
+            raise ModelError(f"{where}: array {name} has shape {found}, expected {shape}")
+    claims = {
+        "smooth_sigma_px > 0": 0 < model.rule.smooth_sigma_px < 1000,
+        "polarity is 1 or -1": model.rule.polarity in (1, -1),
+        "min_distance_px >= 1": 1 <= model.rule.min_distance_px <= 4096,
+        "patch_size_px odd, twice the cutoff at least": model.patch_size_px % 2 == 1
+        and 2 * model.cutoff <= model.patch_size_px <= 4097,
+        "scale > 0": model.scale > 0,
+        "gamma > 0": model.gamma > 0,
+        "0 < nu <= 1": 0 < model.nu <= 1,
+        "0 <= outlier_share <= 1": 0 <= model.outlier_share <= 1,
+        "distance_scale > 0": model.distance_scale > 0,
+        "z_mad > 0": bool((model.z_mad > 0).all()),
+        "reference_decisions ascending": bool((np.diff(model.reference_decisions) >= 0).all()),
+        "basis_px_yx spans a cell": abs(float(np.linalg.det(model.rule.basis_px_yx))) > 1.0,
+    }
+    broken = [claim for claim, holds in claims.items() if not holds]
+    if broken:
+        raise ModelError(f"{where}: not so: {'; '.join(broken)}")

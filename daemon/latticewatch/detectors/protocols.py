@@ -1,0 +1,74 @@
+"""What every detector takes and gives: arrays in, scores with places out."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latticewatch.detectors.sites import View
+
+
+class ModelError(Exception):
+    """A model file cannot be used; the message says what was refused and what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """How strange each site of a view is. All arrays follow the order of the view's sites.
+
+    Attributes
+    ----------
+    scored : (N,) bool
+        False: unscored, which is not normal. Unscored sites hold NaN below.
+    p_value : (N,)
+        (0, 1]: chance that a defect-free site of the reference scores as high.
+    tail : (N,) bool
+        The p-value lies beyond what the reference can count, and comes from a fitted tail.
+    parts
+        For each statistic inside the detector: name, robust z (N,), p-value (N,).
+    stale : bool
+        The frame as a whole does not look like the reference: no site can be judged.
+    """
+
+    scored: NDArray[np.bool_]
+    p_value: NDArray[np.float64]
+    tail: NDArray[np.bool_]
+    parts: tuple[tuple[str, NDArray[np.float64], NDArray[np.float64]], ...]
+    stale: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One place past the threshold, before it becomes a defect of an event.
+
+    Attributes
+    ----------
+    site
+        Row of the view's site with the strongest evidence.
+    pixel_yx
+        Where the crystal is disturbed, pixels.
+    cov_px
+        Its covariance (var_yy, cov_yx, var_xx) in square pixels.
+    kind
+        Word of the protocol.
+    intensity_ratio
+        Observed over expected column intensity, None where no column is expected.
+    extent_px
+        Radius of what is disturbed.
+    """
+
+    site: int
+    pixel_yx: tuple[float, float]
+    cov_px: tuple[float, float, float]
+    kind: str
+    intensity_ratio: float | None
+    extent_px: float
+
+
+class Detector(Protocol):
+    """A fitted method: immutable model, reusable buffers, one view at a time."""
+
+    def score(self, view: View) -> Scores:
+        """Score every site of a view."""
+        ...
