@@ -11,7 +11,7 @@ from latticewatch.simulator.settings import MicroscopeSettings, SimulatorError
 DEFAULT_ENDPOINT = "tcp://127.0.0.1:5610"
 DEFAULT_SOURCE = "simulator"
 
-# Option, setting, type, unit and meaning. None as a default leaves the crystal's own.
+# Option, setting, type, unit and meaning.
 _SPECIMEN: tuple[tuple[str, str, type, str], ...] = (
     ("--dose", "dose_e_per_ang2", float, "electrons per square angstrom and frame"),
     ("--pixel-size-nm", "pixel_size_nm", float, "side of a pixel"),
@@ -43,9 +43,14 @@ def make_parser() -> argparse.ArgumentParser:
     defaults = {field.name: field.default for field in fields(MicroscopeSettings)}
     for option, name, kind, meaning in _SPECIMEN:
         default = defaults[name]
-        shown = "by the crystal" if default is None else f"{default:g}"
+        by_nature = "by the crystal" if name == "dose_e_per_ang2" else "1 % of all columns, in all"
+        shown = by_nature if default is None else f"{default:g}"
         specimen.add_argument(
-            option, dest=name, type=kind, default=default, help=f"{meaning} ({shown})"
+            option,
+            dest=name,
+            type=kind,
+            default=default,
+            help=f"{meaning} ({shown})".replace("%", "%%"),
         )
     specimen.add_argument("--perfect", action="store_true", help="no defects")
     _add_sending(parser)
