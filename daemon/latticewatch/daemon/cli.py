@@ -18,6 +18,7 @@ EXIT_CODES = {
     ("latticewatch.daemon.config", "ConfigError"): 2,
     ("latticewatch.adapters.errors", "EndpointError"): 2,
     ("latticewatch.adapters.errors", "InputError"): 2,
+    ("latticewatch.client.errors", "ClientError"): 1,
     ("latticewatch.daemon.processes", "CommandError"): 1,
     ("latticewatch.adapters.errors", "PortInUseError"): 75,
     ("latticewatch.daemon.models", "ModelError"): 78,

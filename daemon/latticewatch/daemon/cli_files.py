@@ -21,15 +21,15 @@ def register(app: typer.Typer) -> None:
 
 def fit(
     inputs: Inputs,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The model file (.lwm).")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The model file to write.")],
     method: Annotated[str, typer.Option(help="Which detector to fit.")] = "patterson",
 ) -> None:
     """Fit a model to reference frames, without labels."""
     from latticewatch.daemon.fitting import FitProcess, gather_frames
 
-    frames = gather_frames(inputs)
+    reference = gather_frames(inputs)
     with FitProcess() as fitter:
-        report = fitter.fit(frames.images, out=output, method=method, provenance=frames.provenance)
+        report = fitter.fit(reference, out=output, method=method)
     for warning in report.warnings:
         typer.echo(f"warning: {warning}", err=True)
     typer.echo(report.summary)

@@ -59,7 +59,8 @@ def demo(  # noqa: PLR0913 - one argument per option of the command
     as_json: Annotated[bool, typer.Option("--json", help="Last line: one JSON object.")] = False,
 ) -> None:
     """See it work: simulator, daemon and client as three processes, judged by the truth."""
-    from latticewatch.daemon.demo import DemoSettings, parse_size, run_demo
+    from latticewatch.daemon.demo import run_demo
+    from latticewatch.daemon.demo_setup import DemoSettings, parse_size
 
     settings = DemoSettings(
         size_yx=parse_size(size),

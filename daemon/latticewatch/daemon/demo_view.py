@@ -140,10 +140,10 @@ def _share(value: float | None) -> str:
 
 def _defects_panel(latest: Iterable[ShownDefect]) -> Panel:
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("frame", "y px", "x px", "p"):
+    for name in ("frame", "y", "x", "p"):
         table.add_column(name, justify="right")
-    table.add_column("kind", min_width=9)
-    table.add_column("truth", min_width=9)
+    table.add_column("kind", min_width=9, no_wrap=True)
+    table.add_column("truth", min_width=9, no_wrap=True)
     rows = list(latest)
     for shown in rows:
         y, x = shown.pixel_yx

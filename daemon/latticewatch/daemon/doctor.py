@@ -18,7 +18,8 @@ FEWEST_CORES = 2  # loop and receive thread; a simulator or client beside them s
 FEWEST_DESCRIPTORS = 256  # every subscriber takes one
 FEWEST_FREE_MIB = 600  # the daemon keeps 400 at most, the rest is for frames in flight
 TARGET_FPS = 30.0  # what the demo asks for
-MEASURED_SIZES_PX = (512, 1024)
+MEASURED_SIZES_PX = (512, 1024, 2048)
+N_TIMED = 20
 LIBRARIES = ("numpy", "numba", "scipy", "pyzmq", "msgspec", "scikit-learn")
 
 
@@ -96,7 +97,7 @@ def usable_cores() -> float:
 
 def check_threads() -> Iterator[Check]:
     """Threads that NumPy's BLAS and numba would start."""
-    from numba.core import config
+    import numba
 
     threads = os.environ.get("OPENBLAS_NUM_THREADS", "unset")
     yield Check(
@@ -105,7 +106,7 @@ def check_threads() -> Iterator[Check]:
         "good" if threads == "1" else "fair",
         "" if threads == "1" else "unset it: more than one fights with the loop",
     )
-    yield Check("numba threads", f"up to {config.NUMBA_NUM_THREADS}, compute.threads used")
+    yield Check("numba threads", f"up to {numba.get_num_threads()}, compute.threads used")
 
 
 def blas_name() -> str:
@@ -138,13 +139,11 @@ def check_numba_cache() -> Iterator[Check]:
 
 def numba_cache_folder() -> Path | None:
     """Folder that holds compiled kernels; None if neither choice of numba's can be written."""
-    from numba.core import config
-
     from latticewatch import kernels
 
     candidates = [Path(path) for path in kernels.__path__]
-    if config.CACHE_DIR:
-        candidates = [Path(config.CACHE_DIR)]
+    if os.environ.get("NUMBA_CACHE_DIR"):
+        candidates = [Path(os.environ["NUMBA_CACHE_DIR"])]
         candidates[0].mkdir(parents=True, exist_ok=True)
     return next((folder for folder in candidates if os.access(folder, os.W_OK)), None)
 
@@ -227,16 +226,17 @@ def check_extras() -> Iterator[Check]:
 
 def check_speed(settings: Settings) -> Iterator[Check]:
     """Time of a scored frame of each size here, and the frame rate that it permits."""
-    from latticewatch.daemon.bench import measure_pipeline
+    from latticewatch.daemon.bench import measure_pipeline, simulated_frame
 
     with tempfile.TemporaryDirectory() as folder:
         for size_px in MEASURED_SIZES_PX:
-            timing = measure_pipeline(settings, size_px=size_px, repeats=20, folder=Path(folder))
-            rate = 1000 / timing.p99_ms
+            frame = simulated_frame(size_px, Path(folder))
+            timing = measure_pipeline(settings, frame, repeats=N_TIMED)
+            rate = 1000 / timing.median_ms
             yield Check(
                 f"{size_px} x {size_px}",
-                f"{timing.median_ms:.1f} ms a frame (p99 {timing.p99_ms:.1f}), "
-                f"{timing.n_sites} sites: {rate:.0f} frames/s on one thread",
+                f"{timing.median_ms:.1f} ms a frame, {timing.n_sites} sites: "
+                f"{rate:.0f} frames/s on one thread",
                 "good" if rate >= TARGET_FPS else "fair",
                 "" if rate >= TARGET_FPS else f"slower than {TARGET_FPS:g} frames/s: newest wins",
             )

@@ -110,7 +110,7 @@ def _draw_marks(axes: "Axes", marks: list[Mark]) -> None:
                 (x, y), radius_px, fill=False, edgecolor=colour, linewidth=1.5, path_effects=halo
             )
         )
-        if number < MAX_NUMBERED:
+        if len(marks) <= MAX_NUMBERED:
             axes.text(
                 x + 0.75 * radius_px,
                 y - 0.75 * radius_px,

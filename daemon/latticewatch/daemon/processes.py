@@ -15,6 +15,8 @@ import time
 from types import TracebackType
 from typing import IO, Any, Self, cast
 
+SIMULATOR_MODULE = "latticewatch.simulator"
+SIMULATOR_TIMEOUT_S = 120.0  # a few large frames, and compiling the first time
 STOP_TIMEOUT_S = 8.0  # the daemon promises to be gone within 5
 _ENDED = None  # what the reader puts behind the last line
 
@@ -110,6 +112,11 @@ class Child:
             if value is not None:
                 return value
 
+    def check_end(self) -> None:
+        """Raise `CommandError` unless it has ended well."""
+        if self._process.poll() != 0:
+            raise CommandError(self.describe_end())
+
     def describe_end(self) -> str:
         """Say how it ended, with the last line of its own that explains it."""
         try:
@@ -122,10 +129,14 @@ class Child:
         reason = text.splitlines()[-1] if text else "it said nothing"
         return f"{self.name} {how}: {reason}"
 
-    def stop(self) -> int:
-        """Ask it to stop, insist if it does not, and return its exit code."""
+    def ask_to_stop(self) -> None:
+        """Send SIGTERM if it still runs, and do not wait."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
+
+    def stop(self) -> int:
+        """Ask it to stop, insist if it does not, and return its exit code."""
+        self.ask_to_stop()
         try:
             code = self._process.wait(timeout=STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
@@ -141,6 +152,20 @@ class Child:
         for line in self._stdout:
             self._lines.put(line.decode(errors="replace"))
         self._lines.put(_ENDED)
+
+
+def run_simulator(arguments: list[str]) -> dict[str, Any]:  # Any: JSON
+    """Run the simulator to its end and return the summary that it prints.
+
+    Raises
+    ------
+    CommandError
+        It refused its arguments or broke.
+    """
+    with Child(
+        name="the simulator", module=SIMULATOR_MODULE, arguments=[*arguments, "--json"]
+    ) as simulator:
+        return simulator.receive_json(timeout_s=SIMULATOR_TIMEOUT_S)
 
 
 def _parse_object(line: str) -> dict[str, Any] | None:  # Any: JSON

@@ -1,0 +1,128 @@
+"""What the demo prepares: its settings, the model, the daemon's settings file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from latticewatch.adapters.errors import InputError
+from latticewatch.daemon.fitting import FitProcess, gather_frames
+from latticewatch.daemon.models import MODEL_SUFFIX, pretrained_models
+from latticewatch.daemon.processes import run_simulator
+
+DEMO_SOURCE = "demo"
+N_REFERENCE_FRAMES = 4
+# Another crystal of the same kind than the one that is judged: same seed would be cheating.
+REFERENCE_SEED_STEP = 1000
+MOST_DEFECTS = 1024  # the protocol's limit, so that nothing found is cut off from the judgement
+
+
+@dataclass(frozen=True, slots=True)
+class DemoSettings:
+    """What the user chose.
+
+    Attributes
+    ----------
+    size_yx
+        Frame in px.
+    fps
+        Frames per second.
+    crystal, dose, seed
+        Of the simulator; a dose of None is the crystal's own.
+    seconds
+        Length of the demo; None until Ctrl-C.
+    """
+
+    size_yx: tuple[int, int] = (512, 512)
+    fps: float = 30.0
+    crystal: str = "mos2"
+    dose: float | None = None
+    seconds: float | None = None
+    seed: int = 1
+
+    @property
+    def title(self) -> str:
+        """One line for people."""
+        dose = "" if self.dose is None else f", {self.dose:g} e/A^2"
+        height, width = self.size_yx
+        return f"{self.crystal} {height} x {width}, {self.fps:g} frames/s{dose}"
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Rows and columns from "N" or "HxW".
+
+    Raises
+    ------
+    InputError
+        It is neither.
+
+    Examples
+    --------
+    >>> parse_size("512"), parse_size("256x384")
+    ((512, 512), (256, 384))
+    """
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.isdecimal() for side in sides):
+        raise InputError(f"--size {text}: expected N or HxW, in px")
+    return int(sides[0]), int(sides[-1])
+
+
+def crystal_arguments(settings: DemoSettings, *, seed: int) -> list[str]:
+    """Options of the simulator that say what it shows."""
+    height, width = settings.size_yx
+    chosen = ["--crystal", settings.crystal, "--size", f"{height}x{width}", "--seed", str(seed)]
+    return chosen if settings.dose is None else [*chosen, "--dose", str(settings.dose)]
+
+
+def sending_arguments(settings: DemoSettings, *, endpoint: str) -> list[str]:
+    """Options of the simulator that sends to the daemon, truth included."""
+    chosen = crystal_arguments(settings, seed=settings.seed)
+    chosen += ["--fps", str(settings.fps), "--endpoint", endpoint, "--source", DEMO_SOURCE]
+    chosen += ["--truth", "--json"]
+    if settings.seconds is not None:
+        chosen += ["--seconds", str(settings.seconds)]
+    return chosen
+
+
+def choose_model(settings: DemoSettings, folder: Path) -> str:
+    """Name of the model for these settings; where none is shipped, one fitted now.
+
+    A shipped model holds for the dose that it was fitted at.
+    """
+    if settings.dose is None and settings.crystal in pretrained_models():
+        return f"pretrained:{settings.crystal}"
+    frames, model = folder / "reference.npz", folder / f"demo{MODEL_SUFFIX}"
+    run_simulator(
+        [
+            *crystal_arguments(settings, seed=settings.seed + REFERENCE_SEED_STEP),
+            *("--frames", str(N_REFERENCE_FRAMES), "--save", str(frames)),
+        ]
+    )
+    with FitProcess() as fitter:
+        fitter.fit(gather_frames([frames]), out=model)
+    return str(model)
+
+
+def write_config(model: str, folder: Path) -> Path:
+    """Write the daemon's settings: free ports, and the truth comes back in the events."""
+    path = folder / "demo.toml"
+    path.write_text(
+        f"""\
+[source]
+name = "{DEMO_SOURCE}"
+
+[ingest]
+endpoint = "tcp://127.0.0.1:*"
+clock_synchronised = true
+
+[events]
+endpoint = "tcp://127.0.0.1:*"
+copy_attrs = true
+max_defects = {MOST_DEFECTS}
+
+[http]
+port = 0
+
+[detectors.patterson]
+model = "{model}"
+"""
+    )
+    return path

@@ -1,0 +1,166 @@
+"""Reference frames to a model file, by the fitting process; nothing is fitted in this one."""
+
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latticewatch.adapters.recorded import Recording, expand_inputs, open_recording, wire_pixels
+from latticewatch.daemon.processes import Child, CommandError
+
+FIT_MODULE = "latticewatch.detectors.fit"
+# Of 1024 x 1024 pixels; a fit takes 3 s for one, and nobody waits ten minutes for an answer.
+FIT_TIMEOUT_S = 600.0
+# 64 frames of 1024 x 1024: more than the fit takes sites from, and 256 MB in the other process.
+MOST_REFERENCE_PIXELS = 64 * 2**20
+
+Frame = NDArray[Any]  # Any: one of the wire's pixel types
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Frames to fit on, and where they came from.
+
+    Attributes
+    ----------
+    images : list of (H, W)
+        In wire types, as the daemon would receive them.
+    provenance
+        For the model file: names of the inputs and the frames taken of each.
+    """
+
+    images: list[Frame]
+    provenance: dict[str, Any]  # Any: JSON
+
+
+@dataclass(frozen=True, slots=True)
+class FitReport:
+    """What the fitting process said about a model it wrote."""
+
+    path: Path
+    sha256: str
+    n_sites: int
+    n_components: int
+    nu: float
+    warnings: tuple[str, ...]
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        return (
+            f"{self.path}: {self.n_sites} sites, {self.n_components} components, "
+            f"nu {self.nu:.3g}, sha256 {self.sha256[:16]}"
+        )
+
+
+class FitRefusedError(CommandError):
+    """These frames cannot be fitted; the message names them and says why."""
+
+
+def gather_frames(inputs: Iterable[Path]) -> Reference:
+    """Read all frames of the inputs, evenly thinned where they would be too many.
+
+    Raises
+    ------
+    InputError
+        One of them cannot be read.
+    """
+    recordings = [open_recording(path) for path in expand_inputs(inputs)]
+    return reference_of(recordings)
+
+
+def reference_of(recordings: list[Recording]) -> Reference:
+    """Read the frames of opened recordings, evenly thinned where they would be too many."""
+    places = [(recording, index) for recording in recordings for index in range(recording.n_frames)]
+    n_pixels = sum(recording.shape_yx[0] * recording.shape_yx[1] for recording, _ in places)
+    step = -(-n_pixels // MOST_REFERENCE_PIXELS)  # rounded up
+    chosen = places[:: max(step, 1)]
+    taken: dict[str, list[int]] = {}
+    for recording, index in chosen:
+        taken.setdefault(recording.path.name, []).append(index)
+    return Reference(
+        images=[wire_pixels(recording.frame(index)) for recording, index in chosen],
+        provenance={"inputs": [{"name": name, "frames": taken[name]} for name in taken]},
+    )
+
+
+class FitProcess:
+    """A process that fits models one after the other; started once, for its imports take a second.
+
+    Use it as a context manager; leaving stops it.
+    """
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="latticewatch-fit-")
+        self._child = Child(name="the fit", module=FIT_MODULE, arguments=[])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        failure: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._child.stop()
+        self._folder.cleanup()
+
+    def fit(
+        self,
+        reference: Reference,
+        *,
+        out: Path,
+        method: str = "patterson",
+        parameters: dict[str, Any] | None = None,
+    ) -> FitReport:
+        """Fit one model and write it.
+
+        Parameters
+        ----------
+        reference
+            Frames without labels; a few per cent of defects do no harm.
+        out
+            The file to write.
+        method
+            Name of the detector.
+        parameters
+            Settings of the fit that differ from its defaults.
+
+        Raises
+        ------
+        FitRefusedError
+            The frames do not permit a fit.
+        CommandError
+            The process broke or did not answer.
+        """
+        frames = Path(self._folder.name) / "frames.npz"
+        named = {f"frame_{number:05d}": image for number, image in enumerate(reference.images)}
+        np.savez(frames, **named)  # type: ignore[arg-type] # numpy takes any names but its own two
+        self._child.send_json(
+            {
+                "method": method,
+                "frames": str(frames),
+                "out": str(out),
+                "parameters": parameters or {},
+                "provenance": reference.provenance,
+            }
+        )
+        answer = self._child.receive_json(timeout_s=FIT_TIMEOUT_S)
+        frames.unlink()
+        if not answer.get("ok"):
+            names = ", ".join(entry["name"] for entry in reference.provenance["inputs"])
+            raise FitRefusedError(f"{names}: {answer.get('error', 'the fit gave no reason')}")
+        return FitReport(
+            path=Path(answer["out"]),
+            sha256=answer["sha256"],
+            n_sites=answer["n_sites"],
+            n_components=answer["n_components"],
+            nu=answer["nu"],
+            warnings=tuple(answer["warnings"]),
+        )

@@ -1,0 +1,211 @@
+"""The daemon's pipeline over recorded frames: files in, one line of JSON per frame out."""
+
+import hashlib
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from latticewatch.adapters.errors import InputError
+from latticewatch.adapters.recorded import Recording, expand_inputs, open_recording, wire_pixels
+from latticewatch.daemon.config import Settings, load_settings
+from latticewatch.daemon.exchange import Incoming, PipelineSettings
+from latticewatch.daemon.fitting import FitProcess, FitRefusedError, reference_of
+from latticewatch.daemon.models import load_models
+from latticewatch.daemon.offline_results import Results, make_folder, open_lines
+from latticewatch.daemon.pipeline import Pipeline
+from latticewatch.daemon.ports import SystemClock
+from latticewatch.daemon.unfitted import event_without_model
+from latticewatch.wire.events import Cut, DefectEvent
+from latticewatch.wire.frames import Context, FrameHeader
+
+SOURCE = "analyze"
+MOST_DEFECTS = 1024  # the protocol's limit: a file has room, unlike a message
+
+
+def analyze_inputs(
+    inputs: list[Path], *, model: Path | None, out: Path | None, plot_folder: Path | None
+) -> int:
+    """Write an event for every frame of every input.
+
+    Parameters
+    ----------
+    inputs
+        Files and folders.
+    model
+        A fitted model; None fits one on each input itself.
+    out
+        File for the lines; None for standard output.
+    plot_folder
+        Made if absent; None for no pictures.
+
+    Returns
+    -------
+    int
+        Inputs that gave no answer; each has said why on standard error.
+
+    Raises
+    ------
+    InputError
+        No input can be found, or the results cannot be written.
+    ModelError
+        The model is refused.
+    """
+    paths = expand_inputs(inputs)
+    settings = offline_settings()
+    with ExitStack() as stack:
+        results = Results(open_lines(out, stack), make_folder(plot_folder))
+        choose: Callable[[Recording], Pipeline]
+        if model is not None:
+            pipeline = make_pipeline(with_model(settings, model))
+            choose = lambda _: pipeline  # noqa: E731 - one of two ways to choose
+        else:
+            choose = FitOnItself(
+                fitter=stack.enter_context(FitProcess()),
+                folder=Path(stack.enter_context(tempfile.TemporaryDirectory())),
+                settings=settings,
+            )
+        for path in paths:
+            try:
+                recording = open_recording(path)
+                try:
+                    pipeline = choose(recording)
+                except FitRefusedError as refusal:
+                    results.fail(refusal)
+                    write_unscored(recording, settings, results)
+                else:
+                    analyze_recording(recording, pipeline, results)
+            except InputError as failure:
+                results.fail(failure)
+        return results.n_failed
+
+
+@dataclass(frozen=True, slots=True)
+class FitOnItself:
+    """Makes the pipeline of a recording with a model fitted on the recording itself."""
+
+    fitter: FitProcess
+    folder: Path
+    settings: Settings
+
+    def __call__(self, recording: Recording) -> Pipeline:
+        """Fit, say what the fit warned of, and build."""
+        model = self.folder / "model.lwm"
+        report = self.fitter.fit(reference_of([recording]), out=model)
+        for warning in report.warnings:
+            sys.stderr.write(f"{recording.path}: {warning}\n")
+        return make_pipeline(with_model(self.settings, model))
+
+
+def offline_settings() -> Settings:
+    """Take the daemon's defaults and environment, with room for every defect."""
+    settings = load_settings()
+    return settings.model_copy(
+        update={
+            "source": settings.source.model_copy(update={"name": SOURCE}),
+            "events": settings.events.model_copy(update={"max_defects": MOST_DEFECTS}),
+        }
+    )
+
+
+def with_model(settings: Settings, model: Path) -> Settings:
+    """Take a model file in place of the one that the settings name."""
+    patterson = settings.detectors.patterson.model_copy(update={"model": str(model)})
+    detectors = settings.detectors.model_copy(update={"patterson": patterson})
+    return settings.model_copy(update={"detectors": detectors})
+
+
+def make_pipeline(settings: Settings) -> Pipeline:
+    """Build the daemon's pipeline, without the daemon.
+
+    Raises
+    ------
+    ModelError
+        A model is missing or refused.
+    """
+    return Pipeline(
+        models=load_models(settings.detectors),
+        settings=PipelineSettings(
+            fdr=settings.detect.fdr,
+            false_alarms_per_frame=settings.detect.false_alarms_per_frame,
+            max_defects=settings.events.max_defects,
+            valid_for_ms=settings.events.valid_for_ms,
+            copy_attrs=settings.events.copy_attrs,
+            source=settings.source.name,
+        ),
+        clock=SystemClock(),
+    )
+
+
+def analyze_recording(recording: Recording, pipeline: Pipeline, results: Results) -> None:
+    """Write the event of every frame of a recording, in order."""
+    for index in range(recording.n_frames):
+        incoming = incoming_frame(recording, index)
+        if index == 0:  # compiles, so that the first frame's time is like the others'
+            pipeline.warm_up(recording.shape_yx, incoming.header.dtype)
+        results.write(recording, index, numbered(pipeline.process(incoming).event, incoming))
+
+
+def write_unscored(recording: Recording, settings: Settings, results: Results) -> None:
+    """Write events that say that nothing is known, for a recording that no model fits."""
+    detect = settings.detect
+    cut = Cut(rule="per_frame", value=detect.false_alarms_per_frame or 0.0)
+    if detect.fdr is not None:
+        cut = Cut(rule="fdr", value=detect.fdr)
+    for index in range(recording.n_frames):
+        incoming = incoming_frame(recording, index)
+        results.write(recording, index, numbered(event_without_model(incoming, cut), incoming))
+
+
+def numbered(event: DefectEvent, incoming: Incoming) -> DefectEvent:
+    """Give an event the envelope that it would have if published: a line is a valid message."""
+    return msgspec.structs.replace(
+        event,
+        stream=incoming.header.session,
+        seq=incoming.header.seq,
+        t_pub_ns=SystemClock().utc_ns(),
+    )
+
+
+def incoming_frame(recording: Recording, index: int) -> Incoming:
+    """Present a recorded frame as the receive thread would."""
+    pixels = wire_pixels(recording.frame(index))
+    session = hashlib.sha256(str(recording.path).encode()).hexdigest()[:32]
+    return Incoming(
+        header=header_of(recording, index, dtype=pixels.dtype.str.lstrip("|"), session=session),
+        pixels=pixels,
+        t_recv_ns=SystemClock().utc_ns(),
+        queue_us=0,
+        validate_us=0,
+    )
+
+
+def header_of(recording: Recording, index: int, *, dtype: str, session: str) -> FrameHeader:
+    """Build the header that a recorded frame would have on the wire.
+
+    Nobody knows when it was acquired: the file's own time stands for the time.
+    """
+    rows, columns = recording.shape_yx
+    size_nm_yx = recording.pixel_size_nm_yx
+    fov_nm_yx = size_nm_yx and (rows * size_nm_yx[0], columns * size_nm_yx[1])
+    return FrameHeader(
+        source=SOURCE,
+        session=session,
+        seq=index,
+        shape_yx=recording.shape_yx,
+        dtype=dtype,
+        t_complete_ns=max(recording.path.stat().st_mtime_ns, 1),
+        t_source="replay",
+        dropped=0,
+        frame_index=index,
+        calibrated=fov_nm_yx is not None,
+        context=Context(
+            size_yx=recording.shape_yx,
+            fov_nm_yx=fov_nm_yx,
+            center_nm_yx=None if fov_nm_yx is None else (0.0, 0.0),
+        ),
+    )

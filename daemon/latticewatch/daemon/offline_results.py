@@ -1,0 +1,111 @@
+"""Where the events of recorded frames go: lines of JSON, and pictures."""
+
+import json
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+from latticewatch.adapters.errors import InputError
+from latticewatch.adapters.recorded import Recording
+from latticewatch.daemon.plots import Mark, draw_frame
+from latticewatch.wire.events import DefectEvent
+from latticewatch.wire.plain import to_jsonable
+
+
+@dataclass(slots=True)
+class Results:
+    """Where lines and pictures go, and how many inputs failed.
+
+    Attributes
+    ----------
+    lines
+        Receives one line of JSON per frame.
+    plot_folder
+        Receives the pictures; None for none.
+    n_failed
+        Inputs that gave no answer.
+    """
+
+    lines: TextIO
+    plot_folder: Path | None
+    n_failed: int = 0
+    _names: set[str] = field(default_factory=set)
+
+    def fail(self, failure: Exception) -> None:
+        """Say in one line why an input gives no answer; the others go on."""
+        self.n_failed += 1
+        sys.stderr.write(f"{failure}\n")
+
+    def write(self, recording: Recording, index: int, event: DefectEvent) -> None:
+        """Write the line of a frame, and its picture."""
+        line = to_jsonable(event)
+        line["input"] = {"path": str(recording.path), "index": index}
+        self.lines.write(json.dumps(line) + "\n")
+        if self.plot_folder is not None:
+            path = self.plot_folder / self._new_name(recording, index)
+            image = recording.frame(index)
+            draw_frame(image, marks_of(event), title=title_of(recording, index, event), path=path)
+
+    def _new_name(self, recording: Recording, index: int) -> str:
+        stem = recording.path.stem
+        base = stem if recording.n_frames == 1 else f"{stem}_{index:04d}"
+        name, copy = f"{base}.png", 1
+        while name in self._names:  # the same name in another folder, or with another ending
+            copy += 1
+            name = f"{base}-{copy}.png"
+        self._names.add(name)
+        return name
+
+
+def marks_of(event: DefectEvent) -> list[Mark]:
+    """List what a picture shows of an event."""
+    return [
+        Mark(pixel_yx=defect.pixel_yx, kind=defect.kind, radius_px=defect.extent_px)
+        for defect in event.defects
+    ]
+
+
+def title_of(recording: Recording, index: int, event: DefectEvent) -> str:
+    """File, sites, defects and milliseconds, and what is doubtful about the frame."""
+    name = recording.path.name
+    frame = f" [{index}]" if recording.n_frames > 1 else ""
+    doubts = "".join(f", {word}" for word in event.quality if word != "replay")
+    plural = "" if event.n_defects == 1 else "s"
+    return (
+        f"{name}{frame}\n{event.n_sites} sites ({event.n_scored} scored), "
+        f"{event.n_defects} defect{plural}, {event.latency_us['total'] / 1000:.1f} ms{doubts}"
+    )
+
+
+def open_lines(out: Path | None, stack: ExitStack) -> TextIO:
+    """Open the file for the lines, closed with the stack; standard output if there is none.
+
+    Raises
+    ------
+    InputError
+        It cannot be written.
+    """
+    if out is None:
+        return sys.stdout
+    try:
+        return stack.enter_context(out.open("w", encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written: {error.strerror}") from error
+
+
+def make_folder(folder: Path | None) -> Path | None:
+    """Make the folder for pictures, if any.
+
+    Raises
+    ------
+    InputError
+        It cannot be made.
+    """
+    if folder is not None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{folder}: cannot be made: {error.strerror}") from error
+    return folder
