@@ -5,6 +5,7 @@ from itertools import cycle, islice
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import KDTree
 
 from latticewatch.simulator.crystal import Columns, Crystal
 from latticewatch.simulator.settings import MicroscopeSettings, SimulatorError
@@ -74,7 +75,7 @@ def damage_columns(
     in_field = ((frac_yx >= 0.0) & (frac_yx < 1.0)).all(axis=1)
     inside = ((frac_yx >= inset) & (frac_yx < 1.0 - inset)).all(axis=1)
     wanted, asked = _wanted(settings, int(in_field.sum()))
-    placed = _Placement(columns, settings)
+    placed = _Placement(columns, settings.specimen)
     for kind, n_wanted in wanted.items():
         n_placed = placed.add(kind, n_wanted, rng.permutation(np.flatnonzero(inside)))
         if n_placed < n_wanted and kind in asked:
@@ -92,31 +93,30 @@ def damage_columns(
 class _Placement:
     """Defects placed so far, kept apart from each other."""
 
-    def __init__(self, columns: Columns, settings: MicroscopeSettings) -> None:
+    def __init__(self, columns: Columns, crystal: Crystal) -> None:
         self.rows: list[tuple[int, int]] = []
         self._columns = columns
-        self._crystal = settings.specimen
-        self._free = np.array([part.damaged for part in self._crystal.sublattices])[
-            columns.sublattice
-        ]
+        self._crystal = crystal
+        self._tree = KDTree(columns.nm_yx)
+        may_be_damaged = np.array([part.damaged for part in crystal.sublattices])
+        self._free = may_be_damaged[columns.sublattice]
 
     def add(self, kind: str, n_wanted: int, candidates: NDArray[np.int64]) -> int:
         """Place up to `n_wanted` defects, the sublattices in turn; the number placed."""
         eligible = _eligible_sublattices(self._crystal, kind)
-        turns = list(islice(cycle(eligible), n_wanted))
-        for n_placed, sublattice in enumerate(turns):
-            mine = candidates[self._columns.sublattice[candidates] == sublattice]
-            mine = mine[self._free[mine]]
-            if not len(mine):
+        sublattice = self._columns.sublattice[candidates]
+        queues = {part: iter(candidates[sublattice == part].tolist()) for part in eligible}
+        for n_placed, part in enumerate(islice(cycle(eligible), n_wanted)):
+            column = next((column for column in queues[part] if self._free[column]), None)
+            if column is None:
                 return n_placed
-            self._place(int(mine[0]), kind)
-        return len(turns)
+            self._place(column, kind)
+        return n_wanted if eligible else 0
 
     def _place(self, column: int, kind: str) -> None:
         self.rows.append((column, KINDS.index(kind)))
-        offset = self._columns.nm_yx - self._columns.nm_yx[column]
-        too_near = SEPARATION_PERIODS * self._crystal.period_nm
-        self._free &= np.hypot(offset[:, 0], offset[:, 1]) >= too_near
+        too_near_nm = SEPARATION_PERIODS * self._crystal.period_nm
+        self._free[self._tree.query_ball_point(self._columns.nm_yx[column], too_near_nm)] = False
 
 
 def _wanted(settings: MicroscopeSettings, n_columns: int) -> tuple[dict[str, int], set[str]]:
