@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,11 +100,25 @@ def _decode(path: Path, tif: File, series: Series) -> Recording:
 
 
 def _refuse_cut_chain(path: Path, tif: File) -> None:
-    """Raise where the last page that can be read does not say that it is the last."""
-    n_pages, handle = len(tif.pages), tif.filehandle
-    handle.seek(tif.pages.next_page_offset)
-    if handle.read(tif.tiff.offsetsize) != bytes(tif.tiff.offsetsize):
-        raise InputError(f"{path}: cut off after page {n_pages}: copy the file again")
+    """Follow the chain of pages to its end mark; raise where it leads out of the file.
+
+    tifffile stops there without an error, and a stack would just be shorter than it was.
+    """
+    form, handle = tif.tiff, tif.filehandle
+    order: Literal["little", "big"] = "little" if form.byteorder == "<" else "big"
+
+    def number_at(position: int, n_bytes: int) -> int:
+        handle.seek(position)
+        data = handle.read(n_bytes)
+        if len(data) < n_bytes:
+            raise InputError(f"{path}: cut off after page {len(seen)}: copy the file again")
+        return int.from_bytes(data, order)
+
+    seen: set[int] = set()
+    link = form.offsetsize  # the header ends with the first link
+    while (page := number_at(link, form.offsetsize)) and page not in seen:
+        link = page + form.tagnosize + number_at(page, form.tagnosize) * form.tagsize
+        seen.add(page)
 
 
 def _notes(tif: File, series: Series) -> dict[str, str]:
