@@ -105,7 +105,7 @@ def _own_defects(
     centres: NDArray[np.float64],
     reach_px: float,
 ) -> list[int]:
-    """Groups that are defects of their own and not the flank of a stronger one nearby."""
+    """List the groups that are defects of their own and not the flank of a stronger one nearby."""
     height = np.array([np.abs(pointers.amplitude[rows]).max() for rows in members])
     cut_off = np.array([pointers.cut_off[rows].all() for rows in members])
     own = []

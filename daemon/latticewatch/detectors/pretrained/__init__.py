@@ -1,4 +1,8 @@
 """Models that ship with latticewatch; MODELS.md says how each was made."""
 
 # Name of the file without its suffix, and the crystal in words.
-MODELS = {"mos2": "monolayer MoS2 of the demo: 0.0131 nm pixels, turned by 11 degrees"}
+MODELS = {
+    "mos2": "monolayer MoS2 of the simulator, a = 24.1 px, turned by 11 degrees",
+    "srtio3": "SrTiO3 [001] of the simulator, a = 29.8 px, turned by 11 degrees",
+    "zincblende": "zinc blende [110] of the simulator, 30.3 px, turned by 11 degrees",
+}
