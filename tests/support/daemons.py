@@ -1,4 +1,4 @@
-"""Parts of a daemon for tests: lists as source and sink, a counter as clock, a whole one on free ports."""
+"""A daemon for tests: lists as source and sink, a counter as clock, or all of it on free ports."""
 
 import io
 from collections import deque
@@ -118,15 +118,15 @@ def make_books(
 
 def make_settings(**sections: dict[str, object]) -> Settings:
     """Settings on free ports of the loopback."""
-    free = {
+    values: dict[str, dict[str, object]] = {
         "ingest": {"endpoint": "tcp://127.0.0.1:*"},
         "events": {"endpoint": "tcp://127.0.0.1:*"},
         "http": {"port": 0},
         "source": {"name": SOURCE},
     }
     for name, section in sections.items():
-        free[name] = free.get(name, {}) | section
-    return Settings.model_validate(free)
+        values[name] = values.get(name, {}) | section
+    return Settings.model_validate(values)
 
 
 @contextmanager

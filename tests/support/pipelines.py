@@ -1,5 +1,6 @@
 """Pipelines that judge without looking: fast, slow on command, or broken."""
 
+import dataclasses
 import threading
 
 import msgspec
@@ -69,11 +70,10 @@ class FakePipeline:
         self.gate.wait(20)
         self.entered.clear()
         outcome = verdict(incoming)
-        if self.quality:
-            outcome.event = msgspec.structs.replace(
-                outcome.event, outcome="not_scored", quality=self.quality
-            )
-        return outcome
+        if not self.quality:
+            return outcome
+        event = msgspec.structs.replace(outcome.event, outcome="not_scored", quality=self.quality)
+        return dataclasses.replace(outcome, event=event)
 
 
 class BrokenPipeline:

@@ -102,7 +102,7 @@ class Intake:
             return
         if message.session != before:
             self._tell_session(message.session)
-        if ticket is not None and isinstance(message, FrameHeader):
+        if isinstance(message, FrameHeader):
             self._take_frame(
                 ticket=ticket,
                 header=message,
@@ -126,13 +126,13 @@ class Intake:
     def _take_frame(
         self,
         *,
-        ticket: Ticket,
+        ticket: Ticket | None,
         header: FrameHeader,
         payload: memoryview,
         received_ns: int,
         t_recv_ns: int,
     ) -> None:
-        """Make checks 6 to 8; the frame has a number by now and gets exactly one fate."""
+        """Make checks 6 to 8; an admitted frame gets exactly one fate."""
         try:
             check_pixels(header, payload.nbytes)
             if self.settings.verify_crc:
@@ -141,6 +141,8 @@ class Intake:
         except ProtocolError as error:
             # The checks above know these reasons only.
             self._drop(ticket, cast(DropReason, error.reason), str(error))
+            return
+        if ticket is None:  # repeated, late, or a partial update: counted by now
             return
         frame = Received(
             ticket=ticket,
@@ -151,14 +153,14 @@ class Intake:
             ready_ns=self.books.clock.monotonic_ns(),
         )
         self.books.metrics.observe("receive", (t_recv_ns - header.t_complete_ns) / 1e9)
-        self.books.metrics.observe("validate", frame.validate_us / 1e6)
         displaced = self.backlog.put(frame)
         if displaced is not None:
             text = f"{displaced.header.label}: gave way to a newer frame"
             self._drop(displaced.ticket, "queue", text)
 
-    def _drop(self, ticket: Ticket, reason: DropReason, text: str) -> None:
-        self.books.accounting.drop(ticket, reason)
+    def _drop(self, ticket: Ticket | None, reason: DropReason, text: str) -> None:
+        if ticket is not None:
+            self.books.accounting.drop(ticket, reason)
         self.books.log.refused("frame_dropped", reason=reason, text=text)
 
     def _refuse(self, error: ProtocolError) -> None:

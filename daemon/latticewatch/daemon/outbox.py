@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
-from latticewatch.daemon.pipeline import Outcome
 
 from latticewatch.daemon.books import Books
+from latticewatch.daemon.pipeline import Outcome
 from latticewatch.daemon.ports import EventSink
 from latticewatch.wire.codec import encode, topic
 from latticewatch.wire.events import Heartbeat, InputState, Level, Status, StatusCode, Welcome

@@ -16,8 +16,6 @@ from types import FrameType
 from typing import Final
 
 import zmq
-from latticewatch.daemon.models import ModelError, load_models
-from latticewatch.daemon.pipeline import Pipeline, PipelineSettings
 
 from latticewatch.adapters.errors import EndpointError, PortInUseError
 from latticewatch.adapters.native import FrameReceiver
@@ -31,7 +29,9 @@ from latticewatch.daemon.intake import Intake
 from latticewatch.daemon.lifecycle import Daemon
 from latticewatch.daemon.logs import LogBook, make_logger
 from latticewatch.daemon.metrics import Metrics, count_kernel_variants, resident_bytes
+from latticewatch.daemon.models import ModelError, load_models
 from latticewatch.daemon.outbox import Outbox
+from latticewatch.daemon.pipeline import Pipeline, PipelineSettings
 from latticewatch.daemon.ports import Clock, SystemClock
 from latticewatch.daemon.presence import Presence, Readiness
 from latticewatch.daemon.service import Analyser, Service
@@ -148,7 +148,7 @@ def load_analysis(settings: Settings, *, clock: Clock) -> Analysis:
     # What is alive now lives for ever: without this a full collection took 63 ms in mid-run.
     gc.collect()
     gc.freeze()
-    return Analysis(pipeline=pipeline, model_set=models.digest, models=models.describe())
+    return Analysis(pipeline=pipeline, model_set=pipeline.model_set, models=models.describe())
 
 
 def build_daemon(*, settings: Settings, analysis: Analysis, log: LogBook, clock: Clock) -> Daemon:

@@ -7,12 +7,11 @@ import threading
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from latticewatch.daemon.pipeline import Incoming, Outcome
-
 from latticewatch.daemon.backlog import Backlog, Received
 from latticewatch.daemon.books import Books
 from latticewatch.daemon.config import IngestSettings
 from latticewatch.daemon.metrics import Stage
+from latticewatch.daemon.pipeline import Incoming, Outcome
 
 __all__ = ["Analyser", "OutcomeSink", "Service"]
 
@@ -97,7 +96,7 @@ class Service:
         # must stand behind the event of that frame.
         self.outbox.submit(outcome)
         self.books.accounting.process(frame.ticket)
-        self._measure(outcome, queue_us=queue_us)
+        self._measure(outcome, frame=frame, queue_us=queue_us)
         return True
 
     def _is_stale(self, frame: Received, now_ns: int) -> bool:
@@ -109,11 +108,15 @@ class Service:
             age_ns = self.books.clock.utc_ns() - frame.header.t_complete_ns
         return age_ns > self.settings.max_age_ms * 1_000_000
 
-    def _measure(self, outcome: Outcome, *, queue_us: int) -> None:
+    def _measure(self, outcome: Outcome, *, frame: Received, queue_us: int) -> None:
+        stage_us = outcome.stage_us
+        # Checks of the message, then of the pixels.
+        validate_us = frame.validate_us + stage_us.get("validate", 0)
+        self.books.metrics.observe("validate", validate_us / 1e6)
         self.books.metrics.observe("queue", queue_us / 1e6)
         for stage in _PIPELINE_STAGES:
-            if stage in outcome.stage_us:
-                self.books.metrics.observe(stage, outcome.stage_us[stage] / 1e6)
+            if stage in stage_us:
+                self.books.metrics.observe(stage, stage_us[stage] / 1e6)
         for defect in outcome.event.defects:
             self.books.metrics.count_defect(defect.kind)
         if outcome.event.outcome == "not_scored":

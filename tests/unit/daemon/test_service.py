@@ -1,0 +1,142 @@
+"""The loop, one step at a time: age, order, fates."""
+
+import threading
+
+import numpy as np
+import pytest
+from prometheus_client import generate_latest
+
+from latticewatch.daemon.backlog import LatestBacklog, Received, WaitingBacklog
+from latticewatch.daemon.config import IngestSettings
+from latticewatch.daemon.pipeline import Outcome
+from latticewatch.daemon.service import Service
+from support.daemons import FakeClock, make_books
+from support.headers import frame
+from support.pipelines import FakePipeline
+
+T_COMPLETE_NS = 1_790_000_000_000_000_000
+
+
+class ListOutbox:
+    def __init__(self) -> None:
+        self.outcomes: list[Outcome] = []
+
+    def submit(self, outcome: Outcome) -> bool:
+        self.outcomes.append(outcome)
+        return True
+
+
+class Bench:
+    """A service with everything around it in reach."""
+
+    def __init__(self, **ingest: object) -> None:
+        self.clock = FakeClock()
+        self.books = make_books(clock=self.clock)
+        self.pipeline = FakePipeline()
+        self.outbox = ListOutbox()
+        settings = IngestSettings.model_validate(ingest)
+        self.backlog = LatestBacklog() if settings.mode == "live" else WaitingBacklog(capacity=8)
+        self.service = Service(
+            settings=settings,
+            backlog=self.backlog,
+            pipeline=self.pipeline,
+            outbox=self.outbox,
+            books=self.books,
+        )
+
+    def put(self, seq: int) -> None:
+        header = frame(seq, t_complete_ns=T_COMPLETE_NS)
+        ticket = self.books.accounting.admit(header)
+        assert ticket is not None
+        now_ns = self.clock.monotonic_ns()
+        received = Received(
+            ticket=ticket,
+            header=header,
+            pixels=np.zeros((64, 96), "<u2"),
+            t_recv_ns=self.clock.utc_ns(),
+            received_ns=now_ns,
+            ready_ns=now_ns,
+        )
+        assert self.backlog.put(received) is None
+
+    def value(self, metric: str, **labels: str) -> float | None:
+        return self.books.metrics.registry.get_sample_value(f"latticewatch_{metric}", labels)
+
+
+def test_a_frame_becomes_one_outcome_and_counts_as_processed() -> None:
+    bench = Bench()
+    bench.put(0)
+    bench.clock.advance(3)
+    assert bench.service.step(0.0)
+    assert [outcome.event.frame.seq for outcome in bench.outbox.outcomes] == [0]
+    assert bench.pipeline.seen[0].queue_us == 3000
+    assert bench.books.accounting.counts().processed == 1
+    assert bench.value("latency_seconds_sum", stage="queue") == 0.003
+
+
+def test_without_a_frame_a_step_does_nothing() -> None:
+    bench = Bench()
+    assert not bench.service.step(0.0)
+
+
+@pytest.mark.parametrize(
+    ("ingest", "waits_ms", "is_dropped"),
+    [
+        ({}, 1000, False),
+        ({}, 1001, True),
+        ({"max_age_ms": 0}, 60_000, False),
+        ({"mode": "lossless"}, 60_000, False),
+        # The clock stands one second behind the stamp's origin, so the frame is 1000 ms old.
+        ({"clock_synchronised": True, "max_age_ms": 1100}, 100, False),
+        ({"clock_synchronised": True, "max_age_ms": 1100}, 101, True),
+    ],
+)
+def test_a_frame_too_old_at_its_turn_is_dropped_as_stale(
+    ingest: dict[str, object], waits_ms: int, is_dropped: bool
+) -> None:
+    bench = Bench(**ingest)
+    bench.put(0)
+    bench.clock.advance(waits_ms)
+    bench.service.step(0.0)
+    counts = bench.books.accounting.counts()
+    assert counts.dropped["stale"] == is_dropped
+    assert counts.processed == (not is_dropped)
+    assert counts.unaccounted == 0
+
+
+def test_what_is_not_scored_counts_under_each_quality_word() -> None:
+    bench = Bench()
+    bench.pipeline.quality = ("constant", "a new word")
+    bench.put(0)
+    bench.service.step(0.0)
+    assert bench.value("frames_not_scored_total", quality="constant") == 1
+    assert bench.value("frames_not_scored_total", quality="other") == 1
+    assert b"a new word" not in generate_latest(bench.books.metrics.registry)
+
+
+def test_the_loop_ends_when_the_backlog_is_closed_and_empty() -> None:
+    bench = Bench(mode="lossless")
+    for seq in range(3):
+        bench.put(seq)
+    bench.backlog.close()
+    bench.service.run(threading.Event())
+    assert bench.books.accounting.counts().processed == 3
+
+
+def test_a_loop_that_gives_up_drops_what_is_left() -> None:
+    bench = Bench(mode="lossless")
+    for seq in range(3):
+        bench.put(seq)
+    give_up = threading.Event()
+    give_up.set()
+    bench.service.run(give_up)
+    counts = bench.books.accounting.counts()
+    assert (counts.processed, counts.dropped["queue"], counts.in_flight) == (0, 3, 0)
+
+
+def test_an_idle_round_counts_as_a_turn() -> None:
+    bench = Bench()
+    bench.clock.advance(5000)
+    assert bench.service.idle_ns == 5_000_000_000
+    bench.service.step(0.0)
+    assert bench.service.idle_ns == 0
