@@ -213,12 +213,14 @@ def _finding(
     model: PattersonModel,
 ) -> Finding:
     best = rows[np.argmax(np.abs(pointers.amplitude[rows]))]
-    least = max(_LOBE_SHARE * abs(pointers.amplitude[best]), _LOBE_SIGMAS * pointers.noise[best])
-    displaced = bool(pointers.opposite[best] > least)
+    # A column far from its site may have its bump in one window and its hole in the next.
+    other = rows[np.argmax(pointers.opposite[rows])]
+    least = max(_LOBE_SHARE * abs(pointers.amplitude[best]), _LOBE_SIGMAS * pointers.noise[other])
+    displaced = bool(pointers.opposite[other] > least)
     if displaced:
         # Hole and bump lie about a column's width beyond both ends of the shift: its middle is
         # known, its length is not.
-        place = (pointers.places_yx[best] + pointers.opposite_yx[best]) / 2
+        place = (pointers.places_yx[other] + pointers.opposite_yx[other]) / 2
     kind, ratio = ("displaced", None) if displaced else _kind(pointers, int(best), model)
     return Finding(
         site=int(sites[rows[0]]),
