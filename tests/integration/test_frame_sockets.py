@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from threading import Thread
 from typing import Any, cast
 
@@ -334,3 +335,15 @@ def test_an_address_that_others_reach_is_refused_at_both_ends(context: Context) 
         FrameReceiver(context=context, endpoint="tcp://0.0.0.0:*")
     with pytest.raises(EndpointError):
         FrameSender(context=context, endpoint="tcp://192.168.1.7:5610", source="haadf1")
+
+
+def test_the_source_in_the_readme_is_understood(receiver: FrameReceiver) -> None:
+    readme = Path(native.__file__).parents[2] / "README.md"
+    program = readme.read_text("utf-8").partition("```python\n")[2].partition("```")[0]
+    exec(program.replace("tcp://127.0.0.1:5610", receiver.endpoint), {})
+    messages = [take(receiver)]
+    while not isinstance(messages[-1], SourceEnd):
+        messages.append(take(receiver))
+    n_frames = sum(isinstance(message, FrameHeader) for message in messages)
+    end = messages[-1]
+    assert n_frames + end.dropped == end.total == 3
