@@ -33,6 +33,7 @@ SCORE_MAX: Final = 38.0
 
 _Chance = Annotated[float, Meta(ge=0, le=1)]
 _PValue = Annotated[float, Meta(gt=0, le=1)]
+_PreviewSide = Annotated[int, Meta(ge=1, le=512)]
 _Hex16 = Annotated[str, Meta(extra_json_schema={"pattern": "^[0-9a-f]{16}$"})]
 
 
@@ -196,7 +197,8 @@ class DefectEvent(Struct, frozen=True, kw_only=True):
     tracks_ended: tuple[TrackEnd, ...] = ()
     dropped_since_last: int
     missing_since_last: int
-    attrs: Raw | None = None
+    # Written as `copy_attrs` gives them, read as a dict: msgspec reads no `Raw | None`.
+    attrs: Raw | dict[str, Any] | None = None  # Any: the vendor's values
 
 
 class Status(Struct, frozen=True, kw_only=True):
@@ -288,10 +290,7 @@ class Preview(Struct, frozen=True, kw_only=True):
     source: SourceName
     frame: PreviewFrame
     layer: str
-    shape_yx: tuple[
-        Annotated[int, Meta(ge=1, le=512)],
-        Annotated[int, Meta(ge=1, le=512)],
-    ]
+    shape_yx: tuple[_PreviewSide, _PreviewSide]
     step_px: float
     low: float
     high: float

@@ -18,10 +18,16 @@ from latticewatch.wire.frames import Context, FrameHeader, Roi
 Vectors = NDArray[np.float64]
 
 
-def rotation(angle_rad: float) -> Vectors:
-    """M(t), to be applied to [y, x] column vectors."""
+def turn(vectors_yx: Vectors, angle_rad: float) -> Vectors:
+    """Apply M(t) to (..., 2) vectors of lengths.
+
+    >>> turn(np.array([0.0, 1.0]), np.pi / 2).round(9).tolist()  # +x goes to +y
+    [1.0, 0.0]
+    """
+    # Spelled out: a matrix product rounds differently for one place and for many.
     cos, sin = np.cos(angle_rad), np.sin(angle_rad)
-    return np.array([[cos, sin], [-sin, cos]])
+    y, x = vectors_yx[..., 0], vectors_yx[..., 1]
+    return np.stack([y * cos + x * sin, x * cos - y * sin], axis=-1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,13 +89,13 @@ class Geometry:
         frac_of_roi = (np.asarray(pixel_yx, np.float64) + 0.5) / np.asarray(self.shape_yx)
         # Lengths are turned, never fractions: on a field that is not square the two differ.
         length = self._field() * self.roi.size_frac_yx * (frac_of_roi - 0.5)
-        turned = length @ rotation(self.roi.rotation_rad).T
+        turned = turn(length, self.roi.rotation_rad)
         return np.asarray(self.roi.center_frac_yx + turned / self._field())
 
     def from_fraction(self, frac_yx: NDArray[Any]) -> Vectors:
         """Fractions of the context to pixels of this frame, inside it or not."""
         length = self._field() * (np.asarray(frac_yx, np.float64) - self.roi.center_frac_yx)
-        turned = length @ rotation(-self.roi.rotation_rad).T
+        turned = turn(length, -self.roi.rotation_rad)
         frac_of_roi = 0.5 + turned / (self._field() * self.roi.size_frac_yx)
         return np.asarray(np.asarray(self.shape_yx) * frac_of_roi - 0.5)
 
@@ -105,24 +111,30 @@ class Geometry:
         """Fractions of the context to nanometres in the specimen plane."""
         fov, center = self._nanometres()
         length = fov * (np.asarray(frac_yx, np.float64) - 0.5)
-        return np.asarray(center + length @ rotation(self.context.rotation_rad).T)
+        return np.asarray(center + turn(length, self.context.rotation_rad))
 
     def nm_to_fraction(self, nm_yx: NDArray[Any]) -> Vectors:
         """Nanometres in the specimen plane to fractions of the context."""
         fov, center = self._nanometres()
         length = np.asarray(nm_yx, np.float64) - center
-        return np.asarray(0.5 + length @ rotation(-self.context.rotation_rad).T / fov)
+        return np.asarray(0.5 + turn(length, -self.context.rotation_rad) / fov)
 
     def covariance_nm(self, cov_px: NDArray[Any]) -> Vectors:
         """Covariances [var_yy, cov_yx, var_xx], (..., 3), from square pixels to square nm."""
         fov, _ = self._nanometres()
-        step = fov * self.roi.size_frac_yx / self.shape_yx
-        turn = rotation(self.context.rotation_rad) @ rotation(self.roi.rotation_rad)
-        jacobian = turn * step
-        full = np.asarray(cov_px, np.float64)[..., [0, 1, 1, 2]]
-        full = full.reshape((*full.shape[:-1], 2, 2))
-        turned = jacobian @ full @ jacobian.T
-        return np.stack([turned[..., 0, 0], turned[..., 0, 1], turned[..., 1, 1]], axis=-1)
+        angle_rad = self.context.rotation_rad + self.roi.rotation_rad
+        # J; the rows of turn(eye, -t) are those of M(t).
+        (a, b), (c, d) = fov * self.roi.size_frac_yx / self.shape_yx * turn(np.eye(2), -angle_rad)
+        yy, yx, xx = np.moveaxis(np.asarray(cov_px, np.float64), -1, 0)
+        # J C J^T, which is symmetric again.
+        return np.stack(
+            [
+                a * a * yy + 2 * a * b * yx + b * b * xx,
+                a * c * yy + (a * d + b * c) * yx + b * d * xx,
+                c * c * yy + 2 * c * d * yx + d * d * xx,
+            ],
+            axis=-1,
+        )
 
     def _field(self) -> Vectors:
         """W: the context's extent, in any one unit per frame."""
