@@ -76,7 +76,7 @@ def demo(  # noqa: PLR0913 - one argument per option of the command
 
 def summary_lines(result: dict[str, object]) -> list[str]:
     """Word the demo's result for people, one `name value` per line."""
-    return [f"{name:<22}{value}" for name, value in result.items() if name != "settings"]
+    return [f"{name:<36}{value}" for name, value in result.items() if name != "settings"]
 
 
 def watch(

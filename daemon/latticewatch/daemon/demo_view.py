@@ -139,9 +139,9 @@ def _share(value: float | None) -> str:
 
 
 def _defects_panel(latest: Iterable[ShownDefect]) -> Panel:
-    table = Table(box=None, pad_edge=False, header_style="dim")
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
     for name in ("frame", "y", "x", "p"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", min_width=5)
     table.add_column("kind", min_width=9, no_wrap=True)
     table.add_column("truth", min_width=9, no_wrap=True)
     rows = list(latest)
