@@ -29,7 +29,7 @@ from latticewatch.daemon.demo_setup import (
 from latticewatch.daemon.demo_view import DemoState, ShownDefect, ShownFrame, render
 from latticewatch.daemon.processes import SIMULATOR_MODULE, Child, CommandError
 
-DAEMON_MODULE = "latticewatch.daemon.cli"
+DAEMON_MODULE = "latticewatch.daemon"
 READY_TIMEOUT_S = 180.0  # compiling everything on a slow computer, once
 CONNECT_TIMEOUT_S = 10.0
 LAST_WORDS_S = 8.0  # for the end of the session, and again for the daemon's last status
