@@ -325,6 +325,11 @@ def test_connections_are_counted(context: Context, receiver: FrameReceiver) -> N
     assert wait_until(lambda: receiver.n_connections == 0)
 
 
+def test_closing_twice_does_no_harm(receiver: FrameReceiver) -> None:
+    receiver.close()
+    receiver.close()
+
+
 def test_two_receivers_cannot_share_an_address(context: Context, receiver: FrameReceiver) -> None:
     with pytest.raises(PortInUseError, match=receiver.endpoint):
         FrameReceiver(context=context, endpoint=receiver.endpoint)

@@ -328,7 +328,9 @@ class FrameReceiver:
         return len(self._connections)
 
     def close(self) -> None:
-        """Give up the address, a moment later; what was not taken is lost."""
+        """Give up the address, a moment later; what was not taken is lost. Twice does no harm."""
+        if self._socket.closed:
+            return
         self._socket.disable_monitor()
         self._monitor.close(linger=0)
         self._socket.close()

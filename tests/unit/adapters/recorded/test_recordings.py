@@ -73,10 +73,8 @@ def test_a_stack_reads_back_frame_by_frame(tmp_path: Path, name: str) -> None:
         np.testing.assert_array_equal(recording.frame(index), STACK[index])
 
 
-@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("name", [name for name in WRITERS if "ome" not in name])
 def test_one_frame_reads_back(tmp_path: Path, name: str) -> None:
-    if name == "microscopy.ome.tif":
-        pytest.skip("the axes are written for a stack")
     WRITERS[name](tmp_path / name, STACK[2])
     np.testing.assert_array_equal(read_all(tmp_path / name), STACK[2:3])
 
