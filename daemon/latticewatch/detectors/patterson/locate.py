@@ -30,6 +30,7 @@ _NO_COLUMN_BELOW = 0.15
 # Weaker lobe over stronger one of a displaced column; noise alone reaches neither that share of a
 # clear peak nor this many of its standard deviations.
 _LOBE_SHARE = 0.3
+_FOREIGN_LOBE_SHARE = 0.5
 _LOBE_SIGMAS = 4.0
 _BACKGROUND = 0.05  # quantile of a mean window that holds no column
 
@@ -213,10 +214,13 @@ def _finding(
     model: PattersonModel,
 ) -> Finding:
     best = rows[np.argmax(np.abs(pointers.amplitude[rows]))]
-    # A column far from its site may have its bump in one window and its hole in the next.
+    # A column far from its site may have its bump in one window and its hole in the next; what
+    # only another window shows must be clearer.
     other = rows[np.argmax(pointers.opposite[rows])]
-    least = max(_LOBE_SHARE * abs(pointers.amplitude[best]), _LOBE_SIGMAS * pointers.noise[other])
-    displaced = bool(pointers.opposite[other] > least)
+    share = _FOREIGN_LOBE_SHARE
+    if pointers.opposite[best] > _least_lobe(pointers, best, best, _LOBE_SHARE):
+        other, share = best, _LOBE_SHARE
+    displaced = bool(pointers.opposite[other] > _least_lobe(pointers, best, other, share))
     if displaced:
         # Hole and bump lie about a column's width beyond both ends of the shift: its middle is
         # known, its length is not.
@@ -230,6 +234,12 @@ def _finding(
         intensity_ratio=ratio,
         extent_px=0.5 * view.period_px,
     )
+
+
+def _least_lobe(pointers: _Pointers, best: np.intp, other: np.intp, share: float) -> float:
+    """Return what an opposite lobe must exceed."""
+    noise = _LOBE_SIGMAS * float(pointers.noise[other])
+    return max(share * abs(float(pointers.amplitude[best])), noise)
 
 
 def _kind(pointers: _Pointers, best: int, model: PattersonModel) -> tuple[str, float | None]:
