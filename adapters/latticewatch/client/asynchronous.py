@@ -39,11 +39,12 @@ class AsyncDefectClient:
         topics: Iterable[Topic] = TOPICS,
     ) -> None:
         self.inbox = Inbox(source=source, topics=topics)
-        self._endpoint = events
         self._timeout_s = timeout_s
-        self._lost_after_s = lost_after_s
         self._context = zmq.asyncio.Context()
         self._socket = open_socket(self._context, events, self.inbox.prefixes)
+        self._patience = Patience(
+            lost_after_s=lost_after_s, endpoint=events, now_s=time.monotonic()
+        )
 
     @property
     def gaps(self) -> tuple[Gap, ...]:
@@ -84,11 +85,9 @@ class AsyncDefectClient:
         self.close()
 
     async def _receive(self, wanted: Wanted, timeout_s: float | None) -> Message:
-        patience = Patience(
-            timeout_s=self._timeout_s if timeout_s is None else timeout_s,
-            lost_after_s=self._lost_after_s,
-            endpoint=self._endpoint,
-            now_s=time.monotonic(),
+        patience = self._patience
+        patience.begin(
+            timeout_s=self._timeout_s if timeout_s is None else timeout_s, now_s=time.monotonic()
         )
         while True:
             if self._socket.closed:

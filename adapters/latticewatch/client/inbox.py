@@ -1,6 +1,7 @@
 """What was received and what is missing: the bookkeeping both clients share; no sockets."""
 
 import dataclasses
+import math
 import re
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -170,45 +171,51 @@ class Inbox:
 
 
 class Patience:
-    """How long one call may still wait, in monotonic seconds.
+    """How long to wait: for what was asked, and for any sign of life; in monotonic seconds.
+
+    Silence is counted across calls, so that a caller who asks often and briefly learns of it too.
 
     Parameters
     ----------
-    timeout_s
-        For what was asked; None for ever.
     lost_after_s
-        For any sign of life.
+        Silence after which the daemon is lost.
     endpoint
         Named in the error.
+    now_s
+        The silence begins here.
     """
 
-    def __init__(
-        self, *, timeout_s: float | None, lost_after_s: float, endpoint: str, now_s: float
-    ) -> None:
-        self._timeout_s = timeout_s
+    def __init__(self, *, lost_after_s: float, endpoint: str, now_s: float) -> None:
         self._lost_after_s = lost_after_s
         self._endpoint = endpoint
-        self._begun_s = now_s
         self._heard_s = now_s
+        self._timeout_s = math.inf
+        self._ends_s = math.inf
+
+    def begin(self, *, timeout_s: float | None, now_s: float) -> None:
+        """Begin a call that waits `timeout_s` at most; None for ever."""
+        self._timeout_s = math.inf if timeout_s is None else timeout_s
+        self._ends_s = now_s + self._timeout_s
 
     def heard(self, now_s: float) -> None:
         """Note a sign of life."""
         self._heard_s = now_s
 
     def left_ms(self, now_s: float) -> int | None:
-        """How long to wait at most for the next message; 0 when patience has run out."""
-        left_s = self._heard_s + self._lost_after_s - now_s
-        if self._timeout_s is not None:
-            left_s = min(left_s, self._begun_s + self._timeout_s - now_s)
+        """How long to wait at most for the next message: 0 when time is up, None for ever."""
+        left_s = min(self._heard_s + self._lost_after_s, self._ends_s) - now_s
         # Rounded up, so that a wait of the last fraction is not repeated a thousand times.
-        return None if left_s == float("inf") else max(0, int(left_s * 1000 + 1))
+        return None if left_s == math.inf else max(0, math.ceil(left_s * 1000))
 
     def check(self, now_s: float) -> None:
-        """Raise `DaemonLost` or `ReceiveTimeout` if it is time; call when nothing came."""
-        if now_s - self._heard_s >= self._lost_after_s:
+        """Raise `DaemonLost` or `ReceiveTimeout`, whichever is due; call when nothing came."""
+        lost_s = self._heard_s + self._lost_after_s
+        if now_s >= lost_s and lost_s <= self._ends_s:
+            silent_s = now_s - self._heard_s
+            self._heard_s = now_s  # the next call waits again
             raise DaemonLost(
-                f"nothing from {self._endpoint} for {now_s - self._heard_s:.2f} s, heartbeats are "
-                f"due every {HEARTBEAT_S} s: is the daemon running?"
+                f"nothing from {self._endpoint} for {silent_s:.2f} s, heartbeats are due every "
+                f"{HEARTBEAT_S} s: is the daemon running?"
             )
-        if self._timeout_s is not None and now_s - self._begun_s >= self._timeout_s:
-            raise ReceiveTimeout(f"nothing to deliver within {self._timeout_s} s; the daemon lives")
+        if now_s >= self._ends_s:
+            raise ReceiveTimeout(f"nothing to deliver within {self._timeout_s} s")

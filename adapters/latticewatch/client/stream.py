@@ -23,7 +23,8 @@ class DefectClient:
     """Subscribes to the events of one source: a context manager and an iterator.
 
     Events come in order and at most once. A loss is noticed and counted, not repaired: see
-    `gaps`, and `missed_before` of each event. The client reconnects by itself. Not thread-safe.
+    `gaps`, and `missed_before` of each event. The client reconnects by itself, while a call waits
+    for messages. Not thread-safe.
 
     Parameters
     ----------
@@ -63,11 +64,12 @@ class DefectClient:
         topics: Iterable[Topic] = TOPICS,
     ) -> None:
         self.inbox = Inbox(source=source, topics=topics)
-        self._endpoint = events
         self._timeout_s = timeout_s
-        self._lost_after_s = lost_after_s
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = open_socket(self._context, events, self.inbox.prefixes)
+        self._patience = Patience(
+            lost_after_s=lost_after_s, endpoint=events, now_s=time.monotonic()
+        )
 
     @property
     def gaps(self) -> tuple[Gap, ...]:
@@ -85,9 +87,9 @@ class DefectClient:
         Raises
         ------
         ReceiveTimeout
-            The daemon lives, but no event came in time. Call again to go on.
+            No event came in time. Call again to go on.
         DaemonLost
-            Nothing came at all. Call again to go on waiting.
+            Nothing at all came for `lost_after_s`. Call again to go on waiting.
         UnsupportedVersion
         """
         message = self._receive((DefectEvent,), timeout_s)
@@ -125,11 +127,9 @@ class DefectClient:
         self.close()
 
     def _receive(self, wanted: Wanted, timeout_s: float | None) -> Message:
-        patience = Patience(
-            timeout_s=self._timeout_s if timeout_s is None else timeout_s,
-            lost_after_s=self._lost_after_s,
-            endpoint=self._endpoint,
-            now_s=time.monotonic(),
+        patience = self._patience
+        patience.begin(
+            timeout_s=self._timeout_s if timeout_s is None else timeout_s, now_s=time.monotonic()
         )
         while True:
             if self._socket.closed:
