@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from latticewatch.client.stream import DefectClient
 from latticewatch.daemon.accounting import FrameAccounting
 from latticewatch.daemon.books import Books
 from latticewatch.daemon.config import Settings
@@ -18,6 +19,7 @@ from latticewatch.daemon.runtime import Analysis, build_daemon
 from latticewatch.daemon.service import Analyser
 from support.headers import SOURCE
 from support.pipelines import MODEL_SET
+from support.waiting import wait_until
 
 MODELS = [{"detector": "patterson", "artifact": "fake", "sha256": "ab" * 32}]
 
@@ -127,6 +129,15 @@ def make_settings(**sections: dict[str, object]) -> Settings:
     for name, section in sections.items():
         values[name] = values.get(name, {}) | section
     return Settings.model_validate(values)
+
+
+@contextmanager
+def listening_to(daemon: Daemon) -> Iterator[DefectClient]:
+    """Give a client whose subscriptions have arrived: it misses nothing from here on."""
+    with DefectClient(SOURCE, events=daemon.publisher.endpoint) as client:
+        topics = [f"{kind}/{SOURCE}/".encode() for kind in ("ev", "st", "hb")]
+        assert wait_until(lambda: all(daemon.publisher.is_wanted(topic) for topic in topics))
+        yield client
 
 
 @contextmanager

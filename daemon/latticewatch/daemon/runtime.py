@@ -255,7 +255,7 @@ def _open_http(settings: Settings, *, service: Service, books: Books) -> HealthS
         idle_ns = service.idle_ns
         return [f"loop has not turned for {idle_ns / 1e9:.1f} s"] if idle_ns > ALIVE_NS else []
 
-    with _blaming("http.port"):
+    with _blaming(f"http.port = {settings.http.port}"):
         return HealthServer(
             address=(settings.http.host, settings.http.port),
             registry=books.metrics.registry,
