@@ -101,7 +101,8 @@ def strict_extrema(
     floor
         `polarity` times the value must be above this.
     radius_px
-        Half the side of the window: (2 r + 1)^2 pixels, cut off at the edge of the frame.
+        Half the side of the window: (2 r + 1)^2 pixels, cut off at the edge of the frame. At
+        least 1.
     polarity
         +1 for bright places, -1 for dark ones.
     border_px

@@ -1,7 +1,5 @@
 """Windows around sites, copied into a block that the caller owns."""
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,7 +22,7 @@ def _copy_patch(
             sums[column] += source[column]
     total = 0.0
     for column in range(size):
-        total += float(sums[column])
+        total += np.float64(sums[column])
     mean = np.float32(total / (size * size))
     for row in range(size):
         # Slices, and not an offset to `column`: an index that numba cannot prove to be positive
@@ -63,13 +61,13 @@ def gather_patches(
     height, width = image.shape
     half = size // 2
     for patch in range(len(places)):
-        y_px = math.floor(places[patch, 0] + 0.5)
-        x_px = math.floor(places[patch, 1] + 0.5)
+        y_px = np.floor(places[patch, 0] + 0.5)
+        x_px = np.floor(places[patch, 1] + 0.5)
         # Decided before the conversion to integers, and so that NaN fails.
         fits_y = half <= y_px <= height - 1 - half
         fits_x = half <= x_px <= width - 1 - half
         inside[patch] = fits_y and fits_x
         if fits_y and fits_x:
-            _copy_patch(image, y_px - half, x_px - half, out[patch])
+            _copy_patch(image, int(y_px) - half, int(x_px) - half, out[patch])
         else:
             out[patch] = 0.0

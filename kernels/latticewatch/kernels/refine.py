@@ -13,9 +13,12 @@ def _stationary_step(
     image: NDArray[np.float32], y: int, x: int, limit_px: float
 ) -> tuple[float, float]:
     """Return the step from (y, x) to the flat point of the quadratic through its 3x3 pixels."""
-    upper = float(image[y - 1, x - 1]), float(image[y - 1, x]), float(image[y - 1, x + 1])
-    middle = float(image[y, x - 1]), float(image[y, x]), float(image[y, x + 1])
-    lower = float(image[y + 1, x - 1]), float(image[y + 1, x]), float(image[y + 1, x + 1])
+    # float64 by name: numba leaves float32 as it is in float(), and then the step of a frame
+    # and of its mirror image differ in the fifth decimal.
+    window = image[y - 1 : y + 2, x - 1 : x + 2]
+    upper = np.float64(window[0, 0]), np.float64(window[0, 1]), np.float64(window[0, 2])
+    middle = np.float64(window[1, 0]), np.float64(window[1, 1]), np.float64(window[1, 2])
+    lower = np.float64(window[2, 0]), np.float64(window[2, 1]), np.float64(window[2, 2])
     sum_upper = upper[0] + upper[1] + upper[2]
     sum_lower = lower[0] + lower[1] + lower[2]
     sum_left = upper[0] + middle[0] + lower[0]

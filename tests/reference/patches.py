@@ -1,0 +1,20 @@
+"""What latticewatch.kernels.patches computes, spelled out."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def gather_patch(
+    image: NDArray[np.float32], place: tuple[float, float], size: int
+) -> NDArray[np.float64] | None:
+    """The window around the nearest pixel less its mean, or None where it leaves the frame."""
+    if not all(math.isfinite(value) for value in place):
+        return None
+    top, left = (math.floor(value + 0.5) - size // 2 for value in place)
+    if top < 0 or left < 0 or top + size > image.shape[0] or left + size > image.shape[1]:
+        return None
+    window = image[top : top + size, left : left + size].astype(np.float64)
+    patch: NDArray[np.float64] = window - window.mean()
+    return patch
