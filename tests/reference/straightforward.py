@@ -22,8 +22,8 @@ def to_float32(pixels: NDArray[Any]) -> Image:
 
 def count_pixels(image: Image) -> list[int]:
     """Pixels that are not finite, that are zero, and that differ from the first."""
-    bad = np.count_nonzero(~np.isfinite(image))
-    return [bad, np.count_nonzero(image == 0), np.count_nonzero(image != image[0, 0])]
+    masks = (~np.isfinite(image), image == 0, image != image[0, 0])
+    return [int(np.count_nonzero(mask)) for mask in masks]
 
 
 def smooth(image: Image, sigma_px: float) -> Image:
@@ -73,7 +73,7 @@ def gather_patches(image: Image, places: NDArray[np.float64], size: int) -> Imag
     inside = np.all((corners >= 0) & (corners + size <= image.shape), axis=1)
     windows = [image[y : y + size, x : x + size] for y, x in corners[inside]]
     stack = np.stack(windows) if windows else np.empty((0, size, size), np.float32)
-    return stack - stack.mean(axis=(1, 2), keepdims=True)
+    return np.asarray(stack - stack.mean(axis=(1, 2), keepdims=True))
 
 
 def patterson_power(patches: Image, cutoff: int, scale: float) -> Image:

@@ -1,0 +1,108 @@
+import tomllib
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from latticewatch.adapters.errors import InputError, PortInUseError
+from latticewatch.daemon import cli
+from latticewatch.daemon.config import ConfigError
+from latticewatch.daemon.models import ModelError
+from latticewatch.daemon.processes import CommandError
+
+COMMANDS = ["demo", "run", "simulate", "fit", "analyze", "watch", "config", "doctor", "bench"]
+
+
+def run_main(*arguments: object, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr("sys.argv", ["latticewatch", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    return int(ended.value.code or 0)
+
+
+def test_every_command_is_listed() -> None:
+    shown = CliRunner().invoke(cli.app, ["--help"]).output
+
+    assert [name for name in COMMANDS if f" {name} " not in shown] == []
+
+
+@pytest.mark.parametrize(
+    ("failure", "code"),
+    [
+        (ConfigError(["ingest.hwm = 0: must be at least 1"]), 2),
+        (InputError("a.npy: no such file"), 2),
+        (CommandError("the simulator ended with code 1: no"), 1),
+        (PortInUseError("tcp://127.0.0.1:5610: in use"), 75),
+        (ModelError("m.model: damaged"), 78),
+    ],
+)
+def test_a_failure_that_explains_itself_is_one_line_and_an_exit_code(
+    failure: Exception,
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail() -> None:
+        raise failure
+
+    monkeypatch.setattr(cli, "app", fail)
+
+    assert run_main(monkeypatch=monkeypatch) == code
+    assert capsys.readouterr().err == f"{failure}\n"
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(cli, "app", fail)
+
+    with pytest.raises(ZeroDivisionError):
+        cli.main()
+
+
+def test_linear_algebra_gets_one_thread_unless_the_user_said_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import os
+
+    for name in cli.THREAD_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.setattr(cli, "app", lambda: None)
+
+    cli.main()
+
+    assert [os.environ[name] for name in cli.THREAD_VARIABLES] == ["3", "1", "1"]
+
+
+def test_the_written_settings_are_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "new.toml"
+
+    assert run_main("config", "init", path, monkeypatch=monkeypatch) == 0
+    assert run_main("config", "check", path, monkeypatch=monkeypatch) == 0
+    assert tomllib.loads(path.read_text())["ingest"]["hwm"] == 4
+
+
+def test_settings_that_are_there_are_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "old.toml"
+    path.write_text("# mine\n")
+
+    assert run_main("config", "init", path, monkeypatch=monkeypatch) == 2
+    assert path.read_text() == "# mine\n"
+    assert "--force" in capsys.readouterr().err
+
+
+def test_every_mistake_of_a_settings_file_is_named_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text("[ingest]\nhwm = 0\nhwmm = 3\n")
+
+    assert run_main("config", "check", path, monkeypatch=monkeypatch) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert any("ingest.hwm = 0" in line for line in lines)
+    assert any("ingest.hwmm" in line and "did you mean ingest.hwm?" in line for line in lines)
