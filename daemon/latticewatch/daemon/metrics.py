@@ -8,7 +8,13 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Literal, get_args
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+)
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -25,6 +31,7 @@ Stage = Literal[
     "segment",
     "features",
     "score",
+    "fuse",
     "publish",
     "total",
     "end_to_end",
@@ -51,6 +58,8 @@ class Metrics:
     """
 
     def __init__(self, *, counts: Callable[[], Counts]) -> None:
+        # A time of creation beside each counter doubles the page and tells nobody anything.
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # theirs has no types
         self.registry = CollectorRegistry()
         self.registry.register(_FrameCollector(counts))
         # Children are bound once: 3 us an observation, 6 with a look-up by label.

@@ -16,7 +16,13 @@ from latticewatch.daemon.pipeline import Incoming, Outcome
 __all__ = ["Analyser", "OutcomeSink", "Service"]
 
 IDLE_S: Final = 0.25  # an idle loop still turns four times in the second that /healthz allows
-_PIPELINE_STAGES: Final[tuple[Stage, ...]] = ("segment", "features", "score", "total")
+_PIPELINE_STAGES: Final[tuple[Stage, ...]] = (
+    "segment",
+    "features",
+    "score",
+    "fuse",
+    "total",
+)
 
 
 class Analyser(Protocol):

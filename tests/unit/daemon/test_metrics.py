@@ -36,8 +36,7 @@ def exported() -> dict[str, str]:
     names = {}
     for family in full_registry().collect():
         name = f"{family.name}_total" if family.type == "counter" else family.name
-        samples = [s for s in family.samples if not s.name.endswith("_created")]
-        labels = dict.fromkeys(key for s in samples for key in s.labels if key != "le")
+        labels = dict.fromkeys(key for s in family.samples for key in s.labels if key != "le")
         names[name] = ", ".join(labels)
     return names
 
