@@ -32,7 +32,6 @@ from latticewatch.kernels.smooth import (
 # Fractions of the lattice period.
 LINK_REACH = 0.2  # a neighbour this far off its place still counts: 11 degrees, or 20 per cent
 _PREDICTION_REACH = 0.25  # predictions of one missing site scatter less than this
-_EMPTY_REACH = 0.3  # a site is missing only where no linked one stands this near
 
 # Share of lattice neighbours that are where they should be: 0.19-0.22 in pure noise, 0.61-0.99
 # on every real and simulated crystal tried, two domains included.
@@ -276,10 +275,5 @@ class SiteFinder:
         )
         around = centres[:, None] + vectors
         possible = ((around >= 1) & (around <= (height - 2, width - 2))).all(axis=2).sum(axis=1)
-        agreed = votes >= np.maximum(2, possible - 1)
-        centres = centres[agreed]
-        if not len(centres) or not len(places):
-            return np.asarray(centres)
-        nearest = np.sqrt(np.square(centres[:, None] - places[None]).sum(axis=2).min(axis=1))
-        kept: NDArray[np.float64] = centres[nearest > _EMPTY_REACH * view.period_px]
+        kept: NDArray[np.float64] = centres[votes >= np.maximum(2, possible - 1)]
         return kept

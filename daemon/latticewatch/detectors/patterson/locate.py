@@ -5,16 +5,14 @@ the mean window of the reference points at the column; sites that point at one p
 defect, reported at the column and not at the site.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
-from latticewatch.detectors.calibration import MAD_TO_SIGMA
 from latticewatch.detectors.patterson.model import PattersonModel
 from latticewatch.detectors.protocols import Finding
 from latticewatch.detectors.sites import View, expected_places
 from latticewatch.kernels.neighbours import group_points
+from latticewatch.kernels.residual import Residuals, make_residuals, window_residuals
 
 # A frame where more sites than this stand out is not searched further: the best ones say enough.
 _MOST_SITES = 600
@@ -32,36 +30,6 @@ _NO_COLUMN_BELOW = 0.15
 _LOBE_SHARE = 0.3
 _FOREIGN_LOBE_SHARE = 0.5
 _LOBE_SIGMAS = 4.0
-_BACKGROUND = 0.05  # quantile of a mean window that holds no column
-
-
-@dataclass(frozen=True, slots=True)
-class _Pointers:
-    """What strange windows point at; row k of every array is window k.
-
-    Attributes
-    ----------
-    places_yx : (M, 2)
-        Strongest residual, pixels of the frame.
-    amplitude : (M,)
-        Its value in levels, with its sign.
-    opposite_yx : (M, 2), opposite : (M,)
-        Strongest residual of the other sign nearby, as a magnitude.
-    expected : (M,)
-        Level of the mean window there, above its background.
-    noise : (M,)
-        Standard deviation of the residual.
-    cut_off : (M,) bool
-        The strongest residual lies at the border of the window: what disturbs it is outside.
-    """
-
-    places_yx: NDArray[np.float64]
-    amplitude: NDArray[np.float64]
-    opposite_yx: NDArray[np.float64]
-    opposite: NDArray[np.float64]
-    expected: NDArray[np.float64]
-    noise: NDArray[np.float64]
-    cut_off: NDArray[np.bool_]
 
 
 def locate(
@@ -91,7 +59,7 @@ def locate(
     sites = sites[np.lexsort((sites, p_values))][:_MOST_SITES]
     pointers = _point(view, model, sites)
     groups = np.empty(len(sites), np.int32)
-    n_groups = group_points(pointers.places_yx, _SAME_COLUMN * view.period_px, groups)
+    n_groups = group_points(pointers.peak_yx, _SAME_COLUMN * view.period_px, groups)
     members = [np.flatnonzero(groups == group) for group in range(n_groups)]
     centres = np.stack([_centre(pointers, rows) for rows in members])
     return [
@@ -101,7 +69,7 @@ def locate(
 
 
 def _own_defects(
-    pointers: _Pointers,
+    pointers: Residuals,
     members: list[NDArray[np.intp]],
     centres: NDArray[np.float64],
     reach_px: float,
@@ -120,38 +88,13 @@ def _own_defects(
     return own
 
 
-def _point(view: View, model: PattersonModel, sites: NDArray[np.intp]) -> _Pointers:
-    """Compare windows with the mean window, shifted by each site's fraction of a pixel."""
-    size, half = model.patch_size_px, model.patch_size_px // 2
-    places = _inside(expected_places(view, sites), view.image.shape, half)
-    centres = np.floor(places + 0.5).astype(np.intp)
-    reach = np.arange(-half, half + 1)
-    rows, columns = centres[:, 0, None] + reach, centres[:, 1, None] + reach
-    windows = view.image[rows[:, :, None], columns[:, None, :]]
-    windows = windows - windows.mean(axis=(1, 2), keepdims=True)
-    expected = _shifted(model.mean_patch, places - centres)
-    residual = windows - expected
-    residual -= np.median(residual, axis=(1, 2), keepdims=True)
-    noise = MAD_TO_SIGMA * np.median(np.abs(residual), axis=(1, 2))
-    peaks = _peaks(np.abs(residual))
-    window = np.arange(len(sites))
-    amplitude = residual[window, peaks[:, 0], peaks[:, 1]]
-    grid = np.arange(size)
-    apart = np.hypot(grid[:, None] - peaks[:, :1, None], grid - peaks[:, 1:, None])
-    near = apart <= _LOBES_APART * model.rule.period_px
-    other = np.where(near, -np.sign(amplitude)[:, None, None] * residual, 0.0)
-    others = _peaks(other)
-    origin = centres - half
-    background = np.quantile(model.mean_patch, _BACKGROUND)
-    return _Pointers(
-        places_yx=origin + _vertices(np.abs(residual), peaks),
-        amplitude=amplitude.astype(np.float64),
-        opposite_yx=origin + _vertices(other, others),
-        opposite=np.maximum(other[window, others[:, 0], others[:, 1]], 0.0),
-        expected=expected[window, peaks[:, 0], peaks[:, 1]] - background,
-        noise=noise.astype(np.float64),
-        cut_off=((peaks == 0) | (peaks == size - 1)).any(axis=1),
-    )
+def _point(view: View, model: PattersonModel, sites: NDArray[np.intp]) -> Residuals:
+    """Ask each window what disturbs it."""
+    places = _inside(expected_places(view, sites), view.image.shape, model.patch_size_px // 2)
+    pointers = make_residuals(len(sites))
+    reach_px = _LOBES_APART * model.rule.period_px
+    window_residuals(view.image, places, model.mean_patch, reach_px, pointers)
+    return pointers
 
 
 def _inside(
@@ -161,52 +104,15 @@ def _inside(
     return np.clip(places_yx, half, np.array(shape) - 1.0 - half)
 
 
-def _shifted(patch: NDArray[np.float32], steps_yx: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Patch moved by each of the steps, at most half a pixel per axis, linear in between."""
-    padded = np.pad(patch.astype(np.float64), 1, mode="edge")
-    size = len(patch)
-    moved: NDArray[np.float64] = np.zeros((len(steps_yx), size, size))
-    for by in (-1, 0, 1):
-        for bx in (-1, 0, 1):
-            # Weight of the neighbour that the shift brings here.
-            weight = np.maximum(0, 1 - np.abs(steps_yx - (by, bx))).prod(axis=1)
-            part = padded[1 - by : 1 - by + size, 1 - bx : 1 - bx + size]
-            moved += weight[:, None, None] * part
-    return moved
-
-
-def _peaks(values: NDArray[np.float64]) -> NDArray[np.intp]:
-    """[y, x] of the largest value of each window."""
-    flat = values.reshape(len(values), -1).argmax(axis=1)
-    return np.stack(np.divmod(flat, values.shape[2]), axis=1)
-
-
-def _vertices(values: NDArray[np.float64], peaks: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Sub-pixel tops by a parabola along each axis; the pixel itself at the border."""
-    window, last = np.arange(len(values)), values.shape[1] - 1
-    inner = np.clip(peaks, 1, last - 1)
-    vertices = peaks.astype(np.float64)
-    for axis, (step_y, step_x) in enumerate(((1, 0), (0, 1))):
-        before = values[window, inner[:, 0] - step_y, inner[:, 1] - step_x]
-        here = values[window, inner[:, 0], inner[:, 1]]
-        after = values[window, inner[:, 0] + step_y, inner[:, 1] + step_x]
-        bend = 2 * here - before - after
-        usable = (bend > 0) & (inner == peaks).all(axis=1)
-        step = 0.5 * (after - before) / np.where(usable, bend, 1.0)
-        vertices[:, axis] += np.where(usable, np.clip(step, -0.5, 0.5), 0.0)
-    return vertices
-
-
-def _centre(pointers: _Pointers, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+def _centre(pointers: Residuals, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Mean of the peaks of some windows, weighted by their height."""
     weights = np.abs(pointers.amplitude[rows])
-    centre: NDArray[np.float64] = np.average(
-        pointers.places_yx[rows], axis=0, weights=weights if weights.any() else None
-    )
+    centre: NDArray[np.float64] = weights @ pointers.peak_yx[rows] / max(weights.sum(), 1e-30)
     return centre
 
 
 def _finding(
-    pointers: _Pointers,
+    pointers: Residuals,
     rows: NDArray[np.intp],
     place: NDArray[np.float64],
     sites: NDArray[np.intp],
@@ -224,7 +130,7 @@ def _finding(
     if displaced:
         # Hole and bump lie about a column's width beyond both ends of the shift: its middle is
         # known, its length is not.
-        place = (pointers.places_yx[other] + pointers.opposite_yx[other]) / 2
+        place = (pointers.peak_yx[other] + pointers.opposite_yx[other]) / 2
     kind, ratio = ("displaced", None) if displaced else _kind(pointers, int(best), model)
     return Finding(
         site=int(sites[rows[0]]),
@@ -236,15 +142,16 @@ def _finding(
     )
 
 
-def _least_lobe(pointers: _Pointers, best: np.intp, other: np.intp, share: float) -> float:
+def _least_lobe(pointers: Residuals, best: np.intp, other: np.intp, share: float) -> float:
     """Return what an opposite lobe must exceed."""
     noise = _LOBE_SIGMAS * float(pointers.noise[other])
     return max(share * abs(float(pointers.amplitude[best])), noise)
 
 
-def _kind(pointers: _Pointers, best: int, model: PattersonModel) -> tuple[str, float | None]:
+def _kind(pointers: Residuals, best: int, model: PattersonModel) -> tuple[str, float | None]:
     """Word for what is wrong, and the observed over the expected intensity where there is one."""
-    amplitude, expected = float(pointers.amplitude[best]), float(pointers.expected[best])
+    amplitude = float(pointers.amplitude[best])
+    expected = float(pointers.expected[best]) - model.background
     if expected < _NO_COLUMN_BELOW * float(np.ptp(model.mean_patch)):
         return ("extra" if amplitude > 0 else "unknown"), None
     ratio = max((expected + amplitude) / expected, 0.0)
@@ -254,7 +161,7 @@ def _kind(pointers: _Pointers, best: int, model: PattersonModel) -> tuple[str, f
 
 
 def _covariance(
-    pointers: _Pointers,
+    pointers: Residuals,
     rows: NDArray[np.intp],
     place: NDArray[np.float64],
     width_px: float,
@@ -266,6 +173,6 @@ def _covariance(
     floor = float(np.clip((width_px * ratio) ** 2, 0.01, width_px**2))
     if len(rows) < 2:
         return floor, 0.0, floor
-    steps = pointers.places_yx[rows] - place
+    steps = pointers.peak_yx[rows] - place
     spread = steps.T @ steps / len(rows) / (len(rows) - 1)
     return float(spread[0, 0]) + floor, float(spread[0, 1]), float(spread[1, 1]) + floor

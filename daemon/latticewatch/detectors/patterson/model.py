@@ -92,6 +92,16 @@ class PattersonModel:
     probe_patch: NDArray[np.float32]
     probe_decision: float
 
+    @property
+    def background(self) -> float:
+        """Level of the mean window where it holds no column."""
+        return float(np.partition(self.mean_patch.ravel(), self._dark)[self._dark])
+
+    @property
+    def _dark(self) -> int:
+        # The 5th percentile: darkest, but not the single darkest pixel.
+        return self.mean_patch.size // 20
+
     def header(self) -> dict[str, Any]:  # Any: JSON
         """Numbers of the model as they stand in `model.json`."""
         rule = self.rule
