@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from msgspec import UNSET
 from numpy.typing import NDArray
 
 from latticewatch.daemon.exchange import Incoming, PipelineSettings, Verdict
@@ -11,6 +10,7 @@ from latticewatch.daemon.models import ModelSet
 from latticewatch.detectors.calibration import score_of_p
 from latticewatch.detectors.protocols import Finding
 from latticewatch.detectors.sites import View
+from latticewatch.wire.codec import copy_attrs
 from latticewatch.wire.events import (
     Cut,
     Defect,
@@ -73,7 +73,7 @@ class Reporter:
             truncated=len(kept) < len(verdict.findings),
             dropped_since_last=0,
             missing_since_last=0,
-            attrs=header.attrs if settings.copy_attrs and header.attrs is not UNSET else None,
+            attrs=copy_attrs(header) if settings.copy_attrs else None,
         )
 
     def _detector_state(self, *, stale: bool, us: int) -> DetectorState:
