@@ -70,7 +70,8 @@ def demo(  # noqa: PLR0913 - one argument per option of the command
         seconds=10.0 if seconds is None and headless else seconds,
         seed=seed,
     )
-    result = run_demo(settings, live=not headless)
+    # Into a pipe nothing can be drawn.
+    result = run_demo(settings, live=not headless and sys.stdout.isatty())
     typer.echo(json.dumps(result) if as_json else "\n".join(summary_lines(result)))
 
 

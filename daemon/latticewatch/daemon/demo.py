@@ -136,6 +136,8 @@ class DemoRun:
         try:
             self._follow(lambda: not self._simulator.is_running, timeout_s=math.inf)
         except KeyboardInterrupt:
+            if not self.state.tally.n_events:
+                raise  # nothing to report yet; the simulator may not even listen to signals
             self._simulator.ask_to_stop()
         else:
             self._simulator.check_end()
