@@ -134,9 +134,15 @@ def make_settings(**sections: dict[str, object]) -> Settings:
 @contextmanager
 def listening_to(daemon: Daemon) -> Iterator[DefectClient]:
     """Give a client whose subscriptions have arrived: it misses nothing from here on."""
+    topics = [f"{kind}/{SOURCE}/".encode() for kind in ("ev", "st", "hb")]
+
+    def wanted() -> list[bool]:
+        return [daemon.publisher.is_wanted(topic) for topic in topics]
+
+    # Else the client of the test before would pass for this one.
+    assert wait_until(lambda: not any(wanted()))
     with DefectClient(SOURCE, events=daemon.publisher.endpoint) as client:
-        topics = [f"{kind}/{SOURCE}/".encode() for kind in ("ev", "st", "hb")]
-        assert wait_until(lambda: all(daemon.publisher.is_wanted(topic) for topic in topics))
+        assert wait_until(lambda: all(wanted()))
         yield client
 
 
