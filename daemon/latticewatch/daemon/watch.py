@@ -2,6 +2,7 @@
 
 import sys
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import zmq
@@ -68,15 +69,19 @@ def watch_source(source: str, *, endpoint: str, as_table: bool) -> None:
         client = DefectClient(source, events=endpoint)
     except (ValueError, zmq.ZMQError) as error:
         raise InputError(f"{endpoint}: cannot watch {source}: {error}") from error
-    with client:
-        if not as_table:
+    with client, suppress(KeyboardInterrupt):  # the one way to end it, and no failure
+        if as_table:
+            _show_table(client, state)
+        else:
             _print_lines(client, state)
-            return
-        with Live(
-            get_renderable=lambda: render(state), refresh_per_second=REFRESH_PER_SECOND, screen=True
-        ):
-            while True:
-                _take_one(client, state)
+
+
+def _show_table(client: DefectClient, state: WatchState) -> None:
+    with Live(
+        get_renderable=lambda: render(state), refresh_per_second=REFRESH_PER_SECOND, screen=True
+    ):
+        while True:
+            _take_one(client, state)
 
 
 def _print_lines(client: DefectClient, state: WatchState) -> None:
@@ -139,7 +144,6 @@ def render(state: WatchState) -> RenderableType:
         ("latticewatch watch  ", "bold"),
         f"{state.source} at {state.endpoint}   {state.n_events} events",
         (f"   {state.n_missed} missed" if state.n_missed else "", "bold yellow"),
-        (f"   {state.lost}", "bold red"),
     )
     table = Table(box=None, pad_edge=False, header_style="dim", expand=True)
     for name in ("event", "frame", "age ms", "sites", "defects"):
@@ -164,5 +168,5 @@ def render(state: WatchState) -> RenderableType:
         for status in state.statuses
     ]
     rest = [Text("") for _ in range(N_STATUSES - len(statuses))]
-    hint = Text("Ctrl-C ends", style="dim")
+    hint = Text(state.lost, style="bold red") if state.lost else Text("Ctrl-C ends", style="dim")
     return Group(title, Panel(table), Panel(Group(*statuses, *rest), title="status"), hint)
