@@ -85,19 +85,17 @@ class Verdict:
 
     Attributes
     ----------
-    scored
-        False: nothing is known, `quality` says why.
     quality
         Words of the protocol.
     view, scores
-        None where the frame did not get that far.
+        None where the frame did not get that far. Without scores nothing is known, and `quality`
+        says why.
     q_value : (F,)
         Of the findings.
     findings
         Past the cut, strongest first.
     """
 
-    scored: bool
     quality: tuple[str, ...]
     view: View | None
     scores: Scores | None

@@ -51,8 +51,8 @@ class Pipeline:
     def warm_up(self, shape_yx: tuple[int, int], dtype: str) -> None:
         """Run every branch once on arrays of production: this shape and type, read-only or not.
 
-        Compiles what is not in numba's cache. The frame is a lattice of the model's own period,
-        so that sites are found, scored and located.
+        Compiles what is not in numba's cache. One frame is a lattice of the model's own period,
+        so that sites are found, scored and located; one is blank; one has dead pixels.
         """
         header = FrameHeader(
             source=self._settings.source,
@@ -70,6 +70,9 @@ class Pipeline:
             for writable in (True, False):
                 pixels.flags.writeable = writable
                 self.process(Incoming(header, pixels, t_recv_ns=1))
+        dead = crystal.astype(np.float32)
+        dead[::16, ::16] = np.nan
+        self._pixels.check(dead, None)
         view = self._finder.prepare(crystal.astype(np.float32))
         if view.is_periodic:
             scored = np.flatnonzero(self._detector.score(view).scored)[:3]
@@ -80,9 +83,13 @@ class Pipeline:
         start_ns = self._clock.monotonic_ns()
         checked = self._pixels.check(incoming.pixels, incoming.header.full_scale)
         stages = {"validate": self._since(start_ns)}
-        verdict = self._judge(checked, stages) if checked.usable else _unscored(checked.quality)
+        quality, view, scores = checked.quality, None, None
+        if checked.usable:
+            fault, view, scores = self._look(checked, stages)
+            quality += fault
         fuse_ns = self._clock.monotonic_ns()
         detector_us = stages.get("features", 0) + stages.get("score", 0)
+        verdict = self._cut(quality, view, scores)
         event = self._reporter.report(incoming, verdict, detector_us=detector_us)
         stages["fuse"] = self._since(fuse_ns)
         stages["total"] = self._since(start_ns)
@@ -98,14 +105,22 @@ class Pipeline:
             msgspec.structs.replace(event, latency_us=latency_us), stages, event.n_defects
         )
 
-    def _judge(self, checked: CheckedPixels, stages: dict[str, int]) -> Verdict:
-        """Find sites, score them, and cut; fills in the times of these stages."""
+    def _look(
+        self, checked: CheckedPixels, stages: dict[str, int]
+    ) -> tuple[tuple[str, ...], View | None, Scores | None]:
+        """Find sites and score them; fills in the times of these stages.
+
+        Returns
+        -------
+        tuple of str, View or None, Scores or None
+            What is wrong with the frame, its sites, and their scores: None if they mean nothing.
+        """
         start_ns = self._clock.monotonic_ns()
         view = self._finder.prepare(checked.image)
         if not view.is_periodic:
-            quality = (*checked.quality, self._diagnosis(checked.image))
+            fault = self._diagnosis(checked.image)
             stages["segment"] = self._since(start_ns)
-            return _unscored(quality)
+            return (fault,), None, None
         stages["segment"] = self._since(start_ns)
         start_ns = self._clock.monotonic_ns()
         features, inside = self._detector.features(view)
@@ -115,16 +130,16 @@ class Pipeline:
         start_ns = self._clock.monotonic_ns()
         scores = self._detector.judge(view, features, inside)
         stages["score"] = self._since(start_ns)
-        if scores.stale:
-            return _unscored((*checked.quality, "model_stale"), view)
-        return self._cut(view, scores, checked.quality)
+        return (("model_stale",), view, None) if scores.stale else ((), view, scores)
 
-    def _cut(self, view: View, scores: Scores, quality: tuple[str, ...]) -> Verdict:
+    def _cut(self, quality: tuple[str, ...], view: View | None, scores: Scores | None) -> Verdict:
+        """Decide which places are defects, and where each of them is."""
+        if view is None or scores is None:
+            return Verdict(quality=quality, view=view, scores=None, q_value=None, findings=())
         scored = np.flatnonzero(scores.scored)
-        q_value = adjusted_q(scores.p_value[scored])
         fdr, n_scored = self._settings.fdr, len(scored)
         if fdr is not None:
-            passed = scored[q_value <= fdr]
+            passed = scored[adjusted_q(scores.p_value[scored]) <= fdr]
         else:
             limit = self._settings.false_alarms_per_frame or 0.0
             passed = scored[scores.p_value[scored] * n_scored <= limit]
@@ -135,7 +150,6 @@ class Pipeline:
         q_merged = adjusted_q(p_value, n_scored)
         kept = [k for k in range(len(findings)) if fdr is None or q_merged[k] <= fdr]
         return Verdict(
-            scored=True,
             quality=quality,
             view=view,
             scores=scores,
@@ -163,7 +177,3 @@ class Pipeline:
 
     def _since(self, start_ns: int) -> int:
         return (self._clock.monotonic_ns() - start_ns) // 1000
-
-
-def _unscored(quality: tuple[str, ...], view: View | None = None) -> Verdict:
-    return Verdict(scored=False, quality=quality, view=view, scores=None, q_value=None, findings=())

@@ -44,7 +44,7 @@ class Reporter:
         geometry = Geometry.from_header(header)
         kept = verdict.findings[: settings.max_defects]
         n_sites = len(verdict.view.places_yx) if verdict.view is not None else 0
-        n_scored = int(np.count_nonzero(verdict.scores.scored)) if verdict.scores else 0
+        n_scored = int(np.count_nonzero(verdict.scores.scored)) if verdict.scores is not None else 0
         stale = "model_stale" in verdict.quality
         quality = verdict.quality + (("replay",) if header.t_source == "replay" else ())
         return DefectEvent(
@@ -60,7 +60,7 @@ class Reporter:
             context=header.full_context,
             roi=header.full_roi,
             calibrated=header.calibrated,
-            outcome="scored" if verdict.scored else "not_scored",
+            outcome="scored" if verdict.scores is not None else "not_scored",
             quality=quality,
             model_set=self._model_set,
             detectors=(self._detector_state(stale=stale, us=detector_us),),

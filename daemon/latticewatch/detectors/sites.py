@@ -5,12 +5,13 @@ places where such neighbours agree that a site is missing. An extremum without n
 a site: in noise and vacuum nothing is invented.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
+from latticewatch.detectors.rim import at_rim
 from latticewatch.kernels.extrema import strict_extrema
 from latticewatch.kernels.neighbours import (
     NOBODY,
@@ -82,6 +83,8 @@ class View:
         Site positions, pixels.
     predicted : (N,) bool
         Placed by its neighbours: there was no extremum where the lattice has a site.
+    rim : (N,) bool
+        At the edge of the crystal: beside vacuum, so its window is not ordinary.
     linked : float
         Share of lattice neighbours found at their place, 0..1.
     basis_px_yx : (2, 2)
@@ -95,6 +98,7 @@ class View:
     image: NDArray[np.float32]
     places_yx: NDArray[np.float64]
     predicted: NDArray[np.bool_]
+    rim: NDArray[np.bool_]
     linked: float
     basis_px_yx: NDArray[np.float64]
     rms_px: float
@@ -189,6 +193,7 @@ class SiteFinder:
         # Extrema are farther apart than the window's half width: no more than these fit.
         step = self.rule.min_distance_px + 1
         most = (height // step + 1) * (width // step + 1)
+        most += most // 4 + 64  # and the sites that are predicted
         self._pixels_yx = np.empty((most, 2), np.int32)
         self._places_yx = np.empty((most, 2), np.float64)
         self._links = np.empty((most, len(self._vectors)), np.int32)
@@ -222,7 +227,8 @@ class SiteFinder:
         hit = links >= 0
         basis, rms = self._measured_basis(places, links, hit)
         share = float(hit.sum()) / n_possible if n_possible else 0.0
-        return View(image, places, np.zeros(len(places), bool), share, basis, rms)
+        nowhere = np.zeros(len(places), bool)
+        return View(image, places, nowhere, nowhere, share, basis, rms)
 
     def _measured_basis(
         self,
@@ -246,14 +252,18 @@ class SiteFinder:
     def _complete(self, view: View, links: NDArray[np.int32]) -> View:
         """Keep the extrema that belong to the lattice, and add the sites that it misses."""
         possible = (links != OUTSIDE).sum(axis=1)
-        n_links = (links >= 0).sum(axis=1)
         # Two neighbours may be missing, as beside a pair of vacancies; one link proves nothing.
-        member = n_links >= np.maximum(np.minimum(2, possible), possible - 2)
+        enough = np.maximum(np.minimum(2, possible), possible - 2)
+        member = (links >= 0).sum(axis=1) >= enough
+        # Links to extrema that are no members prove nothing either: they come in pairs in vacuum.
+        member &= ((links >= 0) & member[links]).sum(axis=1) >= enough
         places = view.places_yx[member]
         missing = self._missing_sites(view, links[member], places)
         predicted = np.repeat([False, True], [len(places), len(missing)])
         everything = np.concatenate([places, missing])
-        return View(view.image, everything, predicted, view.linked, view.basis_px_yx, view.rms_px)
+        links = self._link(everything, view.image.shape)
+        rim = at_rim(view.image, everything, links, self._vectors)
+        return replace(view, places_yx=everything, predicted=predicted, rim=rim)
 
     def _missing_sites(
         self, view: View, links: NDArray[np.int32], places: NDArray[np.float64]

@@ -101,7 +101,7 @@ def _power(
     n_sites = len(view.places_yx)
     windows = np.empty((n_sites, size, size), np.float32)
     inside = np.empty(n_sites, np.bool_)
-    cut_windows(view.image, view.places_yx, smooth_sigma_px, windows, inside)
+    cut_windows(view, smooth_sigma_px, windows, inside)
     windows = np.ascontiguousarray(windows[inside])
     power = np.empty((len(windows), n_features(cutoff)), np.float32)
     waves, scratch = truncated_waves(size, cutoff), power_scratch(size, cutoff)

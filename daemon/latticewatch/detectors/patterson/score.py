@@ -64,7 +64,7 @@ class PattersonDetector:
         self._reserve(n_sites)
         patches, inside = self._patches[:n_sites], self._inside[:n_sites]
         sigma = self.model.rule.smooth_sigma_px
-        cut_windows(view.image, view.places_yx, sigma, patches, inside)
+        cut_windows(view, sigma, patches, inside)
         return self.features_of(patches)[1], inside
 
     def features_of(

@@ -5,6 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from latticewatch.detectors.sites import View
 from latticewatch.kernels.patches import gather_patches
 
 # The blur mirrors the frame at its edge; two of its widths in, that no longer shows. Without this
@@ -18,8 +19,7 @@ def margin_px(size: int, smooth_sigma_px: float) -> int:
 
 
 def cut_windows(
-    image: NDArray[np.float32],
-    places_yx: NDArray[np.float64],
+    view: View,
     smooth_sigma_px: float,
     windows: NDArray[np.float32],
     inside: NDArray[np.bool_],
@@ -28,19 +28,19 @@ def cut_windows(
 
     Parameters
     ----------
-    image : (H, W)
-        Levelled frame.
-    places_yx : (N, 2)
-        Sites, pixels.
+    view
+        Levelled frame and its N sites.
     smooth_sigma_px
-        Width of the blur that made `image`.
+        Width of the blur that made the levelled frame.
     windows : (N, S, S)
         Receives the windows.
     inside : (N,)
-        Receives whether the window is whole and free of the edge's influence.
+        Receives whether the window is whole, and free of the influence of the edge of the frame
+        and of the rim of the crystal.
     """
     size = windows.shape[1]
-    gather_patches(image, places_yx, size, windows, inside)
+    places_yx = view.places_yx
+    gather_patches(view.image, places_yx, size, windows, inside)
     margin = margin_px(size, smooth_sigma_px)
-    last = np.array(image.shape) - 1 - margin
-    inside &= ((places_yx >= margin) & (places_yx <= last)).all(axis=1)
+    last = np.array(view.image.shape) - 1 - margin
+    inside &= ~view.rim & ((places_yx >= margin) & (places_yx <= last)).all(axis=1)
