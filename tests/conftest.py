@@ -1,0 +1,15 @@
+"""Fixtures that cost a second and that many tests look at."""
+
+import pytest
+
+from latticewatch.detectors.patterson.fit import FitReport, fit
+from latticewatch.detectors.patterson.model import PattersonModel
+from latticewatch.detectors.patterson.parameters import PattersonParameters
+from support.crystals import image_of, specimen
+
+
+@pytest.fixture(scope="session")
+def fitted() -> tuple[PattersonModel, FitReport]:
+    """Scheme one fitted to two frames of the demo crystal, defects included."""
+    frames = [image_of(specimen(seed=seed)[0]) for seed in (41, 42)]
+    return fit(frames, PattersonParameters())
