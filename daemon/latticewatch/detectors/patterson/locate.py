@@ -5,6 +5,8 @@ the mean window of the reference points at the column; sites that point at one p
 defect, reported at the column and not at the site.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,6 +34,33 @@ _FOREIGN_LOBE_SHARE = 0.5
 _LOBE_SIGMAS = 4.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Groups:
+    """Windows that point at one place; row g of every array is group g, strongest evidence first.
+
+    Attributes
+    ----------
+    of : (M,)
+        Group of each window.
+    first, best, other : (G,)
+        Windows with the strongest evidence, the strongest residual, the strongest counterpart.
+    centre_yx : (G, 2)
+        Mean of the peaks, weighted by their height; pixels.
+    height : (G,)
+        Magnitude of the strongest residual.
+    cut_off : (G,) bool
+        All windows see it at their border only.
+    """
+
+    of: NDArray[np.int32]
+    first: NDArray[np.intp]
+    best: NDArray[np.intp]
+    other: NDArray[np.intp]
+    centre_yx: NDArray[np.float64]
+    height: NDArray[np.float64]
+    cut_off: NDArray[np.bool_]
+
+
 def locate(
     view: View,
     model: PattersonModel,
@@ -57,102 +86,111 @@ def locate(
     if not len(sites):
         return []
     sites = sites[np.lexsort((sites, p_values))][:_MOST_SITES]
+    period_px = view.period_px
     pointers = _point(view, model, sites)
-    groups = np.empty(len(sites), np.int32)
-    n_groups = group_points(pointers.peak_yx, _SAME_COLUMN * view.period_px, groups)
-    members = [np.flatnonzero(groups == group) for group in range(n_groups)]
-    centres = np.stack([_centre(pointers, rows) for rows in members])
+    groups = _gather(pointers, _SAME_COLUMN * period_px)
+    displaced, places = _places(pointers, groups)
+    covariance = _covariances(pointers, groups, places, model.rule.smooth_sigma_px)
+    kinds = _kinds(pointers, groups, displaced, model)
     return [
-        _finding(pointers, members[group], centres[group], sites, view, model)
-        for group in _own_defects(pointers, members, centres, _SHADOW * view.period_px)
+        Finding(
+            site=int(sites[groups.first[group]]),
+            pixel_yx=(float(places[group, 0]), float(places[group, 1])),
+            cov_px=covariance[group],
+            kind=kinds[group][0],
+            intensity_ratio=kinds[group][1],
+            extent_px=0.5 * period_px,
+        )
+        for group in np.flatnonzero(_is_own_defect(groups, _SHADOW * period_px))
     ]
-
-
-def _own_defects(
-    pointers: Residuals,
-    members: list[NDArray[np.intp]],
-    centres: NDArray[np.float64],
-    reach_px: float,
-) -> list[int]:
-    """List the groups that are defects of their own and not the flank of a stronger one nearby."""
-    height = np.array([np.abs(pointers.amplitude[rows]).max() for rows in members])
-    cut_off = np.array([pointers.cut_off[rows].all() for rows in members])
-    own = []
-    for group in range(len(members)):
-        near = np.linalg.norm(centres - centres[group], axis=1) < reach_px
-        near[group] = False
-        flank = height[group] < _SHADOW_SHARE * height[near].max(initial=0.0)
-        outside = cut_off[group] and (near & ~cut_off).any()
-        if not (flank or outside):
-            own.append(group)
-    return own
 
 
 def _point(view: View, model: PattersonModel, sites: NDArray[np.intp]) -> Residuals:
     """Ask each window what disturbs it."""
-    places = _inside(expected_places(view, sites), view.image.shape, model.patch_size_px // 2)
+    half = model.patch_size_px // 2
+    # A site was far enough inside; what its neighbours want may not be.
+    last = np.array(view.image.shape) - 1.0 - half
+    places = np.clip(expected_places(view, sites), half, last)
     pointers = make_residuals(len(sites))
     reach_px = _LOBES_APART * model.rule.period_px
     window_residuals(view.image, places, model.mean_patch, reach_px, pointers)
     return pointers
 
 
-def _inside(
-    places_yx: NDArray[np.float64], shape: tuple[int, ...], half: int
-) -> NDArray[np.float64]:
-    """Keep windows whole: a site was far enough inside, what its neighbours want may not be."""
-    return np.clip(places_yx, half, np.array(shape) - 1.0 - half)
-
-
-def _centre(pointers: Residuals, rows: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Mean of the peaks of some windows, weighted by their height."""
-    weights = np.abs(pointers.amplitude[rows])
-    centre: NDArray[np.float64] = weights @ pointers.peak_yx[rows] / max(weights.sum(), 1e-30)
-    return centre
-
-
-def _finding(
-    pointers: Residuals,
-    rows: NDArray[np.intp],
-    place: NDArray[np.float64],
-    sites: NDArray[np.intp],
-    view: View,
-    model: PattersonModel,
-) -> Finding:
-    best = rows[np.argmax(np.abs(pointers.amplitude[rows]))]
-    # A column far from its site may have its bump in one window and its hole in the next; what
-    # only another window shows must be clearer.
-    other = rows[np.argmax(pointers.opposite[rows])]
-    share = _FOREIGN_LOBE_SHARE
-    if pointers.opposite[best] > _least_lobe(pointers, best, best, _LOBE_SHARE):
-        other, share = best, _LOBE_SHARE
-    displaced = bool(pointers.opposite[other] > _least_lobe(pointers, best, other, share))
-    if displaced:
-        # Hole and bump lie about a column's width beyond both ends of the shift: its middle is
-        # known, its length is not.
-        place = (pointers.peak_yx[other] + pointers.opposite_yx[other]) / 2
-    kind, ratio = ("displaced", None) if displaced else _kind(pointers, int(best), model)
-    return Finding(
-        site=int(sites[rows[0]]),
-        pixel_yx=(float(place[0]), float(place[1])),
-        cov_px=_covariance(pointers, rows, place, model.rule.smooth_sigma_px),
-        kind=kind,
-        intensity_ratio=ratio,
-        extent_px=0.5 * view.period_px,
+def _gather(pointers: Residuals, reach_px: float) -> _Groups:
+    """Group windows, given in order of their evidence, by the place that they point at."""
+    of = np.empty(len(pointers.amplitude), np.int32)
+    n_groups = group_points(pointers.peak_yx, reach_px, of)
+    weight = np.abs(pointers.amplitude)
+    best = _largest_of_each(weight, of)
+    total = np.maximum(np.bincount(of, weight, n_groups), 1e-30)
+    centre = [np.bincount(of, weight * pointers.peak_yx[:, k], n_groups) / total for k in (0, 1)]
+    return _Groups(
+        of=of,
+        first=np.unique(of, return_index=True)[1],
+        best=best,
+        other=_largest_of_each(pointers.opposite, of),
+        centre_yx=np.stack(centre, axis=1),
+        height=weight[best],
+        cut_off=np.bincount(of, pointers.cut_off, n_groups) == np.bincount(of, minlength=n_groups),
     )
 
 
-def _least_lobe(pointers: Residuals, best: np.intp, other: np.intp, share: float) -> float:
-    """Return what an opposite lobe must exceed."""
-    noise = _LOBE_SIGMAS * float(pointers.noise[other])
-    return max(share * abs(float(pointers.amplitude[best])), noise)
+def _largest_of_each(values: NDArray[np.float64], groups: NDArray[np.int32]) -> NDArray[np.intp]:
+    """Row of the largest value of each group, the first of equal ones."""
+    order = np.lexsort((-values, groups))
+    return order[np.unique(groups[order], return_index=True)[1]]
 
 
-def _kind(pointers: Residuals, best: int, model: PattersonModel) -> tuple[str, float | None]:
+def _is_own_defect(groups: _Groups, reach_px: float) -> NDArray[np.bool_]:
+    """Tell defects of their own from flanks of a stronger one nearby."""
+    apart = groups.centre_yx[:, None] - groups.centre_yx
+    near = np.square(apart).sum(axis=2) < reach_px**2
+    np.fill_diagonal(near, val=False)
+    flank = groups.height < _SHADOW_SHARE * (near * groups.height).max(axis=1)
+    outside = groups.cut_off & (near & ~groups.cut_off).any(axis=1)
+    own: NDArray[np.bool_] = ~(flank | outside)
+    return own
+
+
+def _places(pointers: Residuals, groups: _Groups) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Which groups are displaced columns (G,), and where each group is (G, 2)."""
+    least = _LOBE_SHARE * groups.height
+    own = pointers.opposite[groups.best] > np.maximum(
+        least, _LOBE_SIGMAS * pointers.noise[groups.best]
+    )
+    # A column far from its site may have its bump in one window and its hole in the next; what
+    # only another window shows must be clearer.
+    least = _FOREIGN_LOBE_SHARE * groups.height
+    foreign = pointers.opposite[groups.other] > np.maximum(
+        least, _LOBE_SIGMAS * pointers.noise[groups.other]
+    )
+    displaced = own | foreign
+    shown = np.where(own, groups.best, groups.other)
+    # Hole and bump lie about a column's width beyond both ends of the shift: its middle is known,
+    # its length is not.
+    middle = (pointers.peak_yx[shown] + pointers.opposite_yx[shown]) / 2
+    return displaced, np.where(displaced[:, None], middle, groups.centre_yx)
+
+
+def _kinds(
+    pointers: Residuals,
+    groups: _Groups,
+    displaced: NDArray[np.bool_],
+    model: PattersonModel,
+) -> list[tuple[str, float | None]]:
     """Word for what is wrong, and the observed over the expected intensity where there is one."""
-    amplitude = float(pointers.amplitude[best])
-    expected = float(pointers.expected[best]) - model.background
-    if expected < _NO_COLUMN_BELOW * float(np.ptp(model.mean_patch)):
+    amplitude = pointers.amplitude[groups.best]
+    expected = pointers.expected[groups.best] - model.background
+    least = _NO_COLUMN_BELOW * float(np.ptp(model.mean_patch))
+    return [
+        ("displaced", None) if moved else _kind(float(more), float(there), least)
+        for moved, more, there in zip(displaced, amplitude, expected, strict=True)
+    ]
+
+
+def _kind(amplitude: float, expected: float, least: float) -> tuple[str, float | None]:
+    if expected < least:
         return ("extra" if amplitude > 0 else "unknown"), None
     ratio = max((expected + amplitude) / expected, 0.0)
     if ratio < _VACANCY_BELOW:
@@ -160,19 +198,23 @@ def _kind(pointers: Residuals, best: int, model: PattersonModel) -> tuple[str, f
     return ("deficit" if ratio < 1 else "excess"), ratio
 
 
-def _covariance(
+def _covariances(
     pointers: Residuals,
-    rows: NDArray[np.intp],
-    place: NDArray[np.float64],
+    groups: _Groups,
+    places: NDArray[np.float64],
     width_px: float,
-) -> tuple[float, float, float]:
-    """Spread of the pointers about the place, and what noise does to the strongest of them."""
-    best = rows[np.argmax(np.abs(pointers.amplitude[rows]))]
+) -> list[tuple[float, float, float]]:
+    """Spread of the peaks about each place, and what noise does to the strongest of them."""
     # Top of a Gaussian of this width under noise: width x noise / amplitude.
-    ratio = pointers.noise[best] / max(abs(pointers.amplitude[best]), 1e-30)
-    floor = float(np.clip((width_px * ratio) ** 2, 0.01, width_px**2))
-    if len(rows) < 2:
-        return floor, 0.0, floor
-    steps = pointers.peak_yx[rows] - place
-    spread = steps.T @ steps / len(rows) / (len(rows) - 1)
-    return float(spread[0, 0]) + floor, float(spread[0, 1]), float(spread[1, 1]) + floor
+    ratio = pointers.noise[groups.best] / np.maximum(groups.height, 1e-30)
+    floor = np.clip(np.square(width_px * ratio), 0.01, width_px**2)
+    step_y, step_x = (pointers.peak_yx - places[groups.of]).T
+    n_members = np.bincount(groups.of)
+    # Of a mean; a single peak has no spread to tell.
+    scale = n_members * np.maximum(n_members - 1, 1) * np.where(n_members > 1, 1.0, np.inf)
+    var_yy, cov_yx, var_xx = (
+        np.bincount(groups.of, product) / scale
+        for product in (step_y * step_y, step_y * step_x, step_x * step_x)
+    )
+    table = np.stack([var_yy + floor, cov_yx, var_xx + floor], axis=1)
+    return [(float(yy), float(yx), float(xx)) for yy, yx, xx in table]

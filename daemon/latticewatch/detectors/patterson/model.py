@@ -94,13 +94,9 @@ class PattersonModel:
 
     @property
     def background(self) -> float:
-        """Level of the mean window where it holds no column."""
-        return float(np.partition(self.mean_patch.ravel(), self._dark)[self._dark])
-
-    @property
-    def _dark(self) -> int:
-        # The 5th percentile: darkest, but not the single darkest pixel.
-        return self.mean_patch.size // 20
+        """Level of the mean window where it holds no column: its 5th percentile."""
+        rank = self.mean_patch.size // 20
+        return float(np.partition(self.mean_patch.ravel(), rank)[rank])
 
     def header(self) -> dict[str, Any]:  # Any: JSON
         """Numbers of the model as they stand in `model.json`."""
