@@ -53,7 +53,7 @@ def read_or_refused(path: Path) -> Artifact | str:
 
 def packed(arrays: dict[str, NDArray[Any]]) -> bytes:  # Any: also what a model may not hold
     content = io.BytesIO()
-    np.savez(content, allow_pickle=True, **arrays)  # type: ignore[arg-type]  # names are free
+    np.savez(content, allow_pickle=True, **arrays)
     return content.getvalue()
 
 
