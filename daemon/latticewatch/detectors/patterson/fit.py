@@ -129,23 +129,17 @@ def fit(
     nu = parameters.nu or _knee_nu(features[chosen][kept], parameters, notes)
     machine = _train(features[chosen][kept], parameters, nu)
     decisions, root = _held_out(features, chosen, machine, parameters, nu)
-    centre, spread = robust_scale(root)
-    # A few sites this far out are defects, and must not enter the reference.
-    clean = (root - centre) / spread < _DEFECT_Z
     model = PattersonModel(
         rule=rule,
         patch_size_px=size,
         cutoff=parameters.cutoff,
         scale=scale,
         nu=nu,
-        outlier_share=float((decisions < 0).mean()),
-        reference_decisions=np.sort(decisions[clean]) * abs(machine.offset),
-        distance_centre=centre,
-        distance_scale=spread,
         mean_patch=_mean_patch(patches, machine.distance_root(features[: len(patches)])),
         probe_patch=patches[0],
         probe_decision=float(machine.decide(features[:1])[0]) * abs(machine.offset),
         **machine.as_arrays(),
+        **_calibration(decisions, root, machine.offset),
     )
     report = FitReport(
         n_frames=len(frames),
@@ -293,6 +287,20 @@ def _held_out(
         decisions[own] = other.decide(features[chosen[own]])
         root[own] = other.distance_root(features[chosen[own]])
     return decisions, root
+
+
+def _calibration(
+    decisions: NDArray[np.float64], root: NDArray[np.float64], offset: float
+) -> dict[str, Any]:  # Any: numbers and one array of the model, by name
+    """Return what turns decisions and distances into p-values, defects left out."""
+    centre, spread = robust_scale(root)
+    clean = (root - centre) / spread < _DEFECT_Z
+    return {
+        "outlier_share": float((decisions < 0).mean()),
+        "reference_decisions": np.sort(decisions[clean]) * abs(offset),
+        "distance_centre": centre,
+        "distance_scale": spread,
+    }
 
 
 def _mean_patch(patches: NDArray[np.float32], root: NDArray[np.float64]) -> NDArray[np.float32]:
