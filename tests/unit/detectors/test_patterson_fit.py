@@ -1,0 +1,268 @@
+"""Scheme one fits itself to the crowd: no labels, few defects do no harm, noise is refused."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from latticewatch.daemon.models import ModelSet
+from latticewatch.detectors.artifact import write_artifact
+from latticewatch.detectors.patterson import fit as module
+from latticewatch.detectors.patterson.fit import (
+    FitReport,
+    _knee_nu,
+    _trimmed,
+    fit,
+    knee,
+    separation_curve,
+)
+from latticewatch.detectors.patterson.model import PattersonModel
+from latticewatch.detectors.patterson.parameters import NU_GRID, NU_RANGE, PattersonParameters
+from latticewatch.detectors.patterson.reference import FitError
+from latticewatch.detectors.patterson.score import PattersonDetector
+from latticewatch.detectors.sites import SiteFinder
+from support.crystals import Bench, Image, image_of, net_frame, places, specimen
+
+RNG = np.random.default_rng(3)
+GRID = np.linspace(*NU_GRID)
+PARAMETERS = PattersonParameters()
+Fitted = tuple[PattersonModel, FitReport]
+
+
+def frame(seed: int, **settings: object) -> Image:
+    return image_of(specimen(seed=seed, **settings)[0])
+
+
+def refusal_of(frames: list[Image]) -> str:
+    with pytest.raises(FitError) as refusal:
+        fit(frames, PARAMETERS)
+    message = str(refusal.value)
+    assert "\n" not in message
+    return message
+
+
+def test_report_says_what_was_fitted(fitted: Fitted) -> None:
+    model, report = fitted
+
+    assert report.n_frames == 2
+    assert report.n_sites > 700
+    assert report.n_components == len(model.components)
+    assert report.n_support == len(model.dual) > 0
+    assert report.nu == model.nu
+    assert NU_RANGE[0] <= report.nu <= NU_RANGE[1]
+
+
+def test_paper_finds_nine_components_and_we_about_as_many(fitted: Fitted) -> None:
+    assert 7 <= fitted[1].n_components <= 11
+
+
+def test_fitted_model_gives_its_own_answer(fitted: Fitted) -> None:
+    PattersonDetector(fitted[0]).check_probe("fitted")
+
+
+def test_fit_is_reproducible_to_the_bit(fitted: Fitted, tmp_path: Path) -> None:
+    again = fit([frame(41), frame(42)], PARAMETERS)
+
+    digests = [
+        write_artifact(
+            tmp_path / f"{k}.model",
+            detector="patterson",
+            header=model.header(),
+            arrays=model.arrays(),
+        )
+        for k, (model, _) in enumerate((fitted, again))
+    ]
+    assert again[1] == fitted[1]
+    assert digests[0] == digests[1]
+
+
+def test_fit_does_not_change_the_frames() -> None:
+    reference = frame(41)
+    before = reference.copy()
+
+    fit([reference], PARAMETERS)
+
+    assert np.array_equal(reference, before)
+
+
+def test_fitted_model_finds_the_defects_of_other_specimens(fitted: Fitted) -> None:
+    bench = Bench(models=ModelSet(PattersonDetector(fitted[0]), "fitted", "0" * 64))
+    n_right = n_listed = n_hidden = 0
+    for seed in range(50, 54):
+        pixels, truth = specimen(seed=seed)
+        event = bench.judge(pixels)
+        gaps = np.linalg.norm(places(event)[:, None] - truth.pixel_yx[None], axis=2)
+        n_right += int((gaps < 0.25 * truth.period_px).any(axis=1).sum())
+        n_listed += event.n_defects
+        n_hidden += len(truth.kind)
+
+    assert n_right / n_listed >= 0.9
+    assert n_right / n_hidden >= 0.9
+
+
+def test_reference_full_of_defects_finds_its_own() -> None:
+    """Three per cent of the columns, as in the paper, and the frame is its own reference."""
+    pixels, truth = specimen(seed=60, vacancies=20, substitutions=0, displaced=0)
+    model, _ = fit([image_of(pixels)], PARAMETERS)
+    bench = Bench(models=ModelSet(PattersonDetector(model), "own", "0" * 64))
+
+    found = places(bench.judge(pixels))
+
+    gaps = np.linalg.norm(truth.pixel_yx[:, None] - found[None], axis=2)
+    assert (gaps.min(axis=1) < 0.25 * truth.period_px).mean() >= 0.8
+    assert (gaps.min(axis=0) < 0.25 * truth.period_px).mean() >= 0.9
+
+
+@pytest.mark.parametrize(
+    "empty",
+    [
+        RNG.normal(size=(256, 256)),
+        RNG.poisson(100.0, (256, 256)),
+        RNG.poisson(0.02, (256, 256)),
+        np.zeros((256, 256)),
+        np.full((16, 16), 3.0),
+        RNG.normal(size=(16, 900)),
+    ],
+    ids=["normal", "Poisson", "vacuum", "constant", "tiny", "strip"],
+)
+def test_reference_without_crystal_is_refused(empty: NDArray[np.floating]) -> None:
+    assert "no lattice" in refusal_of([empty.astype(np.float32)])
+
+
+def test_no_frame_at_all_is_refused() -> None:
+    refusal_of([])
+
+
+def test_too_small_a_piece_of_crystal_is_refused() -> None:
+    refusal_of([frame(41)[:128, :160].copy()])
+
+
+def test_noise_among_the_frames_is_left_out_and_said() -> None:
+    noise = RNG.normal(size=(512, 512)).astype(np.float32)
+
+    _, report = fit([noise, frame(41)], PARAMETERS)
+    _, alone = fit([frame(41)], PARAMETERS)
+
+    assert report.n_sites == alone.n_sites
+    assert any("no lattice" in warning for warning in report.warnings)
+    assert any("frame 0" in warning for warning in report.warnings)
+
+
+def test_given_nu_is_taken() -> None:
+    model, report = fit([frame(41)], dataclasses.replace(PARAMETERS, nu=0.02))
+
+    assert (model.nu, report.nu) == (0.02, 0.02)
+
+
+def test_many_sites_are_thinned_and_the_rest_calibrates() -> None:
+    few = dataclasses.replace(PARAMETERS, most_fit_sites=300)
+
+    model, report = fit([frame(41), frame(42)], few)
+
+    assert report.n_sites > 700
+    assert len(model.reference_decisions) > 400
+
+
+def test_reference_of_equal_windows_is_refused_or_judges_them() -> None:
+    """A drawing without noise whose period is whole pixels: every window is the same."""
+    drawing = net_frame([[16.0, 0.0], [0.0, 16.0]], seed=None)
+
+    try:
+        model, _ = fit([drawing], PARAMETERS)
+    except FitError:
+        return
+    scores = PattersonDetector(model).score(SiteFinder(model.rule).prepare(drawing))
+    assert scores.scored.any()
+
+
+def test_trimming_drops_the_strangest_and_at_least_its_share() -> None:
+    ordinary = RNG.normal(size=(400, 6))
+    strange = RNG.normal(size=(20, 6)) + 15.0
+
+    kept = _trimmed(np.concatenate([ordinary, strange]), PARAMETERS)
+
+    assert not kept[400:].any()
+    assert 0.7 < kept[:400].mean() < 0.96
+
+
+def clustered(n_sites: int = 500, n_strange: int = 20) -> NDArray[np.float64]:
+    rng = np.random.default_rng(1)
+    far = 6.0 + rng.normal(size=(n_strange, 4))
+    return np.concatenate([rng.normal(size=(n_sites - n_strange, 4)), far])
+
+
+def test_separation_curve_and_its_knee_are_reproducible() -> None:
+    curves = [separation_curve(clustered(), GRID) for _ in range(2)]
+
+    assert np.array_equal(curves[0], curves[1])
+    assert np.isfinite(curves[0]).all()
+    assert knee(GRID, curves[0]) == knee(GRID, curves[1])
+
+
+def test_separation_is_that_of_the_medians_of_both_sides() -> None:
+    z = clustered()
+
+    (value,) = separation_curve(z, np.array([0.05]))
+
+    decisions = module._machine_of(z, 0.05).decision_function(z)
+    inner, outer = decisions[decisions >= 0], decisions[decisions < 0]
+    assert value == np.median(inner) - np.median(outer)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_side_without_sites_is_nan_and_no_error() -> None:
+    same = np.ones((30, 3))
+
+    curve = separation_curve(same, GRID)
+
+    assert np.isnan(curve).any()
+
+
+def test_knee_is_the_point_farthest_from_the_chord() -> None:
+    bent = np.array([0.0, 4.0, 5.0, 5.5, 6.0])
+
+    assert knee(np.arange(5.0), bent) == 1
+    assert knee(np.arange(5.0), -bent) == 1
+    assert knee(np.arange(5.0), np.array([np.nan, 0.0, 4.0, 5.0, 5.5])) == 2
+
+
+def nu_of(curve: NDArray[np.float64], monkeypatch: pytest.MonkeyPatch) -> tuple[float, list[str]]:
+    monkeypatch.setattr(module, "separation_curve", lambda _z, _grid: curve)
+    notes: list[str] = []
+    return _knee_nu(RNG.normal(size=(80, 5)), PARAMETERS, notes), notes
+
+
+def test_nu_is_that_of_the_knee(monkeypatch: pytest.MonkeyPatch) -> None:
+    nu, notes = nu_of(np.minimum(GRID, GRID[5]), monkeypatch)
+
+    assert nu == GRID[5]
+    assert not notes
+
+
+def test_knee_at_the_end_of_the_grid_warns_and_is_clamped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    nu, notes = nu_of(GRID.copy(), monkeypatch)  # a straight line has no knee
+
+    assert nu == NU_RANGE[0]
+    assert any("end of the grid" in note for note in notes)
+    assert any("clamped" in note for note in notes)
+
+
+def test_curve_with_holes_warns(monkeypatch: pytest.MonkeyPatch) -> None:
+    curve = np.minimum(GRID, GRID[5])
+    curve[:2] = np.nan
+
+    nu, notes = nu_of(curve, monkeypatch)
+
+    assert nu == GRID[5]
+    assert any("undefined" in note for note in notes)
+
+
+def test_curve_of_holes_takes_the_least_nu_and_warns(monkeypatch: pytest.MonkeyPatch) -> None:
+    nu, notes = nu_of(np.full(len(GRID), np.nan), monkeypatch)
+
+    assert nu == NU_RANGE[0]
+    assert any("undefined" in note for note in notes)
