@@ -1,5 +1,11 @@
 """Fixtures that cost a second and that many tests look at."""
 
+import os
+
+# As the daemon does, before numpy is imported: small products gain nothing from threads, and two
+# threads that wait for each other on a busy machine made a fit of one second take fifty.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import pytest
 
 from latticewatch.detectors.patterson.fit import FitReport, fit
