@@ -130,7 +130,10 @@ class Pipeline:
         start_ns = self._clock.monotonic_ns()
         scores = self._detector.judge(view, features, inside)
         stages["score"] = self._since(start_ns)
-        return (("model_stale",), view, None) if scores.stale else ((), view, scores)
+        if scores.stale:
+            return ("model_stale",), view, None
+        # A frame of which no site can be judged is not one where nothing was found.
+        return (), view, scores if scores.scored.any() else None
 
     def _cut(self, quality: tuple[str, ...], view: View | None, scores: Scores | None) -> Verdict:
         """Decide which places are defects, and where each of them is."""

@@ -102,6 +102,12 @@ def write_artifact(
     return hashlib.sha256(whole.getvalue()).hexdigest()
 
 
+def _in_one_line(error: Exception) -> str:
+    # A flipped bit makes the libraries raise nearly anything, EOFError, NotImplementedError,
+    # SyntaxError and MemoryError among it; all of it is one damaged file.
+    return " ".join(f"{type(error).__name__} {error}".split())[:200]
+
+
 def _unzip(path: Path, content: bytes) -> tuple[dict[str, Any], bytes]:  # Any: JSON
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -111,9 +117,12 @@ def _unzip(path: Path, content: bytes) -> tuple[dict[str, Any], bytes]:  # Any: 
                 raise ModelError(f"{path}: {_HEADER} is larger than {_MOST_HEADER_BYTES} bytes")
             header = json.loads(archive.read(_HEADER))
             packed = archive.read(_ARRAYS)
-    except (zipfile.BadZipFile, KeyError, ValueError, RecursionError) as error:
+    except ModelError:
+        raise
+    except Exception as error:
         raise ModelError(
-            f"{path}: not a model file: expected a ZIP of {_HEADER} and {_ARRAYS} ({error})"
+            f"{path}: not a model file: expected a ZIP of {_HEADER} and {_ARRAYS} "
+            f"({_in_one_line(error)})"
         ) from error
     if not isinstance(header, dict) or not isinstance(header.get("detector"), str):
         raise ModelError(f"{path}: {_HEADER} names no detector")
@@ -138,8 +147,10 @@ def _load_arrays(path: Path, packed: bytes) -> dict[str, NDArray[np.generic]]:
         with np.load(io.BytesIO(packed), allow_pickle=False) as loaded:
             for name in loaded.files:
                 arrays[name] = np.ascontiguousarray(loaded[name])
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError) as error:
-        raise ModelError(f"{path}: {_ARRAYS} cannot be loaded: {error}") from error
+    except ModelError:
+        raise
+    except Exception as error:
+        raise ModelError(f"{path}: {_ARRAYS} cannot be loaded: {_in_one_line(error)}") from error
     for name, array in arrays.items():
         if array.dtype.kind not in "fiu" or not array.dtype.isnative:
             raise ModelError(f"{path}: array {name} is {array.dtype.str}, expected plain numbers")

@@ -49,14 +49,15 @@ def upper_tail_p(z: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def score_of_p(p_value: float) -> float:
-    """Return the standard normal quantile of 1 - p, capped at 38: the score that events carry.
+    """Return the standard normal quantile of 1 - p, within +-38: the score that events carry.
 
     Examples
     --------
-    >>> score_of_p(0.5), score_of_p(0.0), round(score_of_p(0.00134989803163), 6)
-    (-0.0, 38.0, 3.0)
+    >>> [round(score_of_p(p_value), 2) for p_value in (0.5, 0.00134989803163, 0.0)]
+    [0.0, 3.0, 37.05]
     """
-    return float(min(-special.ndtri(max(p_value, _SMALLEST_P)), _HIGHEST_SCORE))
+    score = 0.0 - float(special.ndtri(max(p_value, _SMALLEST_P)))
+    return min(max(score, -_HIGHEST_SCORE), _HIGHEST_SCORE)
 
 
 def robust_scale(values: NDArray[np.float64]) -> tuple[float, float]:

@@ -33,7 +33,7 @@ def serve(jobs: Iterable[str], answers: TextIO) -> None:
             continue
         try:
             answer: dict[str, Any] = {"ok": True, **_do(json.loads(line))}  # Any: JSON
-        except (FitError, ValueError, OSError, KeyError, TypeError) as error:
+        except Exception as error:  # whatever it is: the job is answered, and the next one done
             answer = {"ok": False, "error": _one_line(error)}
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
@@ -78,7 +78,7 @@ def _header(
 def _read_frames(path: Path) -> list[NDArray[np.float32]]:
     """Read the 2-D arrays of an NPZ, in order of their names, as native float32."""
     frames = []
-    with np.load(path, allow_pickle=False) as stored:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
         for name in sorted(stored.files):
             pixels = stored[name]
             if pixels.ndim != 2:

@@ -105,6 +105,8 @@ def _relative_power(frame: NDArray[np.float32]) -> NDArray[np.float32] | None:
     """Half-plane power spectrum in units of the local noise level: noise is Exp(1)."""
     height, width = frame.shape
     side = min(height, width)
+    # Squares of the largest floats would overflow; the scale means nothing here.
+    frame = frame / np.maximum(np.abs(frame).max(), np.finfo(np.float32).tiny)
     flat = frame - ndimage.uniform_filter(frame, max(3, side // 6), mode="reflect")
     if not np.ptp(flat) > 0:
         return None

@@ -21,6 +21,7 @@ from latticewatch.detectors.patterson.reference import (
 )
 
 _FEWEST_SITES = 60
+_LEAST_SPREAD = 1e-5  # of the largest feature; rounding in single precision leaves 1e-6
 _FOLDS = 4
 _TRIM_ROUNDS = 3
 _TRIM_Z = 2.5  # one normal site in 160
@@ -121,6 +122,8 @@ def fit(
             f"{len(features)} whole windows in {len(frames)} frame(s), at least {_FEWEST_SITES} "
             "needed: give more or larger reference frames"
         )
+    if not features.std(axis=0).max() > _LEAST_SPREAD * features.max():
+        raise FitError("all windows are alike: a crowd without spread cannot say what is strange")
     scale = max(float(features.std()), _TINY)
     features /= scale
     rng = np.random.default_rng(parameters.seed)

@@ -37,6 +37,7 @@ _NUMBERS = (
     "distance_scale",
     "probe_decision",
 )
+_LARGEST = float(np.finfo(np.float32).max)
 _INTEGERS = ("polarity", "min_distance_px", "patch_size_px", "cutoff")
 
 
@@ -160,12 +161,18 @@ class PattersonModel:
 
 
 def _numbers(artifact: Artifact, where: str) -> dict[str, float]:
-    numbers = {}
-    for name in (*_NUMBERS, *_INTEGERS):
+    numbers: dict[str, float] = {}
+    for name in _INTEGERS:
         value = artifact.header.get(name)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
-            raise ModelError(f"{where}: {name} = {value!r}, expected a finite number")
+        if isinstance(value, bool) or not isinstance(value, int) or abs(value) > 2**31:
+            raise ModelError(f"{where}: {name} = {value!r:.40}, expected a whole number")
         numbers[name] = value
+    for name in _NUMBERS:
+        value = artifact.header.get(name)
+        plain = isinstance(value, int | float) and not isinstance(value, bool)
+        if value is None or not plain or not abs(value) <= _LARGEST:
+            raise ModelError(f"{where}: {name} = {value!r:.40}, expected a finite number")
+        numbers[name] = float(value)
     return numbers
 
 
@@ -176,6 +183,8 @@ def _arrays(artifact: Artifact, where: str) -> dict[str, NDArray[np.generic]]:
         if array is None or array.ndim != n_axes or array.size == 0:
             shape = None if array is None else array.shape
             raise ModelError(f"{where}: array {name} has shape {shape}, expected {n_axes} axes")
+        if not np.abs(array.astype(np.float64)).max() <= _LARGEST:
+            raise ModelError(f"{where}: array {name} holds a number beyond single precision")
         arrays[name] = array
     return arrays
 

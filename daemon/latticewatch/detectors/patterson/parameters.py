@@ -44,6 +44,23 @@ class PattersonParameters:
     most_fit_sites: int = 4000
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense, all of it at once, as ValueError."""
+        ranges = {
+            "smooth_sigma": 0 < self.smooth_sigma <= 1,
+            "extremum_min_distance": 0 < self.extremum_min_distance <= 1,
+            "patch_size": 0 < self.patch_size <= 10,
+            "cutoff": 1 <= self.cutoff <= 32,
+            "variance_kept": 0 < self.variance_kept < 1,
+            "nu": self.nu is None or 0 < self.nu <= 1,
+            "trim": 0 <= self.trim < 0.5,
+            "most_fit_sites": 60 <= self.most_fit_sites <= 100_000,
+            "seed": self.seed >= 0,
+        }
+        wrong = [f"{name} = {getattr(self, name)}" for name, good in ranges.items() if not good]
+        if wrong:
+            raise ValueError(f"out of range: {', '.join(wrong)}")
+
 
 # Grid and clamp of nu [C]: the knee depends on the grid, so the grid is fixed.
 NU_GRID = (0.005, 0.1, 12)  # first, last, number; linear

@@ -25,6 +25,8 @@ from latticewatch.kernels.power import patterson_power, power_scratch, truncated
 
 # A frame's own null needs this many sites before it is believed.
 _FEWEST_FOR_OWN_NULL = 100
+# Sites that are all alike, as in a frame that one wild pixel flattened, have no null of their own.
+_LEAST_SPREAD = 1e-6
 # float32 against the float64 of the fit: measured below 1e-5, allowed for other processors.
 _PROBE_TOLERANCE = 1e-3
 
@@ -37,6 +39,7 @@ class PattersonDetector:
         self._waves = truncated_waves(model.patch_size_px, model.cutoff)
         self._power_scratch = power_scratch(model.patch_size_px, model.cutoff)
         self._reserved = 0
+        self._reserve(1)
         decisions = model.reference_decisions
         self._middle = float(np.median(decisions))
         spread = MAD_TO_SIGMA * float(np.median(np.abs(decisions - self._middle)))
@@ -128,6 +131,8 @@ class PattersonDetector:
         if np.count_nonzero(scored) < _FEWEST_FOR_OWN_NULL:
             return own
         centre, scale = robust_scale(root[scored])
+        if not scale > _LEAST_SPREAD * abs(centre):
+            return own
         smaller: NDArray[np.float64] = np.minimum(own, (root - centre) / scale)
         return smaller
 
