@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -132,3 +133,9 @@ def incoming(
 def places(event: DefectEvent) -> NDArray[np.float64]:
     """Where an event lists defects: (N, 2)."""
     return np.array([defect.pixel_yx for defect in event.defects]).reshape(-1, 2)
+
+
+def without_times(event: DefectEvent) -> DefectEvent:
+    """Same event as it would be from an infinitely fast machine."""
+    detectors = tuple(msgspec.structs.replace(state, us=0) for state in event.detectors)
+    return msgspec.structs.replace(event, latency_us={}, detectors=detectors)

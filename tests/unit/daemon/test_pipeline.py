@@ -1,7 +1,5 @@
 """A frame becomes its event: the same one every time, whatever type its pixels have."""
 
-import subprocess
-import sys
 from typing import Any
 
 import msgspec
@@ -10,19 +8,13 @@ import pytest
 from numpy.typing import NDArray
 
 from latticewatch.daemon.pipeline import Incoming, PipelineSettings
-from latticewatch.wire.events import DefectEvent
-from support.crystals import CRYSTALS, Bench, incoming, places, shipped, specimen
+from support.crystals import CRYSTALS, Bench, incoming, places, shipped, specimen, without_times
 from support.headers import T_NS
 
 PIXELS, TRUTH = specimen(seed=5)
 # The same frame in numbers that fit a byte, saturating none.
 BYTES = np.round(PIXELS * (250 / PIXELS.max())).astype("u1")
 Pixels = NDArray[Any]  # Any: every type of the wire
-
-
-def without_times(event: DefectEvent) -> DefectEvent:
-    detectors = tuple(msgspec.structs.replace(state, us=0) for state in event.detectors)
-    return msgspec.structs.replace(event, latency_us={}, detectors=detectors)
 
 
 @pytest.fixture(scope="module")
@@ -111,41 +103,6 @@ def test_frame_need_not_be_square(bench: Bench, shape_yx: tuple[int, int]) -> No
     assert np.linalg.norm(event.lattice.a_px_yx) == pytest.approx(truth.period_px, rel=0.01)
 
 
-@pytest.mark.parametrize("crystal", CRYSTALS)
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"rotation_deg": 16.0},
-        {"rotation_deg": 6.0},
-        {"rotation_deg": 14.0},
-        {"pixel_size_nm": 0.0131 * 1.05},
-        {"pixel_size_nm": 0.0131 * 0.95},
-    ],
-    ids=str,
-)
-def test_turned_or_magnified_crystal_makes_the_model_stale(
-    crystal: str, change: dict[str, float]
-) -> None:
-    event = Bench(crystal).judge(specimen(crystal, seed=3, **change)[0])
-
-    assert event.outcome == "not_scored"
-    assert {"model_stale", "not_periodic"} & set(event.quality)
-    if "model_stale" in event.quality:
-        assert event.detectors[0].state == "stale"
-    assert event.n_defects == 0
-
-
-@pytest.mark.parametrize(
-    ("model", "crystal"), [(a, b) for a in CRYSTALS for b in CRYSTALS if a != b]
-)
-def test_other_crystal_is_called_a_stale_model(model: str, crystal: str) -> None:
-    event = Bench(model).judge(specimen(crystal, seed=3)[0])
-
-    assert event.outcome == "not_scored"
-    assert "model_stale" in event.quality
-    assert (event.n_scored, event.n_defects) == (0, 0)
-
-
 def test_best_defects_are_kept_when_there_are_too_many() -> None:
     everything = Bench().judge(PIXELS)
     few = Bench(settings=PipelineSettings(max_defects=3)).judge(PIXELS)
@@ -206,21 +163,6 @@ def test_tighter_rate_lists_a_part_of_the_looser() -> None:
 
     # Places of a merged defect move a little with its members; their number does not shrink.
     assert [len(one) for one in listed] == sorted(len(one) for one in listed)
-
-
-def test_thresholds_and_models_have_a_digest_of_their_own(bench: Bench) -> None:
-    digests = {
-        bench.judge(PIXELS).model_set,
-        Bench(settings=PipelineSettings(fdr=0.01)).judge(PIXELS).model_set,
-        Bench(settings=PipelineSettings(max_defects=9)).judge(PIXELS).model_set,
-        Bench(settings=PipelineSettings(fdr=None, false_alarms_per_frame=1.0))
-        .judge(PIXELS)
-        .model_set,
-        Bench("srtio3").judge(PIXELS).model_set,
-    }
-
-    assert len(digests) == 5
-    assert all(len(digest) == 16 for digest in digests)
 
 
 def test_event_names_the_frame_the_model_and_the_times(bench: Bench) -> None:
@@ -306,53 +248,3 @@ def test_stage_times_are_whole_microseconds_of_the_clock(bench: Bench) -> None:
 
     assert all(isinstance(us, int) for us in outcome.stage_us.values())
     assert outcome.event.latency_us["queue"] == 0
-
-
-WARM_UP = """
-import numpy as np
-from latticewatch.daemon.metrics import count_kernel_variants
-from support.crystals import Bench, specimen
-
-bench = Bench()
-bench.pipeline.warm_up((512, 512), "<u2")
-before = count_kernel_variants()
-frame = specimen(seed=5)[0]
-crowded = specimen(seed=5, vacancies=30)[0]
-with_nan = frame.astype("<f4")
-with_nan[200, 200] = np.nan
-frames = [
-    frame, frame.copy(), frame.astype(">u2"), frame.astype("<u4"), frame.astype("<f4"), crowded,
-    (frame // 300).astype("u1"), with_nan, np.zeros((16, 16), "<u2"), frame[:100, :300],
-    np.random.default_rng(0).normal(size=(64, 700)).astype("<f4"), specimen("srtio3")[0],
-    specimen(seed=5, rotation_deg=16.0)[0],
-]
-for pixels in frames:
-    bench.judge(pixels)
-print(before, count_kernel_variants())
-"""
-
-
-def test_nothing_is_compiled_after_the_warm_up() -> None:
-    """In a process of its own: here, other tests have compiled everything already."""
-    paths = [path for path in sys.path if path]
-    program = f"import sys; sys.path[:0] = {paths!r}\n{WARM_UP}"
-
-    answer = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=50, check=True
-    )
-
-    before, after = map(float, answer.stdout.split())
-    assert after == before > 5
-
-
-@pytest.mark.parametrize("dtype", ["u1", "<u2", ">u2", "<u4", "<f4"])
-@pytest.mark.parametrize("shape_yx", [(16, 16), (512, 512), (16, 8192), (100, 1000)])
-def test_warm_up_takes_any_shape_and_type_and_leaves_no_trace(
-    shape_yx: tuple[int, int], dtype: str
-) -> None:
-    bench = Bench()
-    before = without_times(bench.judge(PIXELS))
-
-    bench.pipeline.warm_up(shape_yx, dtype)
-
-    assert without_times(bench.judge(PIXELS)) == before

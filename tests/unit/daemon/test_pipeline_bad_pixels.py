@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from latticewatch.daemon.pixel_check import near_bad_pixel
 from latticewatch.wire.events import DefectEvent
-from support.crystals import Bench, image_of, places, specimen
+from support.crystals import Bench, image_of, places, specimen, without_times
 
 pytestmark = pytest.mark.fault
 
@@ -88,11 +87,6 @@ UNUSABLE: dict[str, Case] = {
 
 SMALL = [(16, 16), (17, 31), (16, 8192), (8192, 16), (40, 40), (24, 4000)]
 CONTENTS = ["zeros", "noise", "NaN", "one pixel", "crystal"]
-
-
-def without_times(event: DefectEvent) -> DefectEvent:
-    detectors = tuple(msgspec.structs.replace(state, us=0) for state in event.detectors)
-    return msgspec.structs.replace(event, latency_us={}, detectors=detectors)
 
 
 @pytest.fixture(scope="module")
