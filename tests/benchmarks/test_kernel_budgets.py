@@ -15,10 +15,17 @@ from numpy.typing import NDArray
 
 from latticewatch.kernels.extrema import strict_extrema
 from latticewatch.kernels.machine import decision, project, projection_residual, robust_distance
+from latticewatch.kernels.neighbours import (
+    fill_buckets,
+    group_points,
+    link_places,
+    make_buckets,
+)
 from latticewatch.kernels.patches import gather_patches
 from latticewatch.kernels.pixels import clear_nonfinite, count_pixels, native_float32
 from latticewatch.kernels.power import n_features, patterson_power, power_scratch, truncated_waves
 from latticewatch.kernels.refine import column_intensity, refine_quadratic
+from latticewatch.kernels.residual import make_residuals, window_residuals
 from latticewatch.kernels.smooth import (
     gaussian,
     gaussian_scratch,
@@ -35,6 +42,8 @@ SIZE_PX = 33
 CUTOFF = 6
 N_COMPONENTS = 9
 N_VECTORS = 110
+PERIOD_PX = 22.6
+N_STRANGE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +65,7 @@ def honeycomb(rng: np.random.Generator) -> NDArray[np.uint16]:
     """Three waves at 60 degrees with a period of 22.6 px, as counts."""
     y, x = np.mgrid[:SIDE_PX, :SIDE_PX]
     angles = 0.2 + np.pi / 3 * np.arange(3)
-    waves = [np.cos(2 * np.pi / 22.6 * (np.cos(a) * y + np.sin(a) * x)) for a in angles]
+    waves = [np.cos(2 * np.pi / PERIOD_PX * (np.cos(a) * y + np.sin(a) * x)) for a in angles]
     counts: NDArray[np.uint16] = rng.poisson(22 + 8 * np.sum(waves, axis=0)).astype(np.uint16)
     return counts
 
@@ -174,3 +183,36 @@ def test_scores(bench: Bench) -> None:
     out = np.empty(N_SITES, np.float32)
     check("decision", 2.0, lambda: decision(bench.z, support, dual, 0.1, 0.5, out))
     check("robust_distance", 0.2, lambda: robust_distance(bench.z, ones, ones, out))
+
+
+def test_neighbours() -> None:
+    steps = PERIOD_PX * np.array([[1.0, 0.0], [0.5, np.sqrt(0.75)]])
+    numbers = np.indices((180, 180)).reshape(2, -1).T - 90
+    lattice = numbers @ steps + SIDE_PX / 2
+    inside = ((lattice > 1) & (lattice < SIDE_PX - 2)).all(axis=1)
+    # In the order of the extrema, as frames come.
+    places = lattice[inside][np.lexsort(lattice[inside].T[::-1])][:N_SITES]
+    vectors, reach_px = np.concatenate([steps, -steps]), 0.2 * PERIOD_PX
+    buckets = make_buckets((SIDE_PX, SIDE_PX), reach_px, len(places))
+    links = np.empty((len(places), len(vectors)), np.int32)
+    check("fill_buckets", 0.1, lambda: fill_buckets(places, buckets))
+    check(
+        f"link_places, {len(places)} x {len(vectors)}",
+        1.1,
+        lambda: link_places(places, vectors, reach_px, (SIDE_PX, SIDE_PX), buckets, links),
+    )
+    groups = np.empty(N_STRANGE, np.int32)
+    points = places[:N_STRANGE]
+    check(f"group_points, {N_STRANGE}", 0.15, lambda: group_points(points, reach_px, groups))
+    assert (links >= 0).mean() > 0.9
+
+
+def test_residuals(bench: Bench) -> None:
+    size = 35
+    patch = bench.blurred[100 : 100 + size, 100 : 100 + size].copy()
+    places, out = bench.places[:N_STRANGE], make_residuals(N_STRANGE)
+    check(
+        f"window_residuals, {N_STRANGE} of {size}x{size}",
+        7.5,
+        lambda: window_residuals(bench.blurred, places, patch, 0.6 * PERIOD_PX, out),
+    )
