@@ -3,10 +3,11 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from latticewatch.daemon.pipeline import PipelineSettings
-from support.crystals import CRYSTALS, Bench, specimen, without_times
+from support.crystals import CRYSTALS, Bench, places, specimen, without_times
 
 PIXELS, _ = specimen(seed=5)
 
@@ -114,3 +115,19 @@ def test_warm_up_takes_any_shape_and_type_and_leaves_no_trace(
     bench.pipeline.warm_up(shape_yx, dtype)
 
     assert without_times(bench.judge(PIXELS)) == before
+
+
+@pytest.mark.parametrize("turn_deg", [60.0, 120.0, 180.0])
+def test_inverted_crystal_is_stale_or_its_defects_are_listed_right(
+    bench: Bench, turn_deg: float
+) -> None:
+    """A Patterson map is the same of a motif and its inversion; a mean window is not."""
+    n_listed = n_right = 0
+    for seed in range(5, 9):
+        pixels, truth = specimen(seed=seed, rotation_deg=11.0 + turn_deg)
+        found = places(bench.judge(pixels))
+        gaps = np.linalg.norm(found[:, None] - truth.pixel_yx[None], axis=2)
+        n_listed += len(found)
+        n_right += int((gaps < 0.25 * truth.period_px).any(axis=1).sum())
+
+    assert n_right >= 0.9 * n_listed
