@@ -20,6 +20,8 @@ _SEED_PEAKS = 14  # strongest peaks that may span a hypothesis by themselves
 _SEED_PAIRS = 8  # strongest peaks whose sums and differences may, too
 _TOLERANCE_BINS = 1.6
 _HIGHEST_INDEX = 6
+# Each step shortens a vector by a third or more; vectors on one line would go on for ever.
+_MOST_REDUCTIONS = 64
 _FEWEST_SITES_ALONG = 5  # a "period" that fits fewer times across the frame is background
 
 
@@ -92,13 +94,14 @@ def reduce_basis(basis: NDArray[np.float64]) -> NDArray[np.float64]:
     [[1.0, 0.0], [0.0, 1.0]]
     """
     first, second = basis
-    while True:
+    for _ in range(_MOST_REDUCTIONS):
         if first @ first > second @ second:
             first, second = second, first
         steps = np.round((first @ second) / (first @ first))
         if steps == 0:
-            return np.array([first, second])
+            break
         second = second - steps * first
+    return np.array([first, second])
 
 
 def _relative_power(frame: NDArray[np.float32]) -> NDArray[np.float32] | None:

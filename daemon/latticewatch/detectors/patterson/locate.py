@@ -18,6 +18,7 @@ from latticewatch.kernels.residual import Residuals, make_residuals, window_resi
 
 # A frame where more sites than this stand out is not searched further: the best ones say enough.
 _MOST_SITES = 600
+_SAMPLE = 64  # sites that say which way round the crystal is
 # Fractions of the lattice period.
 _SAME_COLUMN = 0.45  # below the 0.577 between neighbouring columns of a honeycomb
 _LOBES_APART = 0.6  # a displaced column leaves a hole and a bump no farther apart
@@ -113,8 +114,29 @@ def _point(view: View, model: PattersonModel, sites: NDArray[np.intp]) -> Residu
     places = np.clip(expected_places(view, sites), half, last)
     pointers = make_residuals(len(sites))
     reach_px = _LOBES_APART * model.rule.period_px
-    window_residuals(view.image, places, model.mean_patch, reach_px, pointers)
+    window_residuals(view.image, places, _matching_patch(view, model), reach_px, pointers)
     return pointers
+
+
+def _matching_patch(view: View, model: PattersonModel) -> NDArray[np.float32]:
+    """Mean window as it is, or turned by 180 degrees, whichever the frame shows.
+
+    Patterson maps of the two are the same, so a crystal of the other domain is scored; compared
+    with the wrong one of them every site would show columns too many and too few.
+    """
+    half = model.patch_size_px // 2
+    centres = np.floor(view.places_yx + 0.5).astype(np.intp)
+    whole = (centres >= half).all(axis=1) & (centres < np.array(view.image.shape) - half).all(
+        axis=1
+    )
+    centres = centres[whole & ~view.predicted]
+    centres = centres[:: max(1, len(centres) // _SAMPLE)]
+    reach = np.arange(-half, half + 1)
+    rows, columns = centres[:, 0, None] + reach, centres[:, 1, None] + reach
+    shown = view.image[rows[:, :, None], columns[:, None, :]].mean(axis=0)
+    turned = np.ascontiguousarray(model.mean_patch[::-1, ::-1])
+    as_it_is, the_other = np.vdot(shown, model.mean_patch), np.vdot(shown, turned)
+    return turned if the_other > as_it_is else model.mean_patch
 
 
 def _gather(pointers: Residuals, reach_px: float) -> _Groups:
