@@ -61,8 +61,9 @@ def _contrast(
     columns = np.clip(centre[:, 1, None] + reach, 0, image.shape[1] - 1)
     windows = image[rows[:, :, None], columns[:, None, :]].reshape(len(places_yx), -1)
     plane = _curved_plane(reach.astype(np.float32))
-    left = windows - (windows @ plane.T) @ plane
-    contrast: NDArray[np.float64] = left.std(axis=1, dtype=np.float64)
+    # Pythagoras: what the plane explains and what it leaves are at right angles.
+    energy = np.einsum("np,np->n", windows, windows) - np.square(windows @ plane.T).sum(axis=1)
+    contrast: NDArray[np.float64] = np.sqrt(np.maximum(energy, 0.0) / plane.shape[1], dtype=float)
     return contrast
 
 

@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from latticewatch.detectors.sites import SiteFinder, SiteRule, View, expected_places
+from latticewatch.kernels.neighbours import NOBODY
 from support.crystals import CRYSTALS, Image, image_of, net_frame, shipped, specimen
 
 BASIS = [[20.0, 3.0], [-3.0, 20.0]]
@@ -191,6 +192,7 @@ def test_neighbours_know_where_a_displaced_column_belongs() -> None:
 
 def test_site_without_neighbours_is_expected_where_it_is() -> None:
     alone = np.array([[50.0, 60.0]])
-    view = replace(SiteFinder(RULE).prepare(net_frame(BASIS)), places_yx=alone)
+    nobody = np.full((1, 4), NOBODY, np.int32)
+    view = replace(SiteFinder(RULE).prepare(net_frame(BASIS)), places_yx=alone, links=nobody)
 
     assert np.array_equal(expected_places(view, np.array([0])), alone)

@@ -130,10 +130,10 @@ def _matching_patch(view: View, model: PattersonModel) -> NDArray[np.float32]:
         axis=1
     )
     centres = centres[whole & ~view.predicted]
-    centres = centres[:: max(1, len(centres) // _SAMPLE)]
-    reach = np.arange(-half, half + 1)
-    rows, columns = centres[:, 0, None] + reach, centres[:, 1, None] + reach
-    shown = view.image[rows[:, :, None], columns[:, None, :]].mean(axis=0)
+    shown = np.zeros(model.mean_patch.shape)
+    # Added up one by one: gathering them by index first takes ten times as long.
+    for y, x in centres[:: max(1, len(centres) // _SAMPLE)].tolist():
+        shown += view.image[y - half : y + half + 1, x - half : x + half + 1]
     turned = np.ascontiguousarray(model.mean_patch[::-1, ::-1])
     as_it_is, the_other = np.vdot(shown, model.mean_patch), np.vdot(shown, turned)
     return turned if the_other > as_it_is else model.mean_patch

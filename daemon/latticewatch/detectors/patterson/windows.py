@@ -18,29 +18,33 @@ def margin_px(size: int, smooth_sigma_px: float) -> int:
     return size // 2 + math.ceil(_BLUR_MARGIN * smooth_sigma_px)
 
 
-def cut_windows(
-    view: View,
-    smooth_sigma_px: float,
-    windows: NDArray[np.float32],
-    inside: NDArray[np.bool_],
-) -> None:
-    """Copy the window round each site, mean removed.
+def judgeable(view: View, size: int, smooth_sigma_px: float) -> NDArray[np.bool_]:
+    """Tell which sites have a whole window that no edge disturbs.
 
     Parameters
     ----------
     view
         Levelled frame and its N sites.
+    size
+        Side of the window, pixels.
     smooth_sigma_px
         Width of the blur that made the levelled frame.
-    windows : (N, S, S)
-        Receives the windows.
-    inside : (N,)
-        Receives whether the window is whole, and free of the influence of the edge of the frame
-        and of the rim of the crystal.
+
+    Returns
+    -------
+    (N,)
+        False near the edge of the frame, which the blur mirrors, and at the rim of the crystal.
     """
-    size = windows.shape[1]
-    places_yx = view.places_yx
-    gather_patches(view.image, places_yx, size, windows, inside)
     margin = margin_px(size, smooth_sigma_px)
     last = np.array(view.image.shape) - 1 - margin
-    inside &= ~view.rim & ((places_yx >= margin) & (places_yx <= last)).all(axis=1)
+    whole = ((view.places_yx >= margin) & (view.places_yx <= last)).all(axis=1)
+    undisturbed: NDArray[np.bool_] = whole & ~view.rim
+    return undisturbed
+
+
+def cut_windows(view: View, smooth_sigma_px: float, size: int) -> NDArray[np.float32]:
+    """Windows (M, S, S) round the judgeable sites of a view, mean removed; for the fit."""
+    places_yx = view.places_yx[judgeable(view, size, smooth_sigma_px)]
+    windows = np.empty((len(places_yx), size, size), np.float32)
+    gather_patches(view.image, places_yx, size, windows, np.empty(len(places_yx), np.bool_))
+    return windows
