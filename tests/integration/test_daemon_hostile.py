@@ -7,8 +7,10 @@ import msgspec
 import pytest
 
 from latticewatch.adapters import sockets
+from latticewatch.client.messages import Status
+from latticewatch.wire.frames import MAX_INT64
 from support.daemons import listening_to, running_daemon
-from support.hostile import good_message, hostile_messages
+from support.hostile import boundless_heartbeats, good_message, hostile_messages
 from support.pipelines import FakePipeline
 from support.waiting import wait_until
 from support.zeromq import open_context
@@ -72,3 +74,24 @@ def test_a_header_bomb_costs_no_memory_and_no_time() -> None:
             push.send_multipart([b"\xdf\xff\xff\xff\xff" + b"\x91" * 10_000, b""])
         push.send_multipart(good_message(seq=0))
         assert client.receive(timeout_s=5).frame.seq == 0
+
+
+def test_sessions_of_more_frames_than_an_integer_holds_stop_nothing() -> None:
+    with (
+        open_context() as context,
+        running_daemon(FakePipeline()) as daemon,
+        listening_to(daemon) as client,
+    ):
+        push = sockets.make_frame_push(context, mode="lossless")
+        push.linger = 0
+        sockets.connect(push, daemon.receiver.endpoint)
+        for body in boundless_heartbeats():
+            push.send(body)
+        push.send_multipart(good_message(seq=0))
+        assert client.receive(timeout_s=5).missing_since_last == MAX_INT64
+        assert daemon.stop() == 0
+        messages = iter(lambda: client.receive_any(timeout_s=5), None)
+        statuses = (message for message in messages if isinstance(message, Status))
+        detail = next(status.detail for status in statuses if status.code == "stopping")
+    assert detail["missing"]["before_join"] == MAX_INT64
+    assert (detail["processed"], detail["unaccounted"]) == (1, 0)

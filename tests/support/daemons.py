@@ -21,7 +21,7 @@ from support.headers import SOURCE
 from support.pipelines import MODEL_SET
 from support.waiting import wait_until
 
-MODELS = [{"detector": "patterson", "artifact": "fake", "sha256": "ab" * 32}]
+MODELS = [{"name": "patterson", "artifact": "fake", "sha256": "ab" * 32}]
 
 
 class FakeClock:
@@ -102,10 +102,13 @@ class Announcements:
 
 
 def make_books(
-    *, clock: FakeClock | SystemClock | None = None, log: io.StringIO | None = None
+    *,
+    clock: FakeClock | SystemClock | None = None,
+    log: io.StringIO | None = None,
+    shard: tuple[int, int] = (0, 1),
 ) -> Books:
     clock = clock or FakeClock()
-    accounting = FrameAccounting()
+    accounting = FrameAccounting(shard=shard)
     presence = Presence(name=SOURCE, clock=clock)
     logger = make_logger(form="json", level="debug", stream=log or io.StringIO())
     return Books(

@@ -275,6 +275,37 @@ def _bad_frames() -> Iterator[tuple[str, dict[str, Any], bytes, Reason]]:
     yield "calibrated without fov", {"calibrated": True, "context": partial}, PIXELS, "geometry"
     nil = partial | {"fov_nm_yx": None}
     yield "calibrated with fov nil", {"calibrated": True, "context": nil}, PIXELS, "geometry"
+    for name, changes in _bad_fields():
+        yield name, {"calibrated": True} | changes, PIXELS, "geometry"
     yield "17 of 16 rows", {"valid_rows": 17, "complete": False}, PIXELS, "geometry"
     yield "2^64 - 1 rows", {"valid_rows": 2**64 - 1}, PIXELS, "geometry"
     yield "complete with 15 rows", {"valid_rows": 15}, PIXELS, "geometry"
+
+
+def _bad_fields() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Finite numbers, each in its range, and together not a place on a specimen."""
+    field = {
+        "size_yx": [16, 16],
+        "fov_nm_yx": [8.0, 8.0],
+        "center_nm_yx": [0.0, 0.0],
+        "rotation_rad": 0.0,
+    }
+    thin = field | {"fov_nm_yx": [1e308, 1e-5]}
+    yield "field of 1e308 by 1e-5 nm", {"context": thin}
+    yield "the same field, turned", {"context": thin | {"rotation_rad": 0.3}}
+    yield "the same field, part turned", {"context": thin, "roi": {"rotation_rad": 0.3}}
+    line = field | {"fov_nm_yx": [1.0, 1e-300]}
+    yield "part turned in a field of no width", {"context": line, "roi": {"rotation_rad": 0.3}}
+    yield "field of 10 m", {"context": field | {"fov_nm_yx": [1e10, 1e10]}}
+    yield "centre at 1e308 nm", {"context": field | {"center_nm_yx": [0.0, 1e308]}}
+
+
+def boundless_heartbeats(n_sessions: int = 4, *, first_session: int = 1) -> list[bytes]:
+    """Valid heartbeats of as many new sessions, each of 2^63 frames that nobody saw.
+
+    Not to be refused. Of two and more, the sum no longer fits any integer of the wire.
+    """
+    return [
+        pack(_heartbeat() | {"session": f"{session:032x}", "last_seq": 2**63 - 1, "dropped": 0})
+        for session in range(first_session, first_session + n_sessions)
+    ]

@@ -24,6 +24,12 @@ from latticewatch.wire.frames import (
     SourceHeartbeat,
     SourceMessage,
 )
+from latticewatch.wire.geometry import Geometry
+
+# A field of one row and 65536 columns, its part turned by a quarter, reaches 131 074: within any
+# grid of pixels this is never met.
+FRAC_MAX: Final = 1e6
+NM_MAX: Final = 1e9  # a metre: no stage of a microscope is as large
 
 _SOURCE: Final = re.compile(SOURCE_PATTERN)
 _HEX32: Final = re.compile(HEX32_PATTERN)
@@ -136,13 +142,17 @@ def check_crc(header: FrameHeader, pixels: bytes | memoryview) -> None:
 
 
 def check_geometry(header: FrameHeader) -> None:
-    """Make check 8: a calibrated frame says where it is, and the valid rows exist."""
+    """Make check 8: a calibrated frame says where it is, and the valid rows exist.
+
+    Call it after `check_pixels`.
+    """
     if header.calibrated:
         missing = _missing_of_calibrated(header)
         if missing:
             raise ProtocolError(
                 "geometry", f"{header.label}: calibrated, but {', '.join(missing)} missing"
             )
+        _check_corners(header)
     rows, valid = header.shape_yx[0], header.n_valid_rows
     if valid > rows:
         raise ProtocolError("geometry", f"{header.label}: valid_rows {valid} of {rows} rows")
@@ -218,3 +228,26 @@ def _missing_of_calibrated(header: FrameHeader) -> list[str]:
         "rotation_rad": context.rotation_rad,
     }
     return [f"context.{key}" for key, value in values.items() if value is UNSET or value is None]
+
+
+def _check_corners(header: FrameHeader) -> None:
+    """Refuse a field whose numbers are fine one by one, and whose places are not.
+
+    What is computed from them later could overflow, and the wire carries finite numbers only.
+    """
+    rows, columns = header.shape_yx
+    y, x = (-0.5, rows - 0.5), (-0.5, columns - 0.5)
+    corners_yx = np.array([[y[0], x[0]], [y[0], x[1]], [y[1], x[0]], [y[1], x[1]]])
+    geometry = Geometry.from_header(header)
+    with np.errstate(all="ignore"):  # an overflow is what we look for
+        frac_yx = geometry.to_fraction(corners_yx)
+        nm_yx = geometry.fraction_to_nm(frac_yx)
+        for unit, places, limit in (("fields", frac_yx, FRAC_MAX), ("nm", nm_yx, NM_MAX)):
+            farthest = float(np.abs(places).max())
+            # Written so that NaN fails.
+            if not farthest <= limit:
+                raise ProtocolError(
+                    "geometry",
+                    f"{header.label}: calibrated, but a corner is {farthest:.3g} {unit} away, at "
+                    f"most {limit:g} expected: check context.fov_nm_yx and context.center_nm_yx",
+                )

@@ -83,6 +83,9 @@ class Metrics:
         self._overflow = self._make_counter(
             "events_overflow", "Defect events lost because the outbox was full"
         )
+        self._unsent = self._make_counter(
+            "messages_unsent", "Messages that could not be written: anything but 0 is a bug"
+        )
 
     def observe(self, stage: Stage, seconds: float) -> None:
         """Add one duration; a negative one, of clocks that disagree, counts as 0."""
@@ -109,6 +112,10 @@ class Metrics:
         """Count an event that found the outbox full."""
         self._overflow.inc()
 
+    def count_unsent(self) -> None:
+        """Count a message that could not be written."""
+        self._unsent.inc()
+
     def watch(self, gauges: Mapping[str, Callable[[], float]]) -> None:
         """Export values that are computed when somebody asks.
 
@@ -122,7 +129,15 @@ class Metrics:
             gauge.set_function(compute)
 
     def describe_models(self, models: Iterable[Mapping[str, object]], *, model_set: str) -> None:
-        """Export the models in force, as labels of a value that is always 1."""
+        """Export the models in force, as labels of a value that is always 1.
+
+        Parameters
+        ----------
+        models
+            `name` of the detector, `artifact` and `sha256` of each, as `ModelSet.describe` says.
+        model_set
+            Their common digest.
+        """
         info = Gauge(
             "model_info",
             "Models in force, always 1",
@@ -133,9 +148,9 @@ class Metrics:
         for model in models:
             info.labels(
                 model_set=model_set,
-                detector=str(model.get("detector", model.get("name", ""))),
-                artifact=str(model.get("artifact", "")),
-                sha256=str(model.get("sha256", "")),
+                detector=str(model["name"]),
+                artifact=str(model["artifact"]),
+                sha256=str(model["sha256"]),
             ).set(1)
 
     def _make_latency(self) -> dict[Stage, Histogram]:

@@ -15,7 +15,16 @@ from latticewatch.daemon.books import Books
 from latticewatch.daemon.pipeline import Outcome
 from latticewatch.daemon.ports import EventSink
 from latticewatch.wire.codec import encode, topic
-from latticewatch.wire.events import Heartbeat, InputState, Level, Status, StatusCode, Welcome
+from latticewatch.wire.events import (
+    Heartbeat,
+    InputState,
+    Level,
+    PublishedMessage,
+    Status,
+    StatusCode,
+    Welcome,
+)
+from latticewatch.wire.frames import MAX_INT64
 
 __all__ = ["Outbox"]
 
@@ -42,6 +51,7 @@ class _Tally:
     n_dropped: int = 0
     n_missing: int = 0
     n_overflow: int = 0
+    n_unsent: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -108,7 +118,7 @@ class Outbox:
             level=level,
             code=code,
             text=text,
-            detail=details,
+            detail={name: _within_wire_value(value) for name, value in details.items()},
         )
         try:
             self._items.put_nowait(_Item(status, self.books.clock.monotonic_ns()))
@@ -150,8 +160,10 @@ class Outbox:
     def _publish_event(self, outcome: Outcome) -> None:
         tally, counts, n_overflow = self._tally, self.books.accounting.counts(), self._n_overflow
         # Overflow too: those frames were processed, and this stream will never describe them.
-        n_dropped = counts.n_dropped + n_overflow
-        n_missing = counts.n_missing
+        n_dropped = counts.n_dropped + n_overflow + tally.n_unsent
+        # What does not fit is told with the next event: the sum over all of them stays exact.
+        n_new_dropped = _within_wire(n_dropped - tally.n_dropped)
+        n_new_missing = _within_wire(counts.n_missing - tally.n_missing)
         t_pub_ns = self.books.clock.utc_ns()
         event = msgspec.structs.replace(
             outcome.event,
@@ -159,21 +171,39 @@ class Outbox:
             seq=tally.event_seq + 1,
             journaled=False,
             t_pub_ns=t_pub_ns,
-            dropped_since_last=n_dropped - tally.n_dropped,
-            missing_since_last=n_missing - tally.n_missing,
+            dropped_since_last=n_new_dropped,
+            missing_since_last=n_new_missing,
         )
-        self.sink.publish(topic("ev", self.source_name), encode(event))
+        body = self._written(event)
+        if body is None:
+            tally.n_unsent += 1
+            return
+        self.sink.publish(topic("ev", self.source_name), body)
         tally.event_seq += 1
-        tally.n_dropped, tally.n_missing = n_dropped, n_missing
+        tally.n_dropped += n_new_dropped
+        tally.n_missing += n_new_missing
         self.books.metrics.count_published()
         self.books.metrics.observe("end_to_end", (t_pub_ns - event.frame.t_complete_ns) / 1e9)
 
     def _publish_status(self, status: Status) -> None:
-        self._tally.status_seq += 1
         numbered = msgspec.structs.replace(
-            status, seq=self._tally.status_seq, t_pub_ns=self.books.clock.utc_ns()
+            status, seq=self._tally.status_seq + 1, t_pub_ns=self.books.clock.utc_ns()
         )
-        self.sink.publish(topic("st", self.source_name), encode(numbered))
+        body = self._written(numbered)
+        if body is not None:
+            self.sink.publish(topic("st", self.source_name), body)
+            self._tally.status_seq += 1
+
+    def _written(self, message: PublishedMessage) -> bytes | None:
+        """Encode a message; None, counted and logged, if the wire cannot hold it."""
+        try:
+            return encode(message)
+        except (ValueError, OverflowError) as error:
+            # A bug of ours, or numbers of a source that no check foresaw: one message is lost,
+            # and the frames that follow are answered.
+            self.books.metrics.count_unsent()
+            self.books.log.refused("message_unsent", reason=message.type, text=str(error))
+            return None
 
     def _tell_overflow(self) -> None:
         n_new = self._n_overflow - self._tally.n_overflow
@@ -186,7 +216,9 @@ class Outbox:
 
     def _beat(self) -> None:
         self._heartbeat_due_ns = self.books.clock.monotonic_ns() + self.heartbeat_ms * 1_000_000
-        self.sink.publish(topic("hb", self.source_name), encode(self._heartbeat()))
+        body = self._written(self._heartbeat())
+        if body is not None:
+            self.sink.publish(topic("hb", self.source_name), body)
 
     def _heartbeat(self) -> Heartbeat:
         return Heartbeat(
@@ -204,7 +236,7 @@ class Outbox:
         presence, accounting = self.books.presence, self.books.accounting
         return InputState(
             session=accounting.session,
-            last_seq=accounting.last_seq,
+            last_seq=_within_wire(accounting.last_seq),
             age_ms=presence.age_ms,
             up=presence.state == "up",
         )
@@ -212,3 +244,17 @@ class Outbox:
     def _welcome(self) -> bytes:
         values = msgspec.structs.asdict(self._heartbeat())
         return encode(Welcome(**(values | {"type": "welcome"})))
+
+
+def _within_wire(number: int) -> int:
+    """Bring a sum over sessions into the integers that every reader has: 63 bits and a sign."""
+    return min(max(number, -MAX_INT64), MAX_INT64)
+
+
+def _within_wire_value(value: object) -> object:
+    """Do so with the numbers in a detail, maps of them included."""
+    if isinstance(value, Mapping):
+        return {key: _within_wire_value(item) for key, item in value.items()}
+    if isinstance(value, int) and not isinstance(value, bool):
+        return _within_wire(value)
+    return value

@@ -1,28 +1,38 @@
 """Numbers without holes, heartbeats on time, losses told to clients."""
 
+import dataclasses
 import io
 import threading
 
+import msgspec
 import numpy as np
 import pytest
 
 from latticewatch.daemon.books import Books
 from latticewatch.daemon.outbox import CAPACITY, Outbox
 from latticewatch.daemon.pipeline import Incoming, Outcome
-from latticewatch.wire.codec import decode_event, decode_heartbeat, decode_status, decode_welcome
-from latticewatch.wire.events import DefectEvent, Heartbeat, Status
+from latticewatch.wire.codec import (
+    decode_event,
+    decode_heartbeat,
+    decode_source_message,
+    decode_status,
+    decode_welcome,
+)
+from latticewatch.wire.events import DefectEvent, Heartbeat, LatticeState, Status
+from latticewatch.wire.frames import MAX_INT64, SourceHeartbeat
 from support.daemons import FakeClock, ListSink, make_books
-from support.headers import SESSION, SOURCE, frame
+from support.headers import SESSION, SOURCE, end, frame
+from support.hostile import boundless_heartbeats
 from support.pipelines import verdict
 
 STREAM = "c" * 32
 
 
 class Bench:
-    def __init__(self) -> None:
+    def __init__(self, *, shard: tuple[int, int] = (0, 1)) -> None:
         self.clock = FakeClock()
         self.log = io.StringIO()
-        self.books: Books = make_books(clock=self.clock, log=self.log)
+        self.books: Books = make_books(clock=self.clock, log=self.log, shard=shard)
         self.books.readiness.phase = "ready"
         self.sink = ListSink()
         self.outbox = Outbox(
@@ -41,6 +51,10 @@ class Bench:
         stop = threading.Event()
         stop.set()
         self.outbox.run(stop)
+
+    @property
+    def unsent(self) -> float | None:
+        return self.books.metrics.registry.get_sample_value("latticewatch_messages_unsent_total")
 
     @property
     def events(self) -> list[DefectEvent]:
@@ -148,3 +162,74 @@ def test_latency_is_measured_to_the_moment_of_publishing(bench: Bench) -> None:
     for stage in ("publish", "end_to_end"):
         assert value("latticewatch_latency_seconds_sum", {"stage": stage}) == pytest.approx(0.007)
     assert bench.events[0].t_pub_ns == bench.clock.utc_ns()
+
+
+def unwritable(outcome: Outcome) -> Outcome:
+    """The same with a number that the wire does not have, as only a bug of ours would give."""
+    lattice = LatticeState(
+        a_px_yx=(1.0, 0.0), b_px_yx=(0.0, 1.0), origin_px_yx=(0.0, 0.0), rms_px=0.1,
+        period_nm=float("nan"), domains=1,
+    )  # fmt: skip
+    event = msgspec.structs.replace(outcome.event, lattice=lattice)
+    return dataclasses.replace(outcome, event=event)
+
+
+@pytest.mark.fault
+def test_an_event_that_cannot_be_written_is_lost_alone_counted_and_told(bench: Bench) -> None:
+    bench.outbox.submit(unwritable(bench.outcome(0)))
+    bench.submit(1)
+    bench.drain()
+    assert [(event.seq, event.frame.seq) for event in bench.events] == [(0, 1)]
+    assert bench.events[0].dropped_since_last == 1
+    assert bench.unsent == 1
+    bench.books.log.flush()
+    (line,) = bench.log.getvalue().splitlines()
+    assert '"event": "message_unsent"' in line
+    assert "period_nm = nan" in line
+
+
+@pytest.mark.fault
+def test_a_status_that_cannot_be_written_leaves_no_hole_in_the_numbers(bench: Bench) -> None:
+    bench.outbox.announce("overload", "much", detail={"share": float("inf")})
+    bench.outbox.announce("overload_over", "little")
+    bench.drain()
+    assert [(status.seq, status.code) for status in bench.statuses] == [(0, "overload_over")]
+    assert bench.unsent == 1
+
+
+def note_boundless_sessions(bench: Bench) -> None:
+    for body in boundless_heartbeats():
+        message = decode_source_message([body])
+        assert isinstance(message, SourceHeartbeat)
+        bench.books.accounting.note_heartbeat(message)
+
+
+@pytest.mark.fault
+def test_counts_beyond_the_wire_are_told_in_parts_that_it_can_hold(bench: Bench) -> None:
+    note_boundless_sessions(bench)
+    for seq in range(6):
+        bench.submit(seq)
+    bench.drain()
+    told = [event.missing_since_last for event in bench.events]
+    assert told[:4] == [MAX_INT64] * 4
+    assert sum(told) == bench.books.accounting.counts().n_missing == 4 * 2**63
+    assert bench.unsent == 0
+
+
+@pytest.mark.fault
+def test_a_balance_beyond_the_wire_is_told_as_the_most_it_can_hold(bench: Bench) -> None:
+    note_boundless_sessions(bench)
+    detail = bench.books.accounting.counts().as_detail() | {"exact": 7, "low": -(2**70)}
+    bench.outbox.announce("stopping", "now", detail=detail)
+    bench.drain()
+    told = bench.statuses[0].detail
+    assert told["missing"] == {"sender": 0, "before_join": MAX_INT64, "transport": 0}
+    assert (told["exact"], told["low"]) == (7, -MAX_INT64)
+
+
+@pytest.mark.fault
+def test_a_last_number_beyond_the_wire_does_not_stop_the_heartbeat() -> None:
+    bench = Bench(shard=(0, 1024))
+    bench.books.accounting.note_end(end(MAX_INT64))
+    bench.outbox.turn(0.0)
+    assert bench.heartbeats[0].input.last_seq == MAX_INT64

@@ -1,5 +1,6 @@
 """The codec beyond the golden files and the hostile corpus."""
 
+import math
 import zlib
 from typing import Any
 
@@ -13,7 +14,7 @@ from msgspec import UNSET
 from latticewatch.wire import codec
 from latticewatch.wire.errors import DROP_REASONS, REASONS, UNREADABLE_REASONS, ProtocolError
 from latticewatch.wire.events import DefectEvent, FrameRef
-from latticewatch.wire.frames import Context, FrameHeader, PartialContext
+from latticewatch.wire.frames import Context, FrameHeader, PartialContext, Roi
 from support.golden import read_golden
 from support.hostile import PIXELS, SOURCE, good_header, good_message, pack
 
@@ -173,6 +174,14 @@ def test_calibrated_frame_names_what_it_lacks() -> None:
     frame = header(calibrated=True, context={"size_yx": [16, 16]})
     with pytest.raises(ProtocolError, match=r"context\.fov_nm_yx, context\.center_nm_yx, context"):
         codec.check_geometry(frame)
+
+
+def test_the_most_slender_grid_turned_by_a_quarter_is_a_place() -> None:
+    context = PartialContext(
+        size_yx=(1, 65_536), fov_nm_yx=(1.0, 65_536.0), center_nm_yx=(0.0, 1e6), rotation_rad=0.3
+    )
+    roi = Roi(center_frac_yx=(2.0, 2.0), size_frac_yx=(4.0, 4.0), rotation_rad=math.pi / 2)
+    codec.check_geometry(header(calibrated=True, context=context, roi=roi))
 
 
 def test_defaults_of_a_context_are_filled_in() -> None:
