@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from latticewatch.adapters.recorded import Recording, expand_inputs, open_recording, wire_pixels
+from latticewatch.adapters.recorded import Recording, WireFrame, expand_inputs, open_recording
 from latticewatch.simulator.microscope import Microscope
 from latticewatch.simulator.scan import field_of_view_nm_yx
 from latticewatch.wire.frames import Context
@@ -98,7 +98,7 @@ def recorded_shots(
 def _shots_of(
     recordings: Sequence[Recording], *, n_frames: int | None, is_looped: bool
 ) -> Iterator[Shot]:
-    kept: dict[tuple[int, int], NDArray[Any]] = {}
+    kept: dict[tuple[int, int], WireFrame] = {}
     places = [(i, k) for i, recording in enumerate(recordings) for k in range(recording.n_frames)]
     n_all = len(places)
     n_shots = n_frames if is_looped else min(n_all, n_all if n_frames is None else n_frames)
@@ -106,30 +106,16 @@ def _shots_of(
     for index in count() if n_shots is None else range(n_shots):
         place = places[index % n_all]
         recording = recordings[place[0]]
-        pixels = kept.get(place)
-        if pixels is None:
-            pixels = wire_pixels(recording.frame(place[1]))
-            n_kept_bytes += pixels.nbytes
+        frame = kept.get(place)
+        if frame is None:
+            frame = recording.wire_frame(place[1])
+            n_kept_bytes += frame.pixels.nbytes
             if is_looped and n_kept_bytes <= MAX_KEPT_BYTES:
-                kept[place] = pixels
-        yield Shot(pixels, _recorded_fields(recording, index=index, place=place[1]))
+                kept[place] = frame
+        yield Shot(frame.pixels, _recorded_fields(recording, frame, index=index))
 
 
-def _recorded_fields(recording: Recording, *, index: int, place: int) -> dict[str, Any]:
-    fields: dict[str, Any] = {
-        "t_source": "software",
-        "frame_index": index,
-        "attrs": {**recording.attrs, "recording": recording.path.name, "recording_index": place},
-    }
-    size_nm_yx = recording.pixel_size_nm_yx
-    if size_nm_yx is not None:
-        rows, columns = recording.shape_yx
-        fields |= {
-            "calibrated": True,
-            "context": Context(
-                size_yx=recording.shape_yx,
-                fov_nm_yx=(rows * size_nm_yx[0], columns * size_nm_yx[1]),
-                center_nm_yx=(0.0, 0.0),
-            ),
-        }
-    return fields
+def _recorded_fields(recording: Recording, frame: WireFrame, *, index: int) -> dict[str, Any]:
+    fields: dict[str, Any] = {"t_source": "software", "frame_index": index, "attrs": frame.attrs}
+    context = recording.context
+    return fields if context is None else fields | {"calibrated": True, "context": context}

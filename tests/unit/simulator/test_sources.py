@@ -69,6 +69,14 @@ def test_a_recording_with_pixel_size_is_calibrated(tmp_path: Path) -> None:
     assert shot.fields["context"].fov_nm_yx == pytest.approx((0.64, 0.48))
 
 
+def test_what_was_added_to_negative_pixels_is_told_each_time(tmp_path: Path) -> None:
+    np.save(tmp_path / "signed.npy", np.full((16, 16), -3, np.int16))
+    shots = list(recorded_shots([tmp_path / "signed.npy"], n_frames=2, is_looped=True))
+    for shot in shots:
+        assert shot.fields["attrs"]["added_to_pixels"] == 4
+        assert (shot.pixels == 1).all()
+
+
 def test_a_missing_file_is_found_before_anything_is_sent(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         recorded_shots([tmp_path / "no.npy"], n_frames=None, is_looped=False)

@@ -9,7 +9,8 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from latticewatch.adapters.errors import InputError
-from latticewatch.adapters.recorded.recording import MIN_SIDE_PX, Recording, recording_of_array
+from latticewatch.adapters.recorded.recording import Recording, recording_of_array
+from latticewatch.wire.frames import SIDE_MIN_PX
 
 # Names that say what they are go first, so that maps and masks beside them are left alone.
 FRAME_NAMES = ("frames", "images", "image", "data")
@@ -50,7 +51,7 @@ def _choose_frames(path: Path, archive: zipfile.ZipFile) -> str:
     for name in known + names:
         with archive.open(f"{name}.npy") as member:
             shape, dtype = _header(member)
-        is_image = len(shape) in (2, 3) and min(shape[-2:]) >= MIN_SIDE_PX
+        is_image = len(shape) in (2, 3) and min(shape[-2:]) >= SIDE_MIN_PX
         if is_image and dtype.kind in "buif":
             return name
     raise InputError(f"{path}: no array of frames among {', '.join(names) or 'no arrays at all'}")
@@ -75,8 +76,6 @@ def _pixel_size_nm_yx(path: Path, value: NDArray[Any]) -> tuple[float, float]:
     if value.size not in (1, 2) or value.dtype.kind not in "fiu":
         raise InputError(f"{path}: {PIXEL_SIZE_NAME} = {value}: expected a length, or [y, x]")
     size_y_nm, size_x_nm = (float(size) for size in np.broadcast_to(value.ravel(), (2,)))
-    if not (0 < size_y_nm < np.inf and 0 < size_x_nm < np.inf):
-        raise InputError(f"{path}: {PIXEL_SIZE_NAME} = {value}: must be above 0")
     return size_y_nm, size_x_nm
 
 

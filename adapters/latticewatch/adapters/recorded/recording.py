@@ -3,17 +3,37 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.adapters.errors import InputError
+from latticewatch.adapters.recorded.pixels import conversion_attrs, wire_pixels
+from latticewatch.wire.frames import SIDE_MAX_PX, SIDE_MIN_PX, Context
 
-MIN_SIDE_PX, MAX_SIDE_PX = 16, 8192  # as in the header of a frame
+# Chosen: far finer than any scan of atoms (10 pm), and far coarser than any lattice of columns. A
+# slip between metres and nanometres falls out, and whatever is computed from them stays finite.
+MIN_PIXEL_SIZE_NM, MAX_PIXEL_SIZE_NM = 0.0005, 1000.0
 
 # What `wire_pixels` can convert without deciding anything for the user.
 READABLE_TYPES = ("bool", "u1", "u2", "u4", "i2", "i4", "f2", "f4", "f8")
+
+
+class WireFrame(NamedTuple):
+    """One frame as it may be sent.
+
+    Attributes
+    ----------
+    pixels : (H, W)
+        Of a wire type and contiguous.
+    attrs
+        For the header's `attrs`: where the frame comes from, what was chosen on reading, and what
+        was changed to send it.
+    """
+
+    pixels: NDArray[Any]  # one of the wire's pixel types
+    attrs: dict[str, str | int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +53,7 @@ class Recording:
     read : callable
         Gives one frame by its number; `frame` checks the number.
     pixel_size_nm_yx : tuple of float, optional
-        Only where the file states it in units of length.
+        Only where the file states it in units of length; 0.0005..1000 nm.
     attrs : Mapping
         What was chosen or left out on reading, in words.
     """
@@ -51,14 +71,38 @@ class Recording:
             raise InputError(
                 f"{self.path}: pixels of {self.dtype}: expected one of {', '.join(READABLE_TYPES)}"
             )
-        if not all(MIN_SIDE_PX <= side <= MAX_SIDE_PX for side in self.shape_yx):
+        if not all(SIDE_MIN_PX <= side <= SIDE_MAX_PX for side in self.shape_yx):
             rows, columns = self.shape_yx
             raise InputError(
                 f"{self.path}: frames of {rows} x {columns} px: expected "
-                f"{MIN_SIDE_PX}..{MAX_SIDE_PX} rows and columns, in the order (frame, row, column)"
+                f"{SIDE_MIN_PX}..{SIDE_MAX_PX} rows and columns, in the order (frame, row, column)"
             )
         if self.n_frames < 1:
             raise InputError(f"{self.path}: holds no frame")
+        # Written so that NaN fails.
+        sizes_nm = self.pixel_size_nm_yx or ()
+        if not all(MIN_PIXEL_SIZE_NM <= size <= MAX_PIXEL_SIZE_NM for size in sizes_nm):
+            raise InputError(
+                f"{self.path}: pixel size of {' x '.join(f'{size:g}' for size in sizes_nm)} nm: "
+                f"must be {MIN_PIXEL_SIZE_NM:g}..{MAX_PIXEL_SIZE_NM:g} nm: check its unit"
+            )
+
+    @property
+    def name(self) -> str:
+        """Name of the file as text that can be sent: what is not UTF-8 in it becomes "?"."""
+        return self.path.name.encode(errors="replace").decode()
+
+    @property
+    def context(self) -> Context | None:
+        """Field of view for the header, centred on the origin; None where nm are not known."""
+        if self.pixel_size_nm_yx is None:
+            return None
+        (rows, columns), (size_y_nm, size_x_nm) = self.shape_yx, self.pixel_size_nm_yx
+        return Context(
+            size_yx=self.shape_yx,
+            fov_nm_yx=(rows * size_y_nm, columns * size_x_nm),
+            center_nm_yx=(0.0, 0.0),
+        )
 
     def frame(self, index: int) -> NDArray[Any]:
         """Read one frame.
@@ -88,6 +132,12 @@ class Recording:
             )
         pixels.flags.writeable = False
         return pixels
+
+    def wire_frame(self, index: int) -> WireFrame:
+        """Read one frame as it may be sent, and what its header says of it; raises as `frame`."""
+        stored = self.frame(index)
+        source: dict[str, str | int] = {"recording": self.name, "recording_index": index}
+        return WireFrame(wire_pixels(stored), {**self.attrs, **conversion_attrs(stored), **source})
 
 
 def recording_of_array(

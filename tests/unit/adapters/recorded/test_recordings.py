@@ -1,64 +1,14 @@
 """Each kind of file gives back what was written, and damage is one clear line."""
 
 import sys
-import zipfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import imagecodecs
 import numpy as np
 import pytest
 import tifffile
-from numpy.typing import NDArray
 
 from latticewatch.adapters.recorded import InputError, expand_inputs, open_recording
-
-# Not square, and no frame like another, so that exchanged axes and pages show.
-STACK = np.random.default_rng(1).integers(0, 4096, (6, 64, 48)).astype(np.uint16)
-COLOURS = np.random.default_rng(2).integers(0, 256, (64, 48, 4)).astype(np.uint8)
-
-Writer = Callable[[Path, NDArray[Any]], object]
-WRITERS: dict[str, Writer] = {
-    "mapped.npy": lambda path, stack: np.save(path, stack),
-    "fortran.npy": lambda path, stack: np.save(path, np.asfortranarray(stack)),
-    "stored.npz": lambda path, stack: np.savez(path, frames=stack),
-    "deflated.npz": lambda path, stack: np.savez_compressed(path, frames=stack),
-    "plain.tif": lambda path, stack: tifffile.imwrite(path, stack),
-    "big.tiff": lambda path, stack: tifffile.imwrite(path, stack, bigtiff=True),
-    "reversed.tif": lambda path, stack: tifffile.imwrite(path, stack, byteorder=">"),
-    "bare.tif": lambda path, stack: tifffile.imwrite(path, stack, metadata=None),
-    "lzw.tif": lambda path, stack: tifffile.imwrite(path, stack, compression="lzw"),
-    "predicted.tif": lambda path, stack: tifffile.imwrite(
-        path, stack, compression="lzw", predictor=True
-    ),
-    "deflate.TIF": lambda path, stack: tifffile.imwrite(path, stack, compression="zlib"),
-    "strips.tif": lambda path, stack: tifffile.imwrite(
-        path, stack, compression="zlib", rowsperstrip=7, metadata=None
-    ),
-    "tiles.tif": lambda path, stack: tifffile.imwrite(
-        path, stack, compression="zlib", tile=(16, 32)
-    ),
-    "imagej.tif": lambda path, stack: tifffile.imwrite(path, stack, imagej=True),
-    "microscopy.ome.tif": lambda path, stack: tifffile.imwrite(
-        path, stack, metadata={"axes": "TYX"}
-    ),
-}
-
-
-def read_all(path: Path) -> NDArray[Any]:
-    recording = open_recording(path)
-    return np.stack([recording.frame(index) for index in range(recording.n_frames)])
-
-
-def refusal(path: Path) -> str:
-    """One line that names the file, or nothing."""
-    try:
-        read_all(path)
-    except InputError as error:
-        text = str(error)
-        return text if text.startswith(str(path)) and "\n" not in text else ""
-    return ""
+from support.recordings import STACK, WRITERS, read_all, refusal
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -132,142 +82,11 @@ def test_a_frame_that_is_not_there_is_named(tmp_path: Path, index: int) -> None:
         open_recording(tmp_path / "a.npy").frame(index)
 
 
-def test_npy_never_unpickles(tmp_path: Path) -> None:
-    np.save(tmp_path / "a.npy", np.array([{}] * 9, dtype=object), allow_pickle=True)
-    with pytest.raises(InputError, match="no readable npy"):
-        open_recording(tmp_path / "a.npy")
-
-
-def test_npz_never_unpickles(tmp_path: Path) -> None:
-    objects = np.full((64, 48), None, dtype=object)
-    np.savez(tmp_path / "a.npz", frames=objects)
-    with pytest.raises(InputError, match="no array of frames among frames"):
-        open_recording(tmp_path / "a.npz")
-
-
-def test_npz_prefers_what_is_called_frames(tmp_path: Path) -> None:
-    np.savez(tmp_path / "a.npz", mask=STACK[::-1], frames=STACK, truth=np.zeros((99, 2)))
-    recording = open_recording(tmp_path / "a.npz")
-    assert recording.attrs["array"] == "frames"
-    np.testing.assert_array_equal(recording.frame(0), STACK[0])
-
-
-def test_npz_takes_the_first_array_that_can_be_frames(tmp_path: Path) -> None:
-    np.savez(tmp_path / "a.npz", places=np.zeros((99, 2)), scan=STACK, note=np.array("text"))
-    np.testing.assert_array_equal(read_all(tmp_path / "a.npz"), STACK)
-
-
-@pytest.mark.parametrize(
-    ("size", "expected"), [(0.02, (0.02, 0.02)), ([0.02, 0.04], (0.02, 0.04)), (1, (1.0, 1.0))]
-)
-def test_npz_may_state_the_pixel_size(
-    tmp_path: Path, size: object, expected: tuple[float, float]
-) -> None:
-    np.savez(tmp_path / "a.npz", frames=STACK, pixel_size_nm=np.array(size))
-    assert open_recording(tmp_path / "a.npz").pixel_size_nm_yx == expected
-
-
-@pytest.mark.parametrize("size", [0.0, -1.0, float("nan"), float("inf"), "0.02", [1.0, 2.0, 3.0]])
-def test_a_pixel_size_that_is_none_is_refused(tmp_path: Path, size: object) -> None:
-    np.savez(tmp_path / "a.npz", frames=STACK, pixel_size_nm=np.array(size))
-    with pytest.raises(InputError, match="pixel_size_nm"):
-        open_recording(tmp_path / "a.npz")
-
-
-def test_an_encrypted_or_foreign_zip_is_refused(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
-        archive.writestr("frames.npy", b"not an array")
-    with pytest.raises(InputError, match="no readable npz"):
-        open_recording(tmp_path / "a.npz")
-
-
-@pytest.mark.parametrize("compression", [None, "lzw", "zlib"])
-@pytest.mark.parametrize("planarconfig", ["contig", "separate"])
-def test_of_colours_the_first_channel_is_taken_and_said(
-    tmp_path: Path, compression: str | None, planarconfig: str
-) -> None:
-    picture = COLOURS if planarconfig == "contig" else np.moveaxis(COLOURS, -1, 0)
-    tifffile.imwrite(
-        tmp_path / "a.tif",
-        picture,
-        photometric="rgb",
-        planarconfig=planarconfig,
-        compression=compression,
-        extrasamples=["unassalpha"],
-    )
-    recording = open_recording(tmp_path / "a.tif")
-    assert recording.attrs["channel"] == "first of 4"
-    np.testing.assert_array_equal(recording.frame(0), COLOURS[..., 0])
-
-
-def test_pages_of_another_shape_are_left_out_and_said(tmp_path: Path) -> None:
-    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
-        writer.write(STACK[0], metadata=None)
-        writer.write(STACK[1, :32], metadata=None)
-    recording = open_recording(tmp_path / "a.tif")
-    assert recording.n_frames == 1
-    assert recording.attrs["series"] == "first of 2"
-
-
-@pytest.mark.parametrize(
-    ("unit", "nm"), [("nm", 1.0), ("\\u00B5m", 1e3), ("micron", 1e3), ("pm", 1e-3), ("A", 0.1)]
-)
-def test_imagej_states_the_pixel_size(tmp_path: Path, unit: str, nm: float) -> None:
-    tifffile.imwrite(
-        tmp_path / "a.tif", STACK, imagej=True, resolution=(50, 25), metadata={"unit": unit}
-    )
-    size_nm_yx = open_recording(tmp_path / "a.tif").pixel_size_nm_yx
-    assert size_nm_yx == pytest.approx((0.04 * nm, 0.02 * nm))
-
-
-def test_dots_per_inch_are_not_a_pixel_size(tmp_path: Path) -> None:
-    tifffile.imwrite(tmp_path / "a.tif", STACK, resolution=(72, 72), resolutionunit="INCH")
-    assert open_recording(tmp_path / "a.tif").pixel_size_nm_yx is None
-
-
 def test_a_stack_on_disk_is_not_read_into_memory(tmp_path: Path) -> None:
     for name in ("mapped.npy", "plain.tif"):
         WRITERS[name](tmp_path / name, STACK)
         frame = open_recording(tmp_path / name).frame(1)
         assert isinstance(frame, np.memmap)
-
-
-@pytest.mark.parametrize("dtype", ["u1", "u2"])
-def test_png_reads_back(tmp_path: Path, dtype: str) -> None:
-    (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(STACK[0].astype(dtype)))
-    np.testing.assert_array_equal(read_all(tmp_path / "a.png")[0], STACK[0].astype(dtype))
-
-
-def test_colours_of_a_png_are_reduced_to_the_first(tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(COLOURS))
-    recording = open_recording(tmp_path / "a.png")
-    assert recording.attrs == {"channel": "first of 4"}
-    np.testing.assert_array_equal(recording.frame(0), COLOURS[..., 0])
-
-
-@pytest.mark.parametrize("name", ["a.jpg", "a.jpeg", "a.JPG", "a.png"])
-def test_jpeg_is_read_whatever_it_is_called(tmp_path: Path, name: str) -> None:
-    smooth = np.add.outer(np.arange(64), np.arange(48)).astype(np.uint8)
-    (tmp_path / name).write_bytes(imagecodecs.jpeg_encode(smooth, 95))
-    assert np.abs(read_all(tmp_path / name)[0].astype(int) - smooth).max() <= 3
-
-
-@pytest.mark.parametrize("name", ["a.png", "a.jpg"])
-def test_a_picture_cut_anywhere_is_refused_or_complete(tmp_path: Path, name: str) -> None:
-    path = tmp_path / name
-    encode = imagecodecs.png_encode if name == "a.png" else imagecodecs.jpeg_encode
-    whole = encode(STACK[0].astype(np.uint8))
-    path.write_bytes(whole)
-    expected = read_all(path)
-    for length in [*range(0, len(whole), 97), *range(len(whole) - 20, len(whole))]:
-        path.write_bytes(whole[:length])
-        assert refusal(path) or np.array_equal(read_all(path), expected)
-
-
-def test_a_picture_of_another_kind_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(b"GIF89a" + bytes(100))
-    with pytest.raises(InputError, match="neither PNG nor JPEG"):
-        open_recording(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize(("name", "library"), [("a.tif", "tifffile"), ("a.png", "imagecodecs")])
@@ -309,3 +128,36 @@ def test_a_folder_without_frames_is_refused(tmp_path: Path) -> None:
         expand_inputs([tmp_path])
     with pytest.raises(InputError, match="no such file or folder"):
         expand_inputs([tmp_path / "absent"])
+
+
+def test_a_known_pixel_size_gives_the_field_of_view(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", frames=STACK, pixel_size_nm=np.array([0.02, 0.01]))
+    context = open_recording(tmp_path / "a.npz").context
+    assert context is not None
+    assert (context.size_yx, context.center_nm_yx) == ((64, 48), (0.0, 0.0))
+    assert context.fov_nm_yx == pytest.approx((1.28, 0.48))
+
+
+def test_without_a_pixel_size_the_field_of_view_is_unknown(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", STACK)
+    assert open_recording(tmp_path / "a.npy").context is None
+
+
+def test_a_frame_for_the_wire_says_whence_it_comes_and_what_was_changed(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", frames=STACK.astype(np.int16) - 4096)
+    frame = open_recording(tmp_path / "a.npz").wire_frame(1)
+    assert frame.attrs == {
+        "array": "frames",
+        "stored_type": "int16",
+        "added_to_pixels": 4096,
+        "recording": "a.npz",
+        "recording_index": 1,
+    }
+    np.testing.assert_array_equal(frame.pixels, STACK[1])
+
+
+def test_a_name_that_is_not_utf_8_can_still_be_sent(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", STACK)
+    odd = tmp_path / "\udcff.npy"  # how Python spells the byte 0xff in a name
+    (tmp_path / "a.npy").rename(odd)
+    assert open_recording(odd).name == "?.npy"
