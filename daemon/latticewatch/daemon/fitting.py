@@ -80,12 +80,12 @@ def reference_of(recordings: list[Recording]) -> Reference:
     n_pixels = sum(recording.shape_yx[0] * recording.shape_yx[1] for recording, _ in places)
     step = -(-n_pixels // MOST_REFERENCE_PIXELS)  # rounded up
     chosen = places[:: max(step, 1)]
-    taken: dict[str, list[int]] = {}
+    taken: dict[Path, list[int]] = {}  # by path: two folders may hold files of one name
     for recording, index in chosen:
-        taken.setdefault(recording.path.name, []).append(index)
+        taken.setdefault(recording.path, []).append(index)
     return Reference(
         images=[wire_pixels(recording.frame(index)) for recording, index in chosen],
-        provenance={"inputs": [{"name": name, "frames": taken[name]} for name in taken]},
+        provenance={"inputs": [{"name": path.name, "frames": taken[path]} for path in taken]},
     )
 
 

@@ -1,5 +1,6 @@
 """The daemon's pipeline over recorded frames: files in, one line of JSON per frame out."""
 
+import dataclasses
 import hashlib
 import sys
 import tempfile
@@ -7,21 +8,29 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
 from latticewatch.adapters.errors import InputError
-from latticewatch.adapters.recorded import Recording, expand_inputs, open_recording, wire_pixels
+from latticewatch.adapters.recorded import Recording, WireFrame, expand_inputs, open_recording
 from latticewatch.daemon.config import Settings, load_settings
 from latticewatch.daemon.exchange import Incoming, PipelineSettings
-from latticewatch.daemon.fitting import FitProcess, FitRefusedError, reference_of
-from latticewatch.daemon.models import load_models
+from latticewatch.daemon.fitting import (
+    FitProcess,
+    FitRefusedError,
+    FitReport,
+    Reference,
+    reference_of,
+)
+from latticewatch.daemon.models import MODEL_SUFFIX, load_models
 from latticewatch.daemon.offline_results import Results, make_folder, open_lines
 from latticewatch.daemon.pipeline import Pipeline
 from latticewatch.daemon.ports import SystemClock
 from latticewatch.daemon.unfitted import event_without_model
 from latticewatch.wire.events import Cut, DefectEvent
 from latticewatch.wire.frames import Context, FrameHeader
+from latticewatch.wire.plain import pack_attrs
 
 SOURCE = "analyze"
 MOST_DEFECTS = 1024  # the protocol's limit: a file has room, unlike a message
@@ -84,21 +93,30 @@ def analyze_inputs(
         return results.n_failed
 
 
+class Fitter(Protocol):
+    """Whatever fits a model to frames."""
+
+    def fit(self, reference: Reference, *, out: Path) -> FitReport:
+        """Write a model file, or raise `FitRefusedError`."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class FitOnItself:
     """Makes the pipeline of a recording with a model fitted on the recording itself."""
 
-    fitter: FitProcess
+    fitter: Fitter
     folder: Path
     settings: Settings
 
     def __call__(self, recording: Recording) -> Pipeline:
         """Fit, say what the fit warned of, and build."""
-        model = self.folder / "model.lwm"
+        model = self.folder / f"model{MODEL_SUFFIX}"
         report = self.fitter.fit(reference_of([recording]), out=model)
         for warning in report.warnings:
             sys.stderr.write(f"{recording.path}: {warning}\n")
-        return make_pipeline(with_model(self.settings, model))
+        # The file is gone after the run, and its folder has another name in each: say what it was.
+        return make_pipeline(with_model(self.settings, model), artifact=f"fitted:{recording.name}")
 
 
 def offline_settings() -> Settings:
@@ -119,16 +137,24 @@ def with_model(settings: Settings, model: Path) -> Settings:
     return settings.model_copy(update={"detectors": detectors})
 
 
-def make_pipeline(settings: Settings) -> Pipeline:
+def make_pipeline(settings: Settings, *, artifact: str | None = None) -> Pipeline:
     """Build the daemon's pipeline, without the daemon.
+
+    Parameters
+    ----------
+    settings
+        As the daemon's.
+    artifact
+        What the events call the model; None calls it as the settings do.
 
     Raises
     ------
     ModelError
         A model is missing or refused.
     """
+    models = load_models(settings.detectors)
     return Pipeline(
-        models=load_models(settings.detectors),
+        models=models if artifact is None else dataclasses.replace(models, artifact=artifact),
         settings=PipelineSettings(
             fdr=settings.detect.fdr,
             false_alarms_per_frame=settings.detect.false_alarms_per_frame,
@@ -173,39 +199,33 @@ def numbered(event: DefectEvent, incoming: Incoming) -> DefectEvent:
 
 def incoming_frame(recording: Recording, index: int) -> Incoming:
     """Present a recorded frame as the receive thread would."""
-    pixels = wire_pixels(recording.frame(index))
-    session = hashlib.sha256(str(recording.path).encode()).hexdigest()[:32]
+    frame = recording.wire_frame(index)
     return Incoming(
-        header=header_of(recording, index, dtype=pixels.dtype.str.lstrip("|"), session=session),
-        pixels=pixels,
+        header=header_of(recording, frame, index=index),
+        pixels=frame.pixels,
         t_recv_ns=SystemClock().utc_ns(),
         queue_us=0,
         validate_us=0,
     )
 
 
-def header_of(recording: Recording, index: int, *, dtype: str, session: str) -> FrameHeader:
+def header_of(recording: Recording, frame: WireFrame, *, index: int) -> FrameHeader:
     """Build the header that a recorded frame would have on the wire.
 
     Nobody knows when it was acquired: the file's own time stands for the time.
     """
-    rows, columns = recording.shape_yx
-    size_nm_yx = recording.pixel_size_nm_yx
-    fov_nm_yx = size_nm_yx and (rows * size_nm_yx[0], columns * size_nm_yx[1])
+    context = recording.context
     return FrameHeader(
         source=SOURCE,
-        session=session,
+        session=hashlib.sha256(str(recording.path).encode(errors="replace")).hexdigest()[:32],
         seq=index,
         shape_yx=recording.shape_yx,
-        dtype=dtype,
+        dtype=frame.pixels.dtype.str.lstrip("|"),
         t_complete_ns=max(recording.path.stat().st_mtime_ns, 1),
         t_source="replay",
         dropped=0,
         frame_index=index,
-        calibrated=fov_nm_yx is not None,
-        context=Context(
-            size_yx=recording.shape_yx,
-            fov_nm_yx=fov_nm_yx,
-            center_nm_yx=None if fov_nm_yx is None else (0.0, 0.0),
-        ),
+        calibrated=context is not None,
+        context=context or Context(size_yx=recording.shape_yx),
+        attrs=pack_attrs(frame.attrs),
     )

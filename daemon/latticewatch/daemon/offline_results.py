@@ -42,7 +42,7 @@ class Results:
         """Write the line of a frame, and its picture."""
         line = to_jsonable(event)
         line["input"] = {"path": str(recording.path), "index": index}
-        self.lines.write(json.dumps(line) + "\n")
+        self.lines.write(json.dumps(line, allow_nan=False) + "\n")
         if self.plot_folder is not None:
             path = self.plot_folder / self._new_name(recording, index)
             image = recording.frame(index)

@@ -1,22 +1,32 @@
+import io
 import json
+import math
+import shutil
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from latticewatch.adapters.recorded import open_recording
 from latticewatch.daemon.config import Settings
-from latticewatch.daemon.fitting import reference_of
+from latticewatch.daemon.fitting import FitReport, Reference, reference_of
+from latticewatch.daemon.models import MODEL_SUFFIX
 from latticewatch.daemon.offline import (
+    FitOnItself,
     analyze_inputs,
+    analyze_recording,
     incoming_frame,
     make_pipeline,
     offline_settings,
     with_model,
 )
-from latticewatch.daemon.offline_results import title_of
+from latticewatch.daemon.offline_results import Results, title_of
+from latticewatch.detectors import pretrained
 from latticewatch.simulator.microscope import Microscope, MicroscopeSettings
+from latticewatch.wire.events import Cut
 
 
 @pytest.fixture(scope="module")
@@ -44,11 +54,75 @@ def test_every_frame_gets_its_line(crystal: Path, tmp_path: Path) -> None:
     assert {"pixel_yx", "score", "p_value", "kind"} <= set(lines[0]["defects"][0])
 
 
-def test_a_frame_gives_the_same_line_again(crystal: Path, tmp_path: Path) -> None:
-    def without_times(line: dict[str, Any]) -> dict[str, Any]:
-        detectors = [{**entry, "us": 0} for entry in line["detectors"]]
-        return {**line, "t_pub_ns": 0, "t_recv_ns": 0, "latency_us": {}, "detectors": detectors}
+def without_times(line: dict[str, Any]) -> dict[str, Any]:
+    detectors = [{**entry, "us": 0} for entry in line["detectors"]]
+    return {**line, "t_pub_ns": 0, "t_recv_ns": 0, "latency_us": {}, "detectors": detectors}
 
+
+class CopyingFitter:
+    """Fits nothing: every recording gets the shipped model."""
+
+    def fit(self, reference: Reference, *, out: Path) -> FitReport:
+        assert reference.images
+        with resources.as_file(resources.files(pretrained) / f"mos2{MODEL_SUFFIX}") as path:
+            shutil.copy(path, out)
+        assert out.suffix == MODEL_SUFFIX
+        return FitReport(out, sha256="", n_sites=1, n_components=1, nu=0.1, warnings=())
+
+
+def analyze_by_itself(path: Path, folder: Path) -> list[dict[str, Any]]:
+    folder.mkdir()
+    recording, lines = open_recording(path), io.StringIO()
+    choose = FitOnItself(fitter=CopyingFitter(), folder=folder, settings=offline_settings())
+    analyze_recording(recording, choose(recording), Results(lines, plot_folder=None))
+    return [json.loads(line) for line in lines.getvalue().splitlines()]
+
+
+def test_a_recording_judged_by_itself_gives_the_same_lines_in_every_run(
+    crystal: Path, tmp_path: Path
+) -> None:
+    first = analyze_by_itself(crystal, tmp_path / "one")
+    second = analyze_by_itself(crystal, tmp_path / "another")
+
+    assert first[0]["detectors"][0]["artifact"] == "fitted:crystal.npy"
+    assert [json.dumps(without_times(line)) for line in first] == [
+        json.dumps(without_times(line)) for line in second
+    ]
+
+
+def test_a_line_that_would_be_no_json_is_never_written(crystal: Path) -> None:
+    recording, lines = open_recording(crystal), io.StringIO()
+    event = make_pipeline(Settings()).process(incoming_frame(recording, 0)).event
+    broken = msgspec.structs.replace(event, cut=Cut(rule="fdr", value=math.inf))
+
+    with pytest.raises(ValueError, match="JSON"):
+        Results(lines, plot_folder=None).write(recording, 0, broken)
+
+    assert not lines.getvalue()
+
+
+def test_an_absurd_pixel_size_is_one_line_and_no_event(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, frames=np.zeros((32, 32), np.uint16), pixel_size_nm=1e306)
+
+    assert not analyze(path, out=tmp_path / "events.jsonl")
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{path}: pixel size of 1e+306 x 1e+306 nm")
+
+
+def test_the_header_tells_what_was_added_to_the_pixels(tmp_path: Path) -> None:
+    np.save(tmp_path / "signed.npy", np.full((16, 16), -3, np.int16))
+
+    header = incoming_frame(open_recording(tmp_path / "signed.npy"), 0).header
+
+    assert isinstance(header.attrs, msgspec.Raw)
+    assert msgspec.msgpack.decode(header.attrs)["added_to_pixels"] == 4
+
+
+def test_a_frame_gives_the_same_line_again(crystal: Path, tmp_path: Path) -> None:
     first = analyze(crystal, out=tmp_path / "1.jsonl")
     second = analyze(crystal, out=tmp_path / "2.jsonl")
 
@@ -131,3 +205,15 @@ def test_too_many_reference_frames_are_thinned_evenly(
 
     assert [int(image[0, 0]) for image in reference.images] == [0, 3, 6, 9]
     assert reference.provenance == {"inputs": [{"name": "many.npy", "frames": [0, 3, 6, 9]}]}
+
+
+def test_files_of_one_name_in_two_folders_stay_apart(tmp_path: Path) -> None:
+    paths = [tmp_path / folder / "x.npy" for folder in ("a", "b")]
+    for path in paths:
+        path.parent.mkdir()
+        np.save(path, np.zeros((2, 16, 16), np.uint8))
+
+    reference = reference_of([open_recording(path) for path in paths])
+
+    entry = {"name": "x.npy", "frames": [0, 1]}
+    assert reference.provenance == {"inputs": [entry, entry]}
