@@ -8,9 +8,11 @@ import pytest
 
 from latticewatch.adapters import sockets
 from latticewatch.client.messages import Status
+from latticewatch.wire.codec import encode
 from latticewatch.wire.frames import MAX_INT64
 from support.daemons import listening_to, running_daemon
-from support.hostile import boundless_heartbeats, good_message, hostile_messages
+from support.headers import boundless_sessions
+from support.hostile import good_message, hostile_messages
 from support.pipelines import FakePipeline
 from support.waiting import wait_until
 from support.zeromq import open_context
@@ -85,8 +87,8 @@ def test_sessions_of_more_frames_than_an_integer_holds_stop_nothing() -> None:
         push = sockets.make_frame_push(context, mode="lossless")
         push.linger = 0
         sockets.connect(push, daemon.receiver.endpoint)
-        for body in boundless_heartbeats():
-            push.send(body)
+        for heartbeat in boundless_sessions():
+            push.send(encode(heartbeat))
         push.send_multipart(good_message(seq=0))
         assert client.receive(timeout_s=5).missing_since_last == MAX_INT64
         assert daemon.stop() == 0

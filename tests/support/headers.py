@@ -2,7 +2,7 @@
 
 import msgspec
 
-from latticewatch.wire.frames import FrameHeader, SourceEnd, SourceHeartbeat
+from latticewatch.wire.frames import MAX_INT64, FrameHeader, SourceEnd, SourceHeartbeat
 
 SOURCE = "haadf1"
 SESSION = "5f0c3a1e9b7d4c2688aa01f3d2e47b90"
@@ -33,3 +33,11 @@ def end(total: int, *, dropped: int = 0, session: str = SESSION) -> SourceEnd:
     return SourceEnd(
         source=SOURCE, session=session, total=total, dropped=dropped, t_ns=T_NS, reason="stopped"
     )
+
+
+def boundless_sessions() -> list[SourceHeartbeat]:
+    """Valid heartbeats of four new sessions, each of 2^63 frames that nobody saw.
+
+    Not to be refused, but from the second on their sum fits no integer of the wire.
+    """
+    return [heartbeat(MAX_INT64, session=f"{session:032x}") for session in range(1, 5)]

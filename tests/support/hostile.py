@@ -298,14 +298,3 @@ def _bad_fields() -> Iterator[tuple[str, dict[str, Any]]]:
     yield "part turned in a field of no width", {"context": line, "roi": {"rotation_rad": 0.3}}
     yield "field of 10 m", {"context": field | {"fov_nm_yx": [1e10, 1e10]}}
     yield "centre at 1e308 nm", {"context": field | {"center_nm_yx": [0.0, 1e308]}}
-
-
-def boundless_heartbeats(n_sessions: int = 4, *, first_session: int = 1) -> list[bytes]:
-    """Valid heartbeats of as many new sessions, each of 2^63 frames that nobody saw.
-
-    Not to be refused. Of two and more, the sum no longer fits any integer of the wire.
-    """
-    return [
-        pack(_heartbeat() | {"session": f"{session:032x}", "last_seq": 2**63 - 1, "dropped": 0})
-        for session in range(first_session, first_session + n_sessions)
-    ]

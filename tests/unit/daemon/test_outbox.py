@@ -14,15 +14,13 @@ from latticewatch.daemon.pipeline import Incoming, Outcome
 from latticewatch.wire.codec import (
     decode_event,
     decode_heartbeat,
-    decode_source_message,
     decode_status,
     decode_welcome,
 )
 from latticewatch.wire.events import DefectEvent, Heartbeat, LatticeState, Status
-from latticewatch.wire.frames import MAX_INT64, SourceHeartbeat
+from latticewatch.wire.frames import MAX_INT64
 from support.daemons import FakeClock, ListSink, make_books
-from support.headers import SESSION, SOURCE, end, frame
-from support.hostile import boundless_heartbeats
+from support.headers import SESSION, SOURCE, boundless_sessions, end, frame
 from support.pipelines import verdict
 
 STREAM = "c" * 32
@@ -198,9 +196,7 @@ def test_a_status_that_cannot_be_written_leaves_no_hole_in_the_numbers(bench: Be
 
 
 def note_boundless_sessions(bench: Bench) -> None:
-    for body in boundless_heartbeats():
-        message = decode_source_message([body])
-        assert isinstance(message, SourceHeartbeat)
+    for message in boundless_sessions():
         bench.books.accounting.note_heartbeat(message)
 
 
