@@ -54,10 +54,24 @@ class BytesPart:
 
 @dataclass
 class ListSource:
-    """Messages that wait to be received; None stands for a time without one."""
+    """Messages that wait to be received; None stands for a time without one.
+
+    Attributes
+    ----------
+    n_open
+        Connections, for the test to set.
+    n_asked
+        How often somebody asked for them.
+    """
 
     messages: deque[Sequence[bytes] | None] = field(default_factory=deque)
-    n_connections: int = 1
+    n_open: int = 1
+    n_asked: int = 0
+
+    @property
+    def n_connections(self) -> int:
+        self.n_asked += 1
+        return self.n_open
 
     def receive(self, timeout_ms: int) -> Sequence[BytesPart] | None:
         del timeout_ms

@@ -53,7 +53,7 @@ class Intake:
     frames
         Where messages come from.
     n_connections
-        Open connections when the socket was empty last; for other threads to read.
+        Open connections, at most `POLL_MS` ago; for other threads to read.
     """
 
     source_name: str
@@ -63,6 +63,7 @@ class Intake:
     announcer: Announcer
     books: Books
     n_connections: int = field(default=0, init=False)
+    _look_due_ns: int = field(default=0, init=False)
     _two_senders_ns: int | None = field(default=None, init=False)
 
     def run(self, stop: threading.Event) -> None:
@@ -71,13 +72,11 @@ class Intake:
             self.turn()
 
     def turn(self) -> None:
-        """Take one message, or notice that none came."""
+        """Take one message, or notice that none came; look after the source by the clock."""
         parts = self.frames.receive(POLL_MS)
-        if parts is None:
-            self.n_connections = self.frames.n_connections
-            self._tell(self.books.presence.look(n_connections=self.n_connections))
-        else:
+        if parts is not None:
             self._take_in(parts)
+        self._look(is_empty=parts is None)
         self.report_ended()
 
     def report_ended(self) -> None:
@@ -89,6 +88,18 @@ class Intake:
                 f"{report.total} frames, {report.counts.processed} processed",
                 detail=_ended_detail(report),
             )
+
+    def _look(self, *, is_empty: bool) -> None:
+        """Count connections and notice silence, also while messages come that are refused."""
+        now_ns = self.books.clock.monotonic_ns()
+        if not is_empty and now_ns < self._look_due_ns:
+            return
+        self._look_due_ns = now_ns + POLL_MS * 1_000_000
+        self.n_connections = self.frames.n_connections
+        # Of a closed connection the last frames may still wait here: the source is down once the
+        # socket is empty, which without a connection it soon is.
+        if is_empty or self.n_connections:
+            self._tell(self.books.presence.look(n_connections=self.n_connections))
 
     def _take_in(self, parts: Sequence[Part]) -> None:
         received_ns, t_recv_ns = self.books.clock.monotonic_ns(), self.books.clock.utc_ns()

@@ -74,12 +74,13 @@ class Presence:
         return []
 
     def look(self, *, n_connections: int) -> list[Notice]:
-        """Note that nothing came since `heard`; to be called while the socket is empty.
+        """Notice that nothing was accepted since `heard`; to be called every 0.1 s or so.
 
         Parameters
         ----------
         n_connections
-            Open connections of the socket.
+            Open connections of the socket. 0 only once it is empty: what still waits there may
+            be the source's.
         """
         with self._lock:
             if self._state not in ("up", "stalled") or self._heard_ns is None:

@@ -140,10 +140,63 @@ def test_a_silent_source_is_stalled_and_one_that_left_is_down() -> None:
     bench.receive(encode(heartbeat(-1)))
     bench.clock.advance(751)
     bench.intake.turn()
-    bench.source.n_connections = 0
+    bench.source.n_open = 0
     bench.intake.turn()
     assert bench.announcements.codes[-2:] == ["source_stalled", "source_down"]
     assert bench.intake.n_connections == 0
+
+
+@pytest.mark.fault
+def test_garbage_does_not_hide_that_the_source_fell_silent() -> None:
+    bench = Bench()
+    bench.receive(encode(heartbeat(-1)))
+    for _ in range(16):
+        bench.clock.advance(50)
+        bench.receive(b"GET / HTTP/1.1\r\n")
+    assert bench.announcements.codes[-1] == "source_stalled"
+    assert bench.announcements.codes.count("source_stalled") == 1
+
+
+@pytest.mark.fault
+def test_frames_of_a_replaced_session_do_not_hide_that_the_source_fell_silent() -> None:
+    bench = Bench()
+    bench.receive(encode(frame(0, session=OTHER)), PIXELS)
+    bench.receive(encode(frame(0)), PIXELS)
+    for seq in range(1, 17):
+        bench.clock.advance(50)
+        bench.receive(encode(frame(seq, session=OTHER)), PIXELS)
+    assert bench.announcements.codes[-1] == "source_stalled"
+
+
+def test_good_frames_that_still_wait_are_no_sign_of_a_source_that_left() -> None:
+    bench = Bench()
+    bench.receive(encode(frame(0)), PIXELS)
+    bench.source.n_open = 0
+    for seq in range(1, 5):
+        bench.clock.advance(150)
+        bench.receive(encode(frame(seq)), PIXELS)
+        bench.receive(b"garbage")
+    assert "source_down" not in bench.announcements.codes
+    bench.intake.turn()
+    assert bench.announcements.codes[-1] == "source_down"
+
+
+def test_connections_are_counted_while_messages_never_pause() -> None:
+    bench = Bench()
+    bench.receive(encode(frame(0)), PIXELS)
+    bench.source.n_open = 2
+    for seq in range(1, 4):
+        bench.clock.advance(34)
+        bench.receive(encode(frame(seq)), PIXELS)
+    assert bench.intake.n_connections == 2
+
+
+def test_connections_are_asked_for_ten_times_a_second_and_not_with_each_message() -> None:
+    bench = Bench()
+    for seq in range(100):
+        bench.receive(encode(frame(seq)), PIXELS)
+        bench.clock.advance(10)
+    assert bench.source.n_asked == 10
 
 
 def test_an_adopted_shard_is_checked() -> None:
