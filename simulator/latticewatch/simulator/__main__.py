@@ -14,12 +14,18 @@ import zmq
 
 from latticewatch.adapters.errors import EndpointError, InputError, SenderBlockedError
 from latticewatch.adapters.native import FrameSender
-from latticewatch.simulator.arguments import make_parser, microscope_settings, number_of_frames
+from latticewatch.simulator.arguments import (
+    make_parser,
+    microscope_settings,
+    number_of_frames,
+    source_name,
+)
 from latticewatch.simulator.microscope import Microscope
 from latticewatch.simulator.saving import save_frames
 from latticewatch.simulator.service import Pace, send_paced
 from latticewatch.simulator.settings import SimulatorError
 from latticewatch.simulator.sources import Shot, recorded_shots, simulated_shots
+from latticewatch.wire.errors import ProtocolError
 
 EXIT_SETTINGS = 2  # the operator's mistake, as everywhere in this project
 EXIT_FAILED = 1
@@ -30,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = make_parser().parse_args(arguments)
     try:
         summary = _save(options) if options.save is not None else _send(options)
-    except (SimulatorError, InputError, EndpointError) as error:
+    except (SimulatorError, InputError, EndpointError, ProtocolError) as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_SETTINGS
     except (SenderBlockedError, OSError) as error:
@@ -53,6 +59,7 @@ def _save(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _send(options: argparse.Namespace) -> dict[str, Any]:
+    source = source_name(options)
     shots = _make_shots(options)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -61,12 +68,12 @@ def _send(options: argparse.Namespace) -> dict[str, Any]:
     with (
         zmq.Context() as context,
         FrameSender(
-            context=context, endpoint=options.endpoint, source=options.source, mode=options.mode
+            context=context, endpoint=options.endpoint, source=source, mode=options.mode
         ) as sender,
     ):
         _wait_for_daemon(sender, wait_s=options.wait_s, stop=stop)
         sent = send_paced(shots, sender=sender, stop=stop, pace=pace)
-    return {**asdict(sent), "source": options.source, "endpoint": options.endpoint}
+    return {**asdict(sent), "source": source, "endpoint": options.endpoint}
 
 
 def _make_shots(options: argparse.Namespace) -> Iterator[Shot]:

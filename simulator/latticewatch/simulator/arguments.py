@@ -1,12 +1,14 @@
 """The command line of the simulator: options to settings."""
 
 import argparse
+import re
 from dataclasses import fields
 from math import ceil
 from pathlib import Path
 
 from latticewatch.simulator.crystal import CRYSTALS
 from latticewatch.simulator.settings import MicroscopeSettings, SimulatorError
+from latticewatch.wire.frames import SOURCE_PATTERN
 
 DEFAULT_ENDPOINT = "tcp://127.0.0.1:5610"
 DEFAULT_SOURCE = "simulator"
@@ -110,6 +112,14 @@ def parse_size(text: str) -> tuple[int, int]:
     if len(parts) > 2 or not all(part.isdecimal() for part in parts):
         raise SimulatorError(f"size = {text}: must be a number of px, or ROWSxCOLUMNS")
     return int(parts[0]), int(parts[-1])
+
+
+def source_name(options: argparse.Namespace) -> str:
+    """Give the name to send under; a bad one is found here, before anything waits for a daemon."""
+    name: str = options.source
+    if not re.fullmatch(SOURCE_PATTERN, name):
+        raise SimulatorError(f"source = {name}: must be a name like {SOURCE_PATTERN}")
+    return name
 
 
 def number_of_frames(options: argparse.Namespace) -> int | None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from math import isfinite, pi, radians
 
 from latticewatch.simulator.crystal import CRYSTALS, Crystal
+from latticewatch.wire.frames import SIDE_MAX_PX, SIDE_MIN_PX
 
 MAX_EXPECTED_ELECTRONS = 4096.0
 """Above this a 16-bit frame saturates anyway, and exact Poisson counts become slow."""
@@ -83,8 +84,11 @@ class MicroscopeSettings:
         """Refuse what cannot be simulated, naming the setting, its range and the value."""
         if self.crystal not in CRYSTALS:
             raise SimulatorError(f"crystal = {self.crystal}: must be one of {', '.join(CRYSTALS)}")
-        if len(self.shape_yx) != 2 or not all(16 <= side <= 8192 for side in self.shape_yx):
-            raise SimulatorError(f"size = {self.shape_yx}: each side must be 16 to 8192 px")
+        sides_fit = all(SIDE_MIN_PX <= side <= SIDE_MAX_PX for side in self.shape_yx)
+        if len(self.shape_yx) != 2 or not sides_fit:
+            raise SimulatorError(
+                f"size = {self.shape_yx}: each side must be {SIDE_MIN_PX} to {SIDE_MAX_PX} px"
+            )
         for name, low, high in _RANGES:
             value = getattr(self, name)
             if value is not None and not (isfinite(value) and low <= value <= high):

@@ -13,6 +13,7 @@ import pytest
 
 from latticewatch.adapters.native import FrameReceiver
 from latticewatch.adapters.recorded import open_recording
+from latticewatch.simulator import __main__ as command_module
 from latticewatch.simulator.__main__ import main
 from latticewatch.simulator.arguments import (
     make_parser,
@@ -22,6 +23,7 @@ from latticewatch.simulator.arguments import (
 )
 from latticewatch.simulator.microscope import Microscope, MicroscopeSettings
 from latticewatch.simulator.settings import SimulatorError
+from latticewatch.simulator.sources import Shot
 from latticewatch.wire.codec import decode_source_message, pixel_array
 from latticewatch.wire.frames import FrameHeader, SourceEnd, SourceHeartbeat
 from support.zeromq import open_context
@@ -106,6 +108,10 @@ def test_saved_frames_are_those_of_the_microscope(
         ("--images no.npy", "no.npy: no such file or folder\n"),
         ("--frames 0", "frames = 0: must be positive\n"),
         ("--fps -1", "fps = -1.0: must be positive\n"),
+        (
+            "--source Bad --wait-s 0",
+            "source = Bad: must be a name like [a-z0-9][a-z0-9_-]{0,31}\n",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(
@@ -113,6 +119,20 @@ def test_a_mistake_is_one_line_and_exit_code_2(
 ) -> None:
     assert main(command.split()) == 2
     assert capsys.readouterr().err == message
+
+
+def test_a_frame_that_the_daemon_would_refuse_is_one_line_and_exit_code_2(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # the test runner keeps its own
+    refused = Shot(np.zeros((4, 4), np.uint8), {"t_source": "software"})
+    monkeypatch.setattr(command_module, "_make_shots", lambda _: iter([refused]))
+
+    # Nobody listens there: port 9 belongs to a service that throws everything away.
+    assert main(["--source", "sim1", "--wait-s", "0", "--endpoint", "tcp://127.0.0.1:9"]) == 2
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("frame 0 of sim1")
 
 
 def taken(receiver: FrameReceiver, messages: list[tuple[object, object]]) -> None:
