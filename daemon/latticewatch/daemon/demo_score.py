@@ -185,5 +185,9 @@ class Tally:
         return (self.n_events - 1) / elapsed_s if elapsed_s > 0 else 0.0
 
     def latency_ms(self, share: float) -> float | None:
-        """Percentile of the settled latencies, of all recent ones before there are any."""
+        """Percentile of all settled latencies, of the recent ones before there are any."""
         return percentile(self.latencies_ms or list(self.recent_ms), share)
+
+    def recent_latency_ms(self, share: float) -> float | None:
+        """Percentile of the last `RECENT_LATENCIES`: sorting all of a long run takes too long."""
+        return percentile(self.latencies_ms[-RECENT_LATENCIES:] or list(self.recent_ms), share)

@@ -100,8 +100,8 @@ def _alarming(count: int) -> str:
 def _latency_panel(tally: Tally) -> Panel:
     table = _pairs(
         [
-            ("p50", _milliseconds(tally.latency_ms(0.5))),
-            ("p99", _milliseconds(tally.latency_ms(0.99))),
+            ("p50", _milliseconds(tally.recent_latency_ms(0.5))),
+            ("p99", _milliseconds(tally.recent_latency_ms(0.99))),
             ("now", _milliseconds(tally.recent_ms[-1] if tally.recent_ms else None)),
         ]
     )

@@ -4,7 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from latticewatch.daemon.demo_score import Tally, Truth, judge, match_places, percentile
+from latticewatch.daemon.demo_score import (
+    RECENT_LATENCIES,
+    Tally,
+    Truth,
+    judge,
+    match_places,
+    percentile,
+)
 
 SHAPE = (200, 300)
 PERIOD_PX = 20.0
@@ -83,12 +90,31 @@ def test_the_first_second_counts_as_events_and_not_as_latency() -> None:
     assert tally.latencies_ms == [pytest.approx(0.001)]
 
 
+def test_the_live_latency_is_that_of_the_last_frames_and_the_final_one_of_all() -> None:
+    tally = Tally(settle_ns=-1_000_000_000)  # all are settled
+    for latency_ns in [80_000_000] * 2 * RECENT_LATENCIES + [20_000_000] * RECENT_LATENCIES:
+        tally.add_event(received_ns=latency_ns, sent_ns=0, dropped=0, missing=0)
+
+    assert tally.recent_latency_ms(0.99) == 20.0
+    assert tally.latency_ms(0.5) == 80.0
+
+
+def test_the_live_latency_leaves_out_the_first_second_once_it_can() -> None:
+    tally = Tally(settle_ns=1_000_000_000)
+    tally.add_event(received_ns=900_000_000, sent_ns=0, dropped=0, missing=0)
+    assert tally.recent_latency_ms(0.5) == 900.0
+
+    tally.add_event(received_ns=2_000_000_000, sent_ns=1_990_000_000, dropped=0, missing=0)
+    assert tally.recent_latency_ms(0.99) == 10.0
+
+
 def test_shares_of_nothing_are_unknown() -> None:
     tally = Tally()
 
     assert tally.precision is None
     assert tally.recall is None
     assert tally.latency_ms(0.5) is None
+    assert tally.recent_latency_ms(0.5) is None
 
 
 def test_a_high_percentile_is_a_value_that_was_measured() -> None:
