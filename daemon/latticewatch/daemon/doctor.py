@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from latticewatch.daemon.config import Settings
+from latticewatch.daemon.config import ComputeSettings, Settings
 
 Verdict = Literal["good", "fair", "bad"]
 FEWEST_CORES = 2  # loop and receive thread; a simulator or client beside them shares
@@ -42,7 +42,7 @@ def examine(settings: Settings) -> list[Check]:
     looks: list[Callable[[], Iterator[Check]]] = [
         check_versions,
         check_cores,
-        check_threads,
+        lambda: check_threads(settings.compute),
         check_numba_cache,
         lambda: check_ports(settings),
         check_limits,
@@ -95,7 +95,7 @@ def usable_cores() -> float:
     return n_cores
 
 
-def check_threads() -> Iterator[Check]:
+def check_threads(compute: ComputeSettings) -> Iterator[Check]:
     """Threads that NumPy's BLAS and numba would start."""
     import numba
 
@@ -106,7 +106,7 @@ def check_threads() -> Iterator[Check]:
         "good" if threads == "1" else "fair",
         "" if threads == "1" else "unset it: more than one fights with the loop",
     )
-    yield Check("numba threads", f"up to {numba.get_num_threads()}, compute.threads used")
+    yield Check("numba threads", f"{compute.threads} of {numba.get_num_threads()} used")
 
 
 def blas_name() -> str:
