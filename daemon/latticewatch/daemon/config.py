@@ -27,6 +27,7 @@ from pydantic_settings import (
 from latticewatch.daemon import config_text
 from latticewatch.daemon.config_rules import Endpoint, Host, Number, Whole, unit
 from latticewatch.daemon.config_text import ConfigError
+from latticewatch.wire.frames import SOURCE_PATTERN
 
 __all__ = [
     "ComputeSettings",
@@ -59,7 +60,7 @@ class SourceSettings(_Section):
 
     name: str = Field(
         default="haadf1",
-        pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$",
+        pattern=f"^{SOURCE_PATTERN}$",
         description="Name of the source; frames under another name are refused. "
         "a-z, 0-9, _ and -, at most 32.",
     )

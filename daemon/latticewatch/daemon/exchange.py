@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from latticewatch.daemon.config import Settings
 from latticewatch.detectors.protocols import Finding, Scores
 from latticewatch.detectors.sites import View
 from latticewatch.wire.events import DefectEvent
@@ -35,6 +36,18 @@ class PipelineSettings:
     valid_for_ms: int = 1000
     copy_attrs: bool = False
     source: str = "haadf1"
+
+
+def pipeline_settings(settings: Settings) -> PipelineSettings:
+    """Take what the pipeline asks for from the settings of a daemon."""
+    return PipelineSettings(
+        fdr=settings.detect.fdr,
+        false_alarms_per_frame=settings.detect.false_alarms_per_frame,
+        max_defects=settings.events.max_defects,
+        valid_for_ms=settings.events.valid_for_ms,
+        copy_attrs=settings.events.copy_attrs,
+        source=settings.source.name,
+    )
 
 
 @dataclass(frozen=True, slots=True)

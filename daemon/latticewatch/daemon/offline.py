@@ -15,7 +15,7 @@ import msgspec
 from latticewatch.adapters.errors import InputError
 from latticewatch.adapters.recorded import Recording, WireFrame, expand_inputs, open_recording
 from latticewatch.daemon.config import Settings, load_settings
-from latticewatch.daemon.exchange import Incoming, PipelineSettings
+from latticewatch.daemon.exchange import Incoming, pipeline_settings
 from latticewatch.daemon.fitting import (
     FitProcess,
     FitRefusedError,
@@ -155,14 +155,7 @@ def make_pipeline(settings: Settings, *, artifact: str | None = None) -> Pipelin
     models = load_models(settings.detectors)
     return Pipeline(
         models=models if artifact is None else dataclasses.replace(models, artifact=artifact),
-        settings=PipelineSettings(
-            fdr=settings.detect.fdr,
-            false_alarms_per_frame=settings.detect.false_alarms_per_frame,
-            max_defects=settings.events.max_defects,
-            valid_for_ms=settings.events.valid_for_ms,
-            copy_attrs=settings.events.copy_attrs,
-            source=settings.source.name,
-        ),
+        settings=pipeline_settings(settings),
         clock=SystemClock(),
     )
 
