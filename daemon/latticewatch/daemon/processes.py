@@ -97,10 +97,10 @@ class Child:
         CommandError
             It ended, or was silent for too long.
         """
-        deadline = time.monotonic() + timeout_s
+        deadline_s = time.monotonic() + timeout_s
         while True:
             try:
-                line = self._lines.get(timeout=max(deadline - time.monotonic(), 0.0))
+                line = self._lines.get(timeout=max(deadline_s - time.monotonic(), 0.0))
             except queue.Empty:
                 raise CommandError(
                     f"{self.name} said nothing for {timeout_s:g} s: is this computer overloaded?"
