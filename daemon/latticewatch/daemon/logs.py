@@ -4,6 +4,7 @@ Whoever has something to say notes it here and goes on; one thread writes. A ter
 does not take lines then holds up that thread and nothing else.
 """
 
+import contextlib
 import sys
 import threading
 from collections import deque
@@ -44,8 +45,9 @@ def make_logger(
     renderer: Processor = (
         structlog.processors.JSONRenderer()
         if form == "json"
-        # Values are shown as Python writes them, so text from outside cannot move a cursor.
-        else structlog.dev.ConsoleRenderer(colors=out.isatty())
+        # Values are shown as Python writes them, so text from outside cannot move a cursor. Left
+        # to itself structlog does so only for text with a blank or a quote in it.
+        else structlog.dev.ConsoleRenderer(colors=out.isatty(), repr_native_str=True)
     )
     logger: FilteringBoundLogger = structlog.wrap_logger(
         structlog.PrintLogger(out),
@@ -107,7 +109,7 @@ class LogBook:
             repeated.text = text
 
     def flush(self, *, final: bool = False) -> None:
-        """Write what is due. One thread calls it.
+        """Write what is due; without a reader it is forgotten. One thread calls it.
 
         Parameters
         ----------
@@ -124,8 +126,11 @@ class LogBook:
                 if repeated.count and is_due:
                     lines.append(("warning", event, self._fields_of(reason, repeated)))
                     repeated.count, repeated.written_ns = 0, now_ns
-        for level, event, fields in lines:
-            getattr(self._logger, level)(event, **fields)
+        # Nobody reads any more, or the stream is closed: the lines are forgotten, the daemon goes
+        # on. ValueError is what a closed stream of Python raises.
+        with contextlib.suppress(OSError, ValueError):
+            for level, event, fields in lines:
+                getattr(self._logger, level)(event, **fields)
 
     def _fields_of(self, reason: str, repeated: _Repeated) -> dict[str, object]:
         return {

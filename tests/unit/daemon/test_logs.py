@@ -5,6 +5,8 @@ import json
 import threading
 from typing import Any
 
+import pytest
+
 from latticewatch.daemon.logs import PENDING_MAX, LogBook, make_logger
 from support.daemons import FakeClock
 
@@ -89,11 +91,54 @@ def test_below_the_level_nothing_is_written() -> None:
     assert [line["event"] for line in lines(out)] == ["overload"]
 
 
-def test_text_from_outside_cannot_drive_the_terminal() -> None:
-    for form in ("console", "json"):
-        out, clock = io.StringIO(), FakeClock()
-        book = make_book(out, clock, form=form)
-        book.refused("message_refused", reason="header", text="\x1b[2J\nforged line")
-        book.flush()
-        assert "\x1b" not in out.getvalue()
-        assert out.getvalue().count("\n") == 1
+@pytest.mark.parametrize("form", ["console", "json"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\x1b[2J\nforged line",
+        "\x1b[2J",
+        "\x1b]0;title\x07",
+        "\x9b2J",
+        "backspaces\x08\x08",
+        "\u202egnihton",
+        "a\vb\fc\x1cd\x85e\u2028f",
+    ],
+    ids=ascii,
+)
+def test_text_from_outside_cannot_drive_the_terminal(form: str, text: str) -> None:
+    out, clock = io.StringIO(), FakeClock()
+    book = make_book(out, clock, form=form)
+    book.refused("message_refused", reason="header", text=text)
+    book.note("session_started", session=text, names=[text])
+    book.flush()
+    assert len(out.getvalue().splitlines()) == 2
+    assert all(line.isprintable() for line in out.getvalue().splitlines())
+
+
+class GoneTerminal(io.StringIO):
+    """A stream whose reader has gone, until it is back."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error: Exception | None = error
+
+    def write(self, text: str) -> int:
+        if self.error is not None:
+            raise self.error
+        return super().write(text)
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize(
+    "error", [BrokenPipeError(32, "Broken pipe"), ValueError("I/O operation on closed file")]
+)
+def test_a_reader_that_went_away_costs_the_lines_and_nothing_else(error: Exception) -> None:
+    out, clock = GoneTerminal(error), FakeClock()
+    book = make_book(out, clock)
+    book.note("ready")
+    book.note("stopping")
+    book.flush()
+    out.error = None
+    book.note("source_up")
+    book.flush()
+    assert [line["event"] for line in lines(out)] == ["source_up"]
