@@ -4,12 +4,14 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 
 from latticewatch.daemon import runtime
 from latticewatch.daemon.config import Settings
+from latticewatch.daemon.lifecycle import Daemon
 from latticewatch.daemon.runtime import Analysis, CannotStartError, run_daemon
 from latticewatch.daemon.service import Analyser
 from support.daemons import MODELS, make_settings, running_daemon
@@ -62,15 +64,55 @@ def test_without_a_listener_the_ready_line_goes_to_standard_output(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     use(FakePipeline(), monkeypatch)
-    original = runtime.build_daemon
+    original = Daemon.start
 
-    def build_and_stop(**parts: object) -> object:
+    def start_and_stop(daemon: Daemon) -> None:
+        original(daemon)
         os.kill(os.getpid(), signal.SIGTERM)
-        return original(**parts)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(runtime, "build_daemon", build_and_stop)
+    monkeypatch.setattr(Daemon, "start", start_and_stop)
     assert run_daemon(make_settings()) == 0
     assert json.loads(capsys.readouterr().out)["ready"] is True
+
+
+def interrupt(*_: object, **__: object) -> Analysis:
+    os.kill(os.getpid(), signal.SIGTERM)
+    pytest.fail("went on loading")
+
+
+def interrupt_unheard(*_: object, **__: object) -> Analysis:
+    """Swallow the interruption, as a callback of a compiled library does."""
+    with suppress(BaseException):
+        os.kill(os.getpid(), signal.SIGTERM)
+    return Analysis(pipeline=FakePipeline(), model_set=MODEL_SET, models=MODELS)
+
+
+@pytest.mark.parametrize("load", [interrupt, interrupt_unheard])
+def test_asked_to_stop_while_it_loads_it_exits_with_0_and_binds_nothing(
+    load: Callable[..., Analysis], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "load_analysis", load)
+    monkeypatch.setattr(runtime, "build_daemon", pytest.fail)
+    assert run_daemon(make_settings(), announce=pytest.fail) == 0
+
+
+def test_asked_to_stop_while_it_is_built_it_exits_with_0_and_is_never_ready(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    use(FakePipeline(), monkeypatch)
+    original = runtime.build_daemon
+    built: list[Daemon] = []
+
+    def build_and_stop(**parts: object) -> Daemon:
+        os.kill(os.getpid(), signal.SIGTERM)
+        built.append(original(**parts))  # type: ignore[arg-type]  # passed on
+        return built[0]
+
+    monkeypatch.setattr(runtime, "build_daemon", build_and_stop)
+    assert run_daemon(make_settings(), announce=pytest.fail) == 0
+    port = int(built[0].http.url.rpartition(":")[2])
+    with socket.socket() as again:
+        again.bind(("127.0.0.1", port))
 
 
 @pytest.mark.parametrize("setting", ["ingest.endpoint", "events.endpoint", "http.port"])

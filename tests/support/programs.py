@@ -1,6 +1,7 @@
 """Real programs of ours for tests: run to their end, or started and stopped by their own id."""
 
 import json
+import math
 import subprocess
 import sys
 import urllib.request
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from latticewatch.client import DefectClient
 from latticewatch.daemon.processes import Child
 
 READY_S = 120.0  # with a cold numba cache
@@ -57,11 +59,10 @@ class RunningDaemon:
         return int(line.split()[1]) / 1024
 
 
-@contextmanager
-def daemon_process(
+def write_config(
     folder: Path, *, model: str = "pretrained:mos2", mode: str = "live", max_defects: int = 256
-) -> Iterator[RunningDaemon]:
-    """Start `latticewatch run` on free ports, wait until it is ready, and stop it after."""
+) -> Path:
+    """Write a settings file on free ports."""
     config = folder / "daemon.toml"
     config.write_text(
         f"""\
@@ -79,6 +80,15 @@ port = 0
 model = "{model}"
 """
     )
+    return config
+
+
+@contextmanager
+def daemon_process(
+    folder: Path, *, model: str = "pretrained:mos2", mode: str = "live", max_defects: int = 256
+) -> Iterator[RunningDaemon]:
+    """Start `latticewatch run` on free ports, wait until it is ready, and stop it after."""
+    config = write_config(folder, model=model, mode=mode, max_defects=max_defects)
     arguments = ["run", str(config)]
     with Child(name="the daemon", module="latticewatch.daemon", arguments=arguments) as child:
         ready = child.receive_json(timeout_s=READY_S)
@@ -86,6 +96,11 @@ model = "{model}"
         yield RunningDaemon(
             child=child, frames=endpoints["frames"], events=endpoints["events"], http=ready["http"]
         )
+
+
+def listening_to(daemon: RunningDaemon) -> DefectClient:
+    """Give a client that never takes silence for loss: processes stall on a shared computer."""
+    return DefectClient(SOURCE, events=daemon.events, lost_after_s=math.inf)
 
 
 def simulator_process(*arguments: object) -> Child:

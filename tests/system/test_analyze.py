@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from latticewatch.client import DefectClient, Status
+from latticewatch.client import Status
 from latticewatch.daemon.demo_score import Truth, judge
 from latticewatch.wire.codec import decode_event
 from latticewatch.wire.plain import to_jsonable
-from support.programs import SOURCE, daemon_process, run_command, simulator_process
+from support.programs import daemon_process, listening_to, run_command, simulator_process
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
@@ -53,7 +53,7 @@ def live_events(frames: Path, folder: Path) -> list[dict[str, Any]]:  # Any: JSO
 
     with (
         daemon_process(folder, mode="lossless", max_defects=MOST_DEFECTS) as daemon,
-        DefectClient(SOURCE, events=daemon.events) as client,
+        listening_to(daemon) as client,
     ):
         accept = client.inbox.accept
 

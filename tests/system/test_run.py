@@ -1,7 +1,11 @@
 """The daemon as a process: its start, its stop, and sources that are killed or that are files."""
 
+import json
+import math
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,9 +13,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from latticewatch.client import DefectClient, DefectEvent, Message, Status
+from latticewatch.client import DefectClient, DefectEvent, Heartbeat, Message, Status
 from latticewatch.daemon.processes import Child
-from support.programs import SOURCE, daemon_process, run_command, simulator_process
+from support.programs import (
+    SOURCE,
+    daemon_process,
+    listening_to,
+    run_command,
+    simulator_process,
+    write_config,
+)
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
@@ -39,7 +50,7 @@ def has_code(code: str) -> Callable[[Message], bool]:
 def test_sigterm_ends_it_in_time_with_a_last_account(tmp_path: Path) -> None:
     with (
         daemon_process(tmp_path) as daemon,
-        DefectClient(SOURCE, events=daemon.events) as client,
+        listening_to(daemon) as client,
         simulator_process("--endpoint", daemon.frames, "--fps", 20),
     ):
         receive_until(client, is_scored)
@@ -55,10 +66,47 @@ def test_sigterm_ends_it_in_time_with_a_last_account(tmp_path: Path) -> None:
     assert last.detail["processed"] > 0
 
 
+def test_sigterm_while_the_models_load_ends_it_at_once(tmp_path: Path) -> None:
+    model = tmp_path / "slow.model"
+    os.mkfifo(model)
+    config = tmp_path / "daemon.toml"
+    config.write_text(f'[detectors.patterson]\nmodel = "{model}"\n')
+    arguments = ["run", str(config)]
+    with (
+        Child(name="the daemon", module="latticewatch.daemon", arguments=arguments) as child,
+        model.open("wb"),  # opens once the daemon reads it, which then waits for content
+    ):
+        start_s = time.monotonic()
+        child.ask_to_stop()
+        code = child.stop()
+
+    assert code == 0
+    assert time.monotonic() - start_s < STOP_LIMIT_S
+
+
+def test_a_reader_of_its_log_that_leaves_does_not_end_it(tmp_path: Path) -> None:
+    config = write_config(tmp_path)
+    with subprocess.Popen(
+        [sys.executable, "-m", "latticewatch.daemon", "run", str(config)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as daemon:
+        assert daemon.stdout is not None
+        assert daemon.stderr is not None
+        daemon.stderr.close()
+        endpoints = json.loads(daemon.stdout.readline())["endpoints"]
+        with DefectClient(SOURCE, events=endpoints["events"], lost_after_s=math.inf) as client:
+            # Lines are written ten times a second: the second heartbeat is behind the first line.
+            for _ in range(2):
+                receive_until(client, lambda message: isinstance(message, Heartbeat))
+        daemon.send_signal(signal.SIGTERM)
+        assert daemon.wait(timeout=WAIT_S) == 0
+
+
 def test_a_killed_source_is_missed_and_its_successor_answered(tmp_path: Path) -> None:
     with (
         daemon_process(tmp_path) as daemon,
-        DefectClient(SOURCE, events=daemon.events) as client,
+        listening_to(daemon) as client,
     ):
         with simulator_process("--endpoint", daemon.frames, "--fps", 20) as simulator:
             first = receive_until(client, is_scored)
@@ -78,7 +126,7 @@ def test_a_killed_source_is_missed_and_its_successor_answered(tmp_path: Path) ->
 def test_memory_stays_within_its_promise(tmp_path: Path) -> None:
     with (
         daemon_process(tmp_path) as daemon,
-        DefectClient(SOURCE, events=daemon.events) as client,
+        listening_to(daemon) as client,
         simulator_process("--endpoint", daemon.frames, "--fps", 30, "--frames", 60) as simulator,
     ):
         receive_until(client, has_code("session_ended"))
@@ -119,7 +167,7 @@ def first_event(images: Path, model: Path, folder: Path) -> DefectEvent:
     """Stream a file through the daemon as if live."""
     with (
         daemon_process(folder, model=str(model)) as daemon,
-        DefectClient(SOURCE, events=daemon.events) as client,
+        listening_to(daemon) as client,
         stream_images(images, daemon.frames),
     ):
         event = receive_until(client, lambda message: isinstance(message, DefectEvent))

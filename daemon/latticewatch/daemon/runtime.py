@@ -6,13 +6,11 @@ Called by the command line, it is the one place of the running daemon that build
 import errno
 import gc
 import json
-import signal
 import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from types import FrameType
 from typing import Final
 
 import zmq
@@ -26,7 +24,7 @@ from latticewatch.daemon.books import Books
 from latticewatch.daemon.config import Settings
 from latticewatch.daemon.health import HealthServer
 from latticewatch.daemon.intake import Intake
-from latticewatch.daemon.lifecycle import Daemon
+from latticewatch.daemon.lifecycle import EXIT_ASKED, Daemon
 from latticewatch.daemon.logs import LogBook, make_logger
 from latticewatch.daemon.metrics import Metrics, count_kernel_variants, resident_bytes
 from latticewatch.daemon.models import ModelError, load_models
@@ -35,6 +33,7 @@ from latticewatch.daemon.pipeline import Pipeline, PipelineSettings
 from latticewatch.daemon.ports import Clock, SystemClock
 from latticewatch.daemon.presence import Presence, Readiness
 from latticewatch.daemon.service import Analyser, Service
+from latticewatch.daemon.signals import AskedToStop, StopRequest
 
 __all__ = ["Analysis", "CannotStartError", "build_daemon", "load_analysis", "run_daemon"]
 
@@ -74,20 +73,10 @@ class Analysis:
     models: Sequence[Mapping[str, object]]
 
 
-@dataclass(slots=True)
-class _StopFlag:
-    """Set by a signal. Not an `Event`, whose lock a handler could find held by its own thread."""
-
-    is_set: bool = False
-
-    def set(self, signal_number: int, frame: FrameType | None) -> None:
-        """Note that the process was asked to stop, and nothing else."""
-        del signal_number, frame
-        self.is_set = True
-
-
 def run_daemon(settings: Settings, *, announce: Callable[[str], None] | None = None) -> int:
     """Watch one source until SIGTERM or SIGINT, and return the exit code. Main thread only.
+
+    Asked before it is READY, it ends at once.
 
     Parameters
     ----------
@@ -106,19 +95,22 @@ def run_daemon(settings: Settings, *, announce: Callable[[str], None] | None = N
     clock = SystemClock()
     logger = make_logger(form=settings.log.format, level=settings.log.level)
     log = LogBook(logger=logger, clock=clock)
-    flag = _StopFlag()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, flag.set)
+    stop = StopRequest()
+    stop.listen()
     try:
-        analysis = load_analysis(settings, clock=clock)
+        with stop.at_once():
+            analysis = load_analysis(settings, clock=clock)
         daemon = build_daemon(settings=settings, analysis=analysis, log=log, clock=clock)
+    except AskedToStop:
+        return EXIT_ASKED
     except (CannotStartError, ModelError) as error:
         log.note("not_started", level="error", text=str(error))
         log.flush(final=True)
         return error.exit_code if isinstance(error, CannotStartError) else EXIT_MODEL_REFUSED
-    daemon.start()
-    (announce or _write_line)(json.dumps(daemon.describe()))
-    while not flag.is_set and not daemon.threads.wait_for_failure(WATCH_S):
+    if not stop.is_set:
+        daemon.start()
+        (announce or _write_line)(json.dumps(daemon.describe()))
+    while not stop.is_set and not daemon.threads.wait_for_failure(WATCH_S):
         pass
     return daemon.stop()
 
