@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from latticewatch.kernels.pixels import clear_nonfinite, count_pixels, native_float32
+from latticewatch.detectors.dead_pixels import fill_dead
+from latticewatch.kernels.pixels import count_pixels, native_float32
 
 # Chosen: more dead pixels than this, and too few windows are whole to know the crowd.
 _MOST_NONFINITE = 0.01
@@ -21,7 +22,7 @@ class CheckedPixels:
     Attributes
     ----------
     image : (H, W) float32
-        Finite: dead pixels hold the mean of the others.
+        Finite: dead pixels hold the median of the others.
     bad_yx : (B, 2)
         Places of the dead pixels, empty when there are none or too many.
     quality
@@ -71,14 +72,9 @@ class PixelCheck:
         if n_nonfinite:
             quality.append("nonfinite")
             usable &= n_nonfinite <= _MOST_NONFINITE * pixels.size
-            bad_yx = self._clear(usable=usable)
+            finite = fill_dead(self._image)
+            bad_yx = np.argwhere(~finite) if usable else bad_yx
         return CheckedPixels(self._image, bad_yx, tuple(quality), usable)
-
-    def _clear(self, *, usable: bool) -> NDArray[np.intp]:
-        finite = np.isfinite(self._image)
-        value = float(self._image[finite].mean(dtype=np.float64)) if finite.any() else 0.0
-        clear_nonfinite(self._image, value)
-        return np.argwhere(~finite) if usable else np.empty((0, 2), np.intp)
 
 
 def _largest(dtype: np.dtype[Any]) -> float:  # Any: one of the element types of the wire

@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.detectors.artifact import write_artifact
+from latticewatch.detectors.dead_pixels import fill_dead
 from latticewatch.detectors.patterson import fit as patterson
 from latticewatch.detectors.patterson.model import DETECTOR, PattersonModel
 from latticewatch.detectors.patterson.parameters import PattersonParameters
 from latticewatch.detectors.patterson.reference import FitError
-from latticewatch.kernels.pixels import clear_nonfinite, native_float32
+from latticewatch.kernels.pixels import native_float32
 
 _METHODS = (DETECTOR,)
 
@@ -76,7 +77,7 @@ def _header(
 
 
 def _read_frames(path: Path) -> list[NDArray[np.float32]]:
-    """Read the 2-D arrays of an NPZ, in order of their names, as native float32."""
+    """Read the 2-D arrays of an NPZ, in order of their names, as the daemon would see them."""
     frames = []
     with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
         for name in sorted(stored.files):
@@ -85,12 +86,8 @@ def _read_frames(path: Path) -> list[NDArray[np.float32]]:
                 raise FitError(f"{path.name}: {name} has {pixels.ndim} axes, expected 2")
             frame = np.empty(pixels.shape, np.float32)
             native_float32(pixels, frame)
-            finite = np.isfinite(frame)
-            if not finite.any():
-                continue
-            if not finite.all():
-                clear_nonfinite(frame, float(np.median(frame[finite])))
-            frames.append(frame)
+            if fill_dead(frame).any():
+                frames.append(frame)
     if not frames:
         raise FitError(f"{path.name}: no frame with finite pixels")
     return frames
