@@ -9,24 +9,19 @@ from numpy.typing import NDArray
 
 from latticewatch.daemon.models import ModelSet
 from latticewatch.detectors.artifact import write_artifact
-from latticewatch.detectors.patterson import fit as module
 from latticewatch.detectors.patterson.fit import (
     FitReport,
-    _knee_nu,
     _trimmed,
     fit,
-    knee,
-    separation_curve,
 )
 from latticewatch.detectors.patterson.model import PattersonModel
-from latticewatch.detectors.patterson.parameters import NU_GRID, NU_RANGE, PattersonParameters
+from latticewatch.detectors.patterson.parameters import NU_RANGE, PattersonParameters
 from latticewatch.detectors.patterson.reference import FitError
 from latticewatch.detectors.patterson.score import PattersonDetector
 from latticewatch.detectors.sites import SiteFinder
 from support.crystals import Bench, Image, image_of, net_frame, places, specimen
 
 RNG = np.random.default_rng(3)
-GRID = np.linspace(*NU_GRID)
 PARAMETERS = PattersonParameters()
 Fitted = tuple[PattersonModel, FitReport]
 
@@ -52,6 +47,15 @@ def test_report_says_what_was_fitted(fitted: Fitted) -> None:
     assert report.n_support == len(model.dual) > 0
     assert report.nu == model.nu
     assert NU_RANGE[0] <= report.nu <= NU_RANGE[1]
+
+
+def test_frames_that_were_left_out_do_not_count_as_used() -> None:
+    vacuum = RNG.poisson(3.0, (512, 512)).astype(np.float32)
+
+    _, report = fit([frame(seed=41), vacuum], PARAMETERS)
+
+    assert report.n_frames == 1
+    assert any("left out" in warning for warning in report.warnings)
 
 
 def test_paper_finds_nine_components_and_we_about_as_many(fitted: Fitted) -> None:
@@ -185,84 +189,3 @@ def test_trimming_drops_the_strangest_and_at_least_its_share() -> None:
 
     assert not kept[400:].any()
     assert 0.7 < kept[:400].mean() < 0.96
-
-
-def clustered(n_sites: int = 500, n_strange: int = 20) -> NDArray[np.float64]:
-    rng = np.random.default_rng(1)
-    far = 6.0 + rng.normal(size=(n_strange, 4))
-    return np.concatenate([rng.normal(size=(n_sites - n_strange, 4)), far])
-
-
-def test_separation_curve_and_its_knee_are_reproducible() -> None:
-    curves = [separation_curve(clustered(), GRID) for _ in range(2)]
-
-    assert np.array_equal(curves[0], curves[1])
-    assert np.isfinite(curves[0]).all()
-    assert knee(GRID, curves[0]) == knee(GRID, curves[1])
-
-
-def test_separation_is_that_of_the_medians_of_both_sides() -> None:
-    z = clustered()
-
-    (value,) = separation_curve(z, np.array([0.05]))
-
-    decisions = module._machine_of(z, 0.05).decision_function(z)
-    inner, outer = decisions[decisions >= 0], decisions[decisions < 0]
-    assert value == np.median(inner) - np.median(outer)
-
-
-@pytest.mark.filterwarnings("ignore::UserWarning")
-def test_side_without_sites_is_nan_and_no_error() -> None:
-    same = np.ones((30, 3))
-
-    curve = separation_curve(same, GRID)
-
-    assert np.isnan(curve).any()
-
-
-def test_knee_is_the_point_farthest_from_the_chord() -> None:
-    bent = np.array([0.0, 4.0, 5.0, 5.5, 6.0])
-
-    assert knee(np.arange(5.0), bent) == 1
-    assert knee(np.arange(5.0), -bent) == 1
-    assert knee(np.arange(5.0), np.array([np.nan, 0.0, 4.0, 5.0, 5.5])) == 2
-
-
-def nu_of(curve: NDArray[np.float64], monkeypatch: pytest.MonkeyPatch) -> tuple[float, list[str]]:
-    monkeypatch.setattr(module, "separation_curve", lambda _z, _grid: curve)
-    notes: list[str] = []
-    return _knee_nu(RNG.normal(size=(80, 5)), PARAMETERS, notes), notes
-
-
-def test_nu_is_that_of_the_knee(monkeypatch: pytest.MonkeyPatch) -> None:
-    nu, notes = nu_of(np.minimum(GRID, GRID[5]), monkeypatch)
-
-    assert nu == GRID[5]
-    assert not notes
-
-
-def test_knee_at_the_end_of_the_grid_warns_and_is_clamped(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    nu, notes = nu_of(GRID.copy(), monkeypatch)  # a straight line has no knee
-
-    assert nu == NU_RANGE[0]
-    assert any("end of the grid" in note for note in notes)
-    assert any("clamped" in note for note in notes)
-
-
-def test_curve_with_holes_warns(monkeypatch: pytest.MonkeyPatch) -> None:
-    curve = np.minimum(GRID, GRID[5])
-    curve[:2] = np.nan
-
-    nu, notes = nu_of(curve, monkeypatch)
-
-    assert nu == GRID[5]
-    assert any("undefined" in note for note in notes)
-
-
-def test_curve_of_holes_takes_the_least_nu_and_warns(monkeypatch: pytest.MonkeyPatch) -> None:
-    nu, notes = nu_of(np.full(len(GRID), np.nan), monkeypatch)
-
-    assert nu == NU_RANGE[0]
-    assert any("undefined" in note for note in notes)

@@ -42,7 +42,7 @@ def perfect(crystal: str, seed: int) -> Image:
 def test_decisions_are_those_of_scikit_learn() -> None:
     model = shipped().patterson.model
     frame = image_of(specimen(seed=21)[0])
-    features, _ = collect([frame], model.rule, model.patch_size_px, model.cutoff, [])
+    features, _, _ = collect([frame], model.rule, model.patch_size_px, model.cutoff, [])
     features /= model.scale
     machine = _train(features, PattersonParameters(), nu=0.03)
     detector = PattersonDetector(dataclasses.replace(model, **machine.as_arrays()))

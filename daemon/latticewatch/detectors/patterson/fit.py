@@ -1,6 +1,5 @@
 """Fit scheme one on reference frames without labels: the crowd is normal."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,8 @@ from sklearn.svm import OneClassSVM
 
 from latticewatch.detectors.calibration import MAD_TO_SIGMA, robust_scale
 from latticewatch.detectors.patterson.model import PattersonModel
-from latticewatch.detectors.patterson.parameters import NU_GRID, NU_RANGE, PattersonParameters
+from latticewatch.detectors.patterson.nu import knee_nu
+from latticewatch.detectors.patterson.parameters import PattersonParameters
 from latticewatch.detectors.patterson.reference import (
     FitError,
     collect,
@@ -38,7 +38,7 @@ class FitReport:
     Attributes
     ----------
     n_frames, n_sites
-        Reference frames and sites used.
+        Reference frames and sites used; frames that were left out do not count.
     n_components, nu, n_support
         Of the model.
     warnings
@@ -116,7 +116,7 @@ def fit(
     notes: list[str] = []
     rule = reference_rule(frames, parameters, notes)
     size = patch_size_px(rule.period_px, parameters)
-    features, patches = collect(frames, rule, size, parameters.cutoff, notes)
+    features, patches, n_used = collect(frames, rule, size, parameters.cutoff, notes)
     if len(features) < _FEWEST_SITES:
         raise FitError(
             f"{len(features)} whole windows in {len(frames)} frame(s), at least {_FEWEST_SITES} "
@@ -129,7 +129,7 @@ def fit(
     rng = np.random.default_rng(parameters.seed)
     chosen = rng.permutation(len(features))[: parameters.most_fit_sites]
     kept = _trimmed(features[chosen], parameters)
-    nu = parameters.nu or _knee_nu(features[chosen][kept], parameters, notes)
+    nu = parameters.nu or _best_nu(features[chosen][kept], parameters, notes)
     machine = _train(features[chosen][kept], parameters, nu)
     decisions, root = _held_out(features, chosen, machine, parameters, nu)
     model = PattersonModel(
@@ -145,7 +145,7 @@ def fit(
         **_calibration(decisions, root, machine.offset),
     )
     report = FitReport(
-        n_frames=len(frames),
+        n_frames=n_used,
         n_sites=len(features),
         n_components=len(model.components),
         nu=nu,
@@ -203,66 +203,11 @@ def _train(features: NDArray[np.float64], parameters: PattersonParameters, nu: f
     return _Machine(pca.mean_, pca.components_, _machine_of(z, nu), *_centre_and_mad(z))
 
 
-def separation_curve(z: NDArray[np.float64], grid: NDArray[np.float64]) -> NDArray[np.float64]:
-    """D(nu): median decision of the normals less that of the outliers, for each nu.
-
-    Parameters
-    ----------
-    z : (N, k)
-        Training features.
-    grid : (G,)
-        Values of nu.
-
-    Returns
-    -------
-    (G,)
-        NaN where a side is empty.
-    """
-    curve = np.full(len(grid), np.nan)
-    for place, nu in enumerate(grid):
-        decisions = _machine_of(z, float(nu)).decision_function(z)
-        if (decisions >= 0).any() and (decisions < 0).any():
-            curve[place] = np.median(decisions[decisions >= 0]) - np.median(
-                decisions[decisions < 0]
-            )
-    return curve
-
-
-def knee(grid: NDArray[np.float64], curve: NDArray[np.float64]) -> int:
-    """Index of the point farthest from the chord between the ends, both axes scaled to 0..1.
-
-    Examples
-    --------
-    >>> knee(np.arange(5.0), np.array([0.0, 3.0, 3.5, 3.8, 4.0]))
-    1
-    """
-    known = np.flatnonzero(np.isfinite(curve))
-    x = (grid[known] - grid[known[0]]) / max(np.ptp(grid[known]), _TINY)
-    y = (curve[known] - curve[known[0]]) / max(np.ptp(curve[known]), _TINY)
-    return int(known[np.argmax(np.abs(y - x * y[-1]))])
-
-
-def _knee_nu(
+def _best_nu(
     features: NDArray[np.float64], parameters: PattersonParameters, notes: list[str]
 ) -> float:
-    grid = np.linspace(*NU_GRID)
     z = _components(features, parameters).transform(features)
-    with warnings.catch_warnings():
-        # A tiny nu on few sites is said to be infeasible; the curve is NaN there.
-        warnings.simplefilter("ignore")
-        curve = separation_curve(z, grid)
-    if np.isfinite(curve).sum() < 3:
-        notes.append(f"D(nu) is undefined on this reference: nu = {NU_RANGE[0]}")
-        return NU_RANGE[0]
-    if not np.isfinite(curve).all():
-        notes.append("D(nu) is undefined for some nu: one side had no sites")
-    place = knee(grid, curve)
-    if place in (0, len(grid) - 1):
-        notes.append(f"the knee of D(nu) sits at the end of the grid, nu = {grid[place]:.3f}")
-    nu = float(np.clip(grid[place], *NU_RANGE))
-    if nu != grid[place]:
-        notes.append(f"nu = {grid[place]:.3f} at the knee, clamped to {nu}")
-    return nu
+    return knee_nu(lambda nu: _machine_of(z, nu).decision_function(z), notes)
 
 
 def _held_out(

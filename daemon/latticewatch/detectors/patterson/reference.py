@@ -72,8 +72,11 @@ def collect(
     size: int,
     cutoff: int,
     notes: list[str],
-) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-    """Unscaled features of every whole window, and the windows of the first few thousand."""
+) -> tuple[NDArray[np.float64], NDArray[np.float32], int]:
+    """Unscaled features of every whole window, the windows of the first few thousand, frames used.
+
+    Frames without a crystal are left out, and the last ones where the others hold enough sites.
+    """
     finder = SiteFinder(rule)
     features: list[NDArray[np.float64]] = []
     patches: list[NDArray[np.float32]] = []
@@ -91,8 +94,8 @@ def collect(
         if n_kept >= _MOST_SITES:
             break
     if not features:
-        return np.empty((0, n_features(cutoff))), np.empty((0, size, size), np.float32)
-    return np.concatenate(features), np.concatenate(patches)
+        return np.empty((0, n_features(cutoff))), np.empty((0, size, size), np.float32), 0
+    return np.concatenate(features), np.concatenate(patches), len(features)
 
 
 def _power(
