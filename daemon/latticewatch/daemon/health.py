@@ -1,8 +1,11 @@
 """The http thread: /metrics, /healthz, /readyz on loopback; it reads and changes nothing."""
 
+import contextlib
 import json
+import math
 import socket
 import threading
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
@@ -12,7 +15,9 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 __all__ = ["HealthServer"]
 
-CLIENT_TIMEOUT_S: Final = 5.0  # a client that sends its request byte by byte is let go
+# From accept to answer: a client that sends its request byte by byte is let go.
+CLIENT_S: Final = 5.0
+POLL_S: Final = 0.1  # how late that is noticed
 CLIENTS_MAX: Final = 16  # each takes a thread; more are refused, compute is not affected
 _JSON: Final = "application/json"
 
@@ -28,6 +33,8 @@ class HealthServer:
         What /metrics shows.
     not_alive, not_ready
         Reasons why not; an empty list means 200, anything else 503.
+    client_s
+        How long a client may stay, in all.
     """
 
     def __init__(
@@ -37,6 +44,7 @@ class HealthServer:
         registry: CollectorRegistry,
         not_alive: Callable[[], list[str]],
         not_ready: Callable[[], list[str]],
+        client_s: float = CLIENT_S,
     ) -> None:
         def answer(path: str) -> tuple[int, str, bytes]:
             if path == "/metrics":
@@ -47,7 +55,7 @@ class HealthServer:
                 return _verdict("ready", not_ready())
             return 404, _JSON, b'{"error": "only /metrics, /healthz and /readyz"}\n'
 
-        self._server = _Server(address, _make_handler(answer))
+        self._server = _Server(address, _make_handler(answer), client_s=client_s)
         self._thread = threading.Thread(target=self._serve, name="http", daemon=True)
 
     @property
@@ -55,6 +63,11 @@ class HealthServer:
         """Where it listens, with the real port."""
         host, port = self._server.server_address[:2]
         return f"http://[{host!s}]:{port}" if ":" in str(host) else f"http://{host!s}:{port}"
+
+    @property
+    def n_clients(self) -> int:
+        """Clients that are being answered."""
+        return self._server.n_clients
 
     def start(self) -> None:
         """Answer from now on."""
@@ -68,7 +81,7 @@ class HealthServer:
         self._server.server_close()
 
     def _serve(self) -> None:
-        self._server.serve_forever(poll_interval=0.1)
+        self._server.serve_forever(poll_interval=POLL_S)
 
 
 def _verdict(name: str, reasons: list[str]) -> tuple[int, str, bytes]:
@@ -77,31 +90,59 @@ def _verdict(name: str, reasons: list[str]) -> tuple[int, str, bytes]:
 
 
 class _Server(ThreadingHTTPServer):
-    """Threads that end with the process, and not more of them than `CLIENTS_MAX`."""
+    """Threads that end with the process, not more than `CLIENTS_MAX`, none for ever."""
 
     daemon_threads = True
     block_on_close = False
+    # The 5 of http.server let the kernel drop who comes sixth at once, for a second.
+    request_queue_size = CLIENTS_MAX
 
-    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
-        self._places = threading.BoundedSemaphore(CLIENTS_MAX)
+    def __init__(
+        self,
+        address: tuple[str, int],
+        handler: type[BaseHTTPRequestHandler],
+        *,
+        client_s: float,
+    ) -> None:
+        self._client_s = client_s
+        # Accepted sockets and when their time is up. The http thread adds, the client's own
+        # removes, each in one step that needs no lock.
+        self._deadlines_s: dict[socket.socket, float] = {}
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         super().__init__(address, handler)
 
+    @property
+    def n_clients(self) -> int:
+        return len(self._deadlines_s)
+
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - theirs
-        if self._places.acquire(blocking=False):
+        if len(self._deadlines_s) < CLIENTS_MAX:
+            self._deadlines_s[request] = time.monotonic() + self._client_s
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
 
-    def process_request_thread(
-        self,
-        request: Any,  # noqa: ANN401 - theirs
-        client_address: Any,  # noqa: ANN401 - theirs
-    ) -> None:
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._places.release()
+    def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 - theirs
+        """End a connection, answered or not."""
+        self._deadlines_s.pop(request, None)
+        super().shutdown_request(request)
+
+    def service_actions(self) -> None:
+        """Let go of clients whose time is up; called at every turn of the http thread."""
+        self._let_go(time.monotonic())
+
+    def server_close(self) -> None:
+        """Give up the port, and every client."""
+        super().server_close()
+        self._let_go(math.inf)
+
+    def _let_go(self, now_s: float) -> None:
+        for request, deadline_s in self._deadlines_s.copy().items():
+            if now_s >= deadline_s:
+                # Wakes its thread, which then closes the socket. A time limit of the socket
+                # itself would begin anew with each byte.
+                with contextlib.suppress(OSError):
+                    request.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - theirs
         """Say nothing: a probe that hangs up is no event of ours."""
@@ -111,8 +152,6 @@ def _make_handler(
     answer: Callable[[str], tuple[int, str, bytes]],
 ) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
-        timeout = CLIENT_TIMEOUT_S
-
         def do_GET(self) -> None:
             code, kind, body = answer(self.path.partition("?")[0])
             self.send_response(code)

@@ -1,22 +1,24 @@
 """Probes get an answer with reasons; a slow or rude client gets none and harms nobody."""
 
+import http.client
 import json
 import socket
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
 
 from latticewatch.daemon.health import CLIENTS_MAX, HealthServer
+from support.waiting import wait_until
 
 
 class Probed:
     """A server whose reasons the test sets."""
 
-    def __init__(self) -> None:
+    def __init__(self, **limits: float) -> None:
         self.not_alive: list[str] = []
         self.not_ready: list[str] = []
         registry = CollectorRegistry()
@@ -26,6 +28,7 @@ class Probed:
             registry=registry,
             not_alive=lambda: self.not_alive,
             not_ready=lambda: self.not_ready,
+            **limits,
         )
 
     def get(self, path: str, *, method: str = "GET") -> tuple[int, str]:
@@ -93,6 +96,54 @@ def test_beyond_the_limit_a_client_is_refused_at_once(probed: Probed) -> None:
     finally:
         for client in clients:
             client.close()
+
+
+@pytest.mark.fault
+def test_clients_that_drip_without_end_are_let_go_and_a_probe_is_answered() -> None:
+    probed = Probed(client_s=1.0)
+    probed.server.start()
+    dripping = [probed.connect() for _ in range(CLIENTS_MAX)]
+
+    def are_gone() -> bool:
+        """Send one more byte from each, so that none of them is ever silent for long."""
+        n_alive = 0
+        for client in dripping:
+            with suppress(OSError):
+                n_alive += client.send(b"G")
+        return n_alive == 0
+
+    def is_answered() -> bool:
+        with suppress(OSError, http.client.HTTPException):
+            return probed.get("/healthz")[0] == 200
+        return False
+
+    try:
+        assert wait_until(lambda: probed.server.n_clients == CLIENTS_MAX)
+        assert wait_until(are_gone)
+        assert wait_until(is_answered)
+    finally:
+        for client in dripping:
+            client.close()
+        probed.server.close()
+
+
+@pytest.mark.fault
+def test_a_client_that_does_not_read_its_answer_is_let_go() -> None:
+    probed = Probed(client_s=0.3)
+    probed.not_ready = ["x" * 50_000_000]  # more than the buffers of the kernel take
+    probed.server.start()
+    with probed.connect() as client:
+        client.sendall(b"GET /readyz HTTP/1.0\r\n\r\n")
+        assert wait_until(lambda: probed.server.n_clients == 1)
+        assert wait_until(lambda: probed.server.n_clients == 0)
+    probed.server.close()
+
+
+def test_closing_lets_go_of_who_is_still_there(probed: Probed) -> None:
+    with probed.connect() as client:
+        assert wait_until(lambda: probed.server.n_clients == 1)
+        probed.server.close()
+        assert client.recv(1) == b""
 
 
 def test_a_taken_port_is_refused(probed: Probed) -> None:
