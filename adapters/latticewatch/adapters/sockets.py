@@ -3,6 +3,7 @@
 import errno
 import ipaddress
 import socket as plain
+import stat
 from pathlib import Path
 from typing import Literal
 
@@ -207,7 +208,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _refuse_unsafe_path(endpoint: str) -> None:
-    """Raise where others could open the socket, or where libzmq would replace a live one."""
+    """Raise where others could open the socket, or where libzmq would replace what is in use."""
     path = Path(endpoint.removeprefix("ipc://"))
     if not path.parent.is_dir():
         raise EndpointError(f"{endpoint}: no folder {path.parent}: create it with mode 0700")
@@ -216,7 +217,10 @@ def _refuse_unsafe_path(endpoint: str) -> None:
         raise EndpointError(
             f"{endpoint}: folder {path.parent} has mode {mode:04o}, others can reach it: chmod 700"
         )
-    # libzmq removes the file before it binds, and a daemon would lose its sources without a word.
+    # libzmq removes whatever is there before it binds: a file would be gone, and the daemon of a
+    # live socket would lose its sources without a word.
+    if (path.exists() or path.is_symlink()) and not stat.S_ISSOCK(path.lstat().st_mode):
+        raise EndpointError(f"{endpoint}: {path} is no socket: move it away or choose another")
     with plain.socket(plain.AF_UNIX, plain.SOCK_STREAM) as probe:
         if path.exists() and probe.connect_ex(str(path)) == 0:
             raise _port_in_use(endpoint)

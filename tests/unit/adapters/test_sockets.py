@@ -108,6 +108,21 @@ def test_a_dead_ipc_socket_is_replaced(context: Context, tmp_path: Path) -> None
     assert sockets.bind(sockets.make_frame_pull(context), f"ipc://{tmp_path}/frames")
 
 
+def test_a_file_in_the_place_of_an_ipc_socket_is_left_alone(
+    context: Context, tmp_path: Path
+) -> None:
+    tmp_path.chmod(0o700)
+    notes = tmp_path / "frames"
+    notes.write_text("kept")
+    link = tmp_path / "link"
+    link.symlink_to(notes)
+    for path in (notes, link):
+        with pytest.raises(EndpointError, match=r"is no socket.*choose another") as refused:
+            sockets.bind(sockets.make_frame_pull(context), f"ipc://{path}")
+        assert "\n" not in str(refused.value)
+    assert link.read_text() == "kept"
+
+
 def test_a_live_source_never_waits_and_keeps_nothing_for_nobody(
     context: Context,
 ) -> None:
