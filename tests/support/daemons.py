@@ -1,11 +1,13 @@
 """A daemon for tests: lists as source and sink, a counter as clock, or all of it on free ports."""
 
 import io
+import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from latticewatch.client.messages import Heartbeat
 from latticewatch.client.stream import DefectClient
 from latticewatch.daemon.accounting import FrameAccounting
 from latticewatch.daemon.books import Books
@@ -150,16 +152,16 @@ def make_settings(**sections: dict[str, object]) -> Settings:
 
 @contextmanager
 def listening_to(daemon: Daemon) -> Iterator[DefectClient]:
-    """Give a client whose subscriptions have arrived: it misses nothing from here on."""
-    topics = [f"{kind}/{SOURCE}/".encode() for kind in ("ev", "st", "hb")]
+    """Give a client whose subscriptions have arrived: it misses nothing from here on.
 
-    def wanted() -> list[bool]:
-        return [daemon.publisher.is_wanted(topic) for topic in topics]
-
-    # Else the client of the test before would pass for this one.
-    assert wait_until(lambda: not any(wanted()))
-    with DefectClient(SOURCE, events=daemon.publisher.endpoint) as client:
-        assert wait_until(lambda: all(wanted()))
+    A stalled computer is not taken for a lost daemon.
+    """
+    with DefectClient(SOURCE, events=daemon.publisher.endpoint, lost_after_s=math.inf) as client:
+        # Subscribed last, so the others have arrived too; whichever way round, events have.
+        message = client.receive_any(timeout_s=5)
+        while not (isinstance(message, Heartbeat) and message.type == "welcome"):
+            message = client.receive_any(timeout_s=5)
+        assert wait_until(lambda: daemon.outbox.n_subscribers > 0)
         yield client
 
 
