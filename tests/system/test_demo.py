@@ -1,6 +1,8 @@
 """The demo as a user runs it: three processes, one result."""
 
+import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from support.programs import last_json, run_command
-from support.waiting import wait_until
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
+ANSWERED = re.compile(r"answered\s+[1-9]")  # by the live view, once frames went all the way
+STYLE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 JUDGE = Path(__file__).parents[2] / ".ci" / "judge_demo.py"
 
 
@@ -67,37 +70,44 @@ def test_a_refused_option_is_one_line() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_an_interrupted_demo_gives_its_result_and_leaves_no_process(number: int) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-m", "latticewatch.daemon", "demo", "--json"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as demo:
-        children = wait_for_children(demo)
+    terminal, far_end = os.openpty()
+    with (
+        os.fdopen(terminal, "rb", buffering=0) as screen,
+        subprocess.Popen(
+            [sys.executable, "-m", "latticewatch.daemon", "demo", "--json"],
+            stdout=far_end,
+            stderr=subprocess.PIPE,
+            env=os.environ | {"TERM": "xterm", "COLUMNS": "120", "LINES": "50"},
+        ) as demo,
+    ):
+        os.close(far_end)
+        read_until(screen, ANSWERED)
+        children = children_of(demo.pid)
         demo.send_signal(number)
-        out, err = demo.communicate(timeout=60)
+        out = read_until(screen, None)
+        err = demo.communicate(timeout=60)[1]
 
     assert demo.returncode == 0, err.decode()
-    assert last_json(out.decode())["frames_unaccounted"] == 0
+    assert last_json(out)["frames_unaccounted"] == 0
+    assert len(children) == 2
     assert [pid for pid in children if is_alive(pid)] == []
 
 
-def wait_for_children(demo: "subprocess.Popen[bytes]") -> list[int]:
-    """Ids of simulator and daemon, once both are there and frames have come."""
-
-    def children() -> list[int]:
-        text = Path(f"/proc/{demo.pid}/task/{demo.pid}/children").read_text()
-        return [int(pid) for pid in text.split()]
-
-    assert wait_until(lambda: len(children()) == 2, timeout_s=120)
-    found = children()
-    # Far more than starting takes: by then frames have gone through both.
-    assert wait_until(lambda: min(map(cpu_seconds, found)) > 3.0, timeout_s=60)
-    return found
+def read_until(screen: io.FileIO, wanted: "re.Pattern[str] | None") -> str:
+    """Read what a terminal shows until it shows this, or without it until its end."""
+    shown = ""
+    while wanted is None or not wanted.search(shown):
+        try:
+            shown = STYLE.sub("", shown + screen.read(65_536).decode(errors="replace"))
+        except OSError:  # how a terminal ends on Linux
+            assert wanted is None, shown
+            return shown
+    return shown
 
 
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def children_of(pid: int) -> list[int]:
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(child) for child in text.split()]
 
 
 def is_alive(pid: int) -> bool:

@@ -81,10 +81,17 @@ def test_a_whole_frame_can_be_scored_straightforwardly(
     assert np.isfinite(decisions).all()
 
 
-def test_every_case_runs_both_ways(ready: Prepared, model: PattersonModel) -> None:
-    for case in kernel_cases(ready, model):
-        case.compiled()
-        case.plain(straightforward)
+def test_every_kernel_of_a_frame_is_measured_both_ways(
+    ready: Prepared, model: PattersonModel
+) -> None:
+    make = RowMaker(frame="160x224", repeats=3, twin=straightforward)
+
+    rows = [make.of_case(case, n_sites=ready.n_sites) for case in kernel_cases(ready, model)]
+
+    modules = {row["name"].partition(".")[0] for row in rows}
+    assert modules == {"pixels", "smooth", "extrema", "refine", "patches", "power", "machine"}
+    assert len({row["name"] for row in rows}) == len(rows)
+    assert all(row["median_ms"] > 0 and row["straightforward_ms"] > 0 for row in rows)
 
 
 def test_a_row_without_a_twin_says_nothing_of_a_ratio() -> None:
