@@ -13,15 +13,6 @@ def project(features: Vectors, mean: Vectors, components: Vectors) -> NDArray[np
     return projected
 
 
-def projection_residual(
-    features: Vectors, mean: Vectors, components: Vectors, z: Vectors
-) -> NDArray[np.float64]:
-    """|v - mu - W^T z| for each row v."""
-    explained = z.astype(np.float64) @ components.astype(np.float64)
-    length: NDArray[np.float64] = np.linalg.norm(features - mean - explained, axis=1)
-    return length
-
-
 def decision(
     z: Vectors, support: Vectors, dual: Vectors, gamma: float, offset: float
 ) -> NDArray[np.float64]:

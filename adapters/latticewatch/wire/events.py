@@ -5,7 +5,7 @@ flags, status code) are `str` in the structs, because a newer peer may know more
 words of this version are in `latticewatch.wire.words`.
 """
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Raw, Struct
 
@@ -27,9 +27,6 @@ from latticewatch.wire.words import Level as Level
 from latticewatch.wire.words import Outcome as Outcome
 from latticewatch.wire.words import Quality as Quality
 from latticewatch.wire.words import StatusCode as StatusCode
-
-SCORE_MAX: Final = 38.0
-"""Cap of `Defect.score`: beyond it the normal quantile of a float64 p-value is infinite."""
 
 _Chance = Annotated[float, Meta(ge=0, le=1)]
 _PValue = Annotated[float, Meta(gt=0, le=1)]

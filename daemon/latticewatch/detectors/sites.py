@@ -286,7 +286,9 @@ class SiteFinder:
         if not len(targets):
             return np.empty((0, 2))
         groups = np.empty(len(targets), np.int32)
-        n_groups = group_points(targets, _MEMBER_REACH * view.period_px, groups)
+        # Squares of a period: a cell misses one site of each kind, so they hold a few groups each.
+        buckets = make_buckets((height, width), max(1.0, view.period_px), len(targets))
+        n_groups = group_points(targets, _MEMBER_REACH * view.period_px, buckets, groups)
         votes = np.bincount(groups, minlength=n_groups)
         centres = np.stack(
             [np.bincount(groups, targets[:, k], n_groups) / votes for k in (0, 1)], axis=1

@@ -51,56 +51,6 @@ def project(
                 out[first + site, component] = block[n_features, site]
 
 
-@kernel
-def projection_residual(
-    features: NDArray[np.float32],
-    mean: NDArray[np.float32],
-    components: NDArray[np.float32],
-    z: NDArray[np.float32],
-    out: NDArray[np.float32],
-) -> None:
-    """Measure what the components leave unexplained: |v - mu - W^T z|.
-
-    Parameters
-    ----------
-    features : (N, F)
-        A NaN makes its result NaN.
-    mean : (F,)
-    components : (k, F)
-    z : (N, k)
-        From `project`.
-    out : (N,)
-        Receives the length, in units of the features.
-
-    Notes
-    -----
-    Takes a block of 256 bytes a component, once per call and whatever N is.
-    """
-    lanes = 64
-    n_sites, n_features = features.shape
-    n_components = len(components)
-    left, total = n_components, n_components + 1
-    block = np.empty((n_components + 2, lanes), np.float32)
-    for first in range(0, n_sites, lanes):
-        n = min(lanes, n_sites - first)
-        for site in range(n):
-            block[total, site] = np.float32(0.0)
-            for component in range(n_components):
-                block[component, site] = z[first + site, component]
-        # Across sites, as in `project`: 0.67 ms, now 0.33.
-        for f in range(n_features):
-            for site in range(n):
-                block[left, site] = features[first + site, f] - mean[f]
-            for component in range(n_components):
-                weight = components[component, f]
-                for site in range(n):
-                    block[left, site] -= weight * block[component, site]
-            for site in range(n):
-                block[total, site] += block[left, site] * block[left, site]
-        for site in range(n):
-            out[first + site] = np.sqrt(block[total, site])
-
-
 # log 2 in two parts. The first has 16 bits, so that its product with a whole number below 128 is
 # exact in float32; the second is the rest.
 _LOG2_HIGH = 45426 / 65536

@@ -43,10 +43,28 @@ def test_links_agree_with_a_search_through_all_places(
 
 
 @settings(deadline=None)
-@given(SEEDS, st.integers(0, 40), st.floats(0.1, 20.0))
-def test_groups_agree_with_the_definition(seed: int, n_points: int, reach_px: float) -> None:
-    points = np.random.default_rng(seed).normal(0, 10, (n_points, 2))
+@given(SEEDS, st.integers(0, 60), st.floats(0.1, 20.0), st.floats(1.0, 9.0))
+def test_groups_agree_with_the_definition(
+    seed: int, n_points: int, reach_px: float, edge_in_reaches: float
+) -> None:
+    points = np.random.default_rng(seed).uniform(0, (44, 59), (n_points, 2))
+    buckets = make_buckets((45, 60), reach_px * edge_in_reaches, n_points)
     groups = np.full(n_points, -9, np.int32)
-    n_groups = group_points(points, reach_px, groups)
+
+    n_groups = group_points(points, reach_px, buckets, groups)
+
     assert groups.tolist() == slow.group_points(points, reach_px)
     assert n_groups == len(set(groups.tolist()))
+
+
+def test_a_group_is_found_where_its_mean_has_moved_to() -> None:
+    # Each point pulls the mean on, out of the square in which the group began.
+    steps = np.cumsum(0.9 / np.arange(1, 41))
+    points = np.stack([np.full(40, 0.5), 0.9 + steps], axis=1)
+    buckets = make_buckets((4, 40), 1.0, len(points))
+    groups = np.empty(len(points), np.int32)
+
+    n_groups = group_points(points, 1.0, buckets, groups)
+
+    assert groups.tolist() == slow.group_points(points, 1.0)
+    assert n_groups == 1

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from latticewatch.detectors.patterson.model import PattersonModel
 from latticewatch.detectors.protocols import Finding
 from latticewatch.detectors.sites import View, expected_places
-from latticewatch.kernels.neighbours import group_points
+from latticewatch.kernels.neighbours import group_points, make_buckets
 from latticewatch.kernels.residual import Residuals, make_residuals, window_residuals
 
 # A frame where more sites than this stand out is not searched further: the best ones say enough.
@@ -89,7 +89,7 @@ def locate(
     sites = sites[np.lexsort((sites, p_values))][:_MOST_SITES]
     period_px = view.period_px
     pointers = _point(view, model, sites)
-    groups = _gather(pointers, _SAME_COLUMN * period_px)
+    groups = _gather(pointers, _SAME_COLUMN * period_px, view.image.shape)
     displaced, places = _places(pointers, groups)
     covariance = _covariances(pointers, groups, places, model.rule.smooth_sigma_px)
     kinds = _kinds(pointers, groups, displaced, model)
@@ -139,10 +139,11 @@ def _matching_patch(view: View, model: PattersonModel) -> NDArray[np.float32]:
     return turned if the_other > as_it_is else model.mean_patch
 
 
-def _gather(pointers: Residuals, reach_px: float) -> _Groups:
+def _gather(pointers: Residuals, reach_px: float, shape: tuple[int, ...]) -> _Groups:
     """Group windows, given in order of their evidence, by the place that they point at."""
     of = np.empty(len(pointers.amplitude), np.int32)
-    n_groups = group_points(pointers.peak_yx, reach_px, of)
+    buckets = make_buckets((shape[0], shape[1]), reach_px, len(of))
+    n_groups = group_points(pointers.peak_yx, reach_px, buckets, of)
     weight = np.abs(pointers.amplitude)
     best = _largest_of_each(weight, of)
     total = np.maximum(np.bincount(of, weight, n_groups), 1e-30)
