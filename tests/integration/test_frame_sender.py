@@ -1,31 +1,29 @@
-"""FrameSender and FrameReceiver over real sockets: every number is sent, dropped or missing."""
+"""FrameSender over real sockets: every number is sent, dropped or missing."""
 
 from collections.abc import Iterator
-from contextlib import suppress
-from pathlib import Path
 from threading import Thread
 from typing import Any, cast
 
-import numpy as np
 import pytest
-import zmq
 from numpy.typing import NDArray
 
 from latticewatch.adapters import native, sockets
-from latticewatch.adapters.errors import EndpointError, PortInUseError, SenderBlockedError
+from latticewatch.adapters.errors import SenderBlockedError
 from latticewatch.adapters.native import FrameReceiver, FrameSender
-from latticewatch.wire.codec import decode_source_message, pixel_array
 from latticewatch.wire.errors import ProtocolError
 from latticewatch.wire.frames import Context as ScanField
-from latticewatch.wire.frames import FrameHeader, SourceEnd, SourceHeartbeat, SourceMessage
+from latticewatch.wire.frames import FrameHeader, SourceEnd, SourceHeartbeat
+from support.frame_sockets import (
+    LARGE,
+    NOW,
+    SMALL,
+    bind_again,
+    make_sender,
+    take,
+    take_all,
+)
 from support.waiting import wait_until
 from support.zeromq import Context, open_context
-
-PATIENCE_MS = 5000
-NOW: native.FrameFields = {"t_complete_ns": 1_790_000_000_123_456_789, "t_source": "software"}
-SMALL = np.arange(64 * 48, dtype="<u2").reshape(64, 48)
-# Several of these fill the buffers of the kernel, which hold small frames by the hundred.
-LARGE = np.zeros((1024, 1024), dtype="<u4")
 
 
 @pytest.fixture
@@ -38,76 +36,6 @@ def context() -> Iterator[Context]:
 def receiver(context: Context) -> Iterator[FrameReceiver]:
     with FrameReceiver(context=context, endpoint="tcp://127.0.0.1:*") as made:
         yield made
-
-
-def make_sender(
-    context: Context, receiver: FrameReceiver, mode: sockets.Mode = "live"
-) -> FrameSender:
-    sender = FrameSender(context=context, endpoint=receiver.endpoint, source="haadf1", mode=mode)
-    assert sender.wait_for_peer(5.0)
-    return sender
-
-
-def bind_again(context: Context, endpoint: str) -> FrameReceiver:
-    """Bind to an address whose last socket was just closed: libzmq lets go of it a moment later."""
-    made: list[FrameReceiver] = []
-
-    def is_bound() -> bool:
-        with suppress(PortInUseError):
-            made.append(FrameReceiver(context=context, endpoint=endpoint))
-        return bool(made)
-
-    assert wait_until(is_bound)
-    return made[0]
-
-
-def take(receiver: FrameReceiver) -> SourceMessage:
-    parts = receiver.receive(PATIENCE_MS)
-    assert parts is not None
-    return decode_source_message([part.buffer for part in parts])
-
-
-def take_all(receiver: FrameReceiver) -> tuple[list[FrameHeader], SourceEnd]:
-    headers = []
-    while isinstance(message := take(receiver), FrameHeader):
-        headers.append(message)
-    assert isinstance(message, SourceEnd)
-    return headers, message
-
-
-@pytest.mark.parametrize(
-    "pixels",
-    [
-        SMALL,
-        SMALL.astype("u1"),
-        SMALL.astype(">u2"),
-        SMALL.astype("<u4"),
-        SMALL.astype("<f4"),
-        SMALL[::2, ::-1],
-        SMALL.T,
-        np.asfortranarray(SMALL),
-        np.frombuffer(b"x" + SMALL.tobytes(), dtype="<u2", offset=1).reshape(64, 48),
-    ],
-    ids=["u2", "u1", "big-endian", "u4", "f4", "strided", "turned", "columns first", "unaligned"],
-)
-def test_pixels_arrive_as_they_were(
-    context: Context, receiver: FrameReceiver, pixels: NDArray[Any]
-) -> None:
-    with make_sender(context, receiver) as sender:
-        assert sender.send(pixels, **NOW)
-        parts = receiver.receive(PATIENCE_MS)
-    assert parts is not None
-    header = decode_source_message([part.buffer for part in parts])
-    assert isinstance(header, FrameHeader)
-    np.testing.assert_array_equal(pixel_array(header, parts[1].buffer), pixels, strict=True)
-
-
-def test_read_only_pixels_are_sent(context: Context, receiver: FrameReceiver) -> None:
-    pixels = SMALL.copy()
-    pixels.flags.writeable = False
-    with make_sender(context, receiver) as sender:
-        assert sender.send(pixels, **NOW)
-        assert isinstance(take(receiver), FrameHeader)
 
 
 def test_what_the_source_says_arrives(context: Context, receiver: FrameReceiver) -> None:
@@ -278,77 +206,3 @@ def test_a_field_that_is_not_finite_is_refused_at_home(
         with pytest.raises(ValueError, match="inf"):
             sender.send(SMALL, attrs={"dose": float("inf")}, **NOW)
         assert sender.n_acquired == 0
-
-
-def test_silence_is_none(receiver: FrameReceiver) -> None:
-    assert receiver.receive(0) is None
-
-
-@pytest.mark.parametrize("n_parts", [1, 2, 3, 4, 1000])
-def test_of_many_parts_three_are_kept_and_the_next_message_is_whole(
-    context: Context, receiver: FrameReceiver, n_parts: int
-) -> None:
-    push = sockets.make_frame_push(context, mode="lossless")
-    sockets.connect(push, receiver.endpoint)
-    push.send_multipart([b"%d" % part for part in range(n_parts)])
-    push.send_multipart([b"good"])
-    first, second = receiver.receive(PATIENCE_MS), receiver.receive(PATIENCE_MS)
-    assert first is not None
-    assert second is not None
-    assert [part.bytes for part in first] == [b"%d" % part for part in range(min(n_parts, 3))]
-    assert [part.bytes for part in second] == [b"good"]
-
-
-def test_a_part_above_the_limit_costs_its_sender_the_connection(context: Context) -> None:
-    with FrameReceiver(
-        context=context, endpoint="tcp://127.0.0.1:*", max_message_bytes=10_000
-    ) as receiver:
-        hostile = sockets.make_frame_push(context, mode="live")
-        sockets.connect(hostile, receiver.endpoint)
-        assert hostile.poll(PATIENCE_MS, zmq.POLLOUT)
-        assert wait_until(lambda: receiver.n_connections == 1)
-        hostile.send(bytes(10_001))
-        hostile.close()
-        assert receiver.receive(0) is None
-        with make_sender(context, receiver) as sender:
-            sender.send(SMALL, **NOW)
-            assert isinstance(take(receiver), FrameHeader)
-
-
-def test_connections_are_counted(context: Context, receiver: FrameReceiver) -> None:
-    assert receiver.n_connections == 0
-    first, second = make_sender(context, receiver), make_sender(context, receiver)
-    assert wait_until(lambda: receiver.n_connections == 2)
-    first.close()
-    assert wait_until(lambda: receiver.n_connections == 1)
-    second.close()
-    assert wait_until(lambda: receiver.n_connections == 0)
-
-
-def test_closing_twice_does_no_harm(receiver: FrameReceiver) -> None:
-    receiver.close()
-    receiver.close()
-
-
-def test_two_receivers_cannot_share_an_address(context: Context, receiver: FrameReceiver) -> None:
-    with pytest.raises(PortInUseError, match=receiver.endpoint):
-        FrameReceiver(context=context, endpoint=receiver.endpoint)
-
-
-def test_an_address_that_others_reach_is_refused_at_both_ends(context: Context) -> None:
-    with pytest.raises(EndpointError):
-        FrameReceiver(context=context, endpoint="tcp://0.0.0.0:*")
-    with pytest.raises(EndpointError):
-        FrameSender(context=context, endpoint="tcp://192.168.1.7:5610", source="haadf1")
-
-
-def test_the_source_in_the_readme_is_understood(receiver: FrameReceiver) -> None:
-    readme = Path(native.__file__).parents[2] / "README.md"
-    program = readme.read_text("utf-8").partition("```python\n")[2].partition("```")[0]
-    exec(program.replace("tcp://127.0.0.1:5610", receiver.endpoint), {})
-    messages = [take(receiver)]
-    while not isinstance(messages[-1], SourceEnd):
-        messages.append(take(receiver))
-    n_frames = sum(isinstance(message, FrameHeader) for message in messages)
-    end = messages[-1]
-    assert n_frames + end.dropped == end.total == 3
