@@ -22,6 +22,7 @@ from latticewatch.daemon.accounting import FrameAccounting
 from latticewatch.daemon.backlog import LatestBacklog, WaitingBacklog
 from latticewatch.daemon.books import Books
 from latticewatch.daemon.config import Settings
+from latticewatch.daemon.exchange import pipeline_settings
 from latticewatch.daemon.health import HealthServer
 from latticewatch.daemon.intake import Intake
 from latticewatch.daemon.lifecycle import EXIT_ASKED, Daemon
@@ -29,7 +30,7 @@ from latticewatch.daemon.logs import LogBook, make_logger
 from latticewatch.daemon.metrics import Metrics, count_kernel_variants, resident_bytes
 from latticewatch.daemon.models import ModelError, load_models
 from latticewatch.daemon.outbox import Outbox
-from latticewatch.daemon.pipeline import Pipeline, PipelineSettings
+from latticewatch.daemon.pipeline import Pipeline
 from latticewatch.daemon.ports import Clock, SystemClock
 from latticewatch.daemon.presence import Presence, Readiness
 from latticewatch.daemon.service import Analyser, Service
@@ -126,14 +127,7 @@ def load_analysis(settings: Settings, *, clock: Clock) -> Analysis:
     models = load_models(settings.detectors)
     pipeline = Pipeline(
         models=models,
-        settings=PipelineSettings(
-            fdr=settings.detect.fdr,
-            false_alarms_per_frame=settings.detect.false_alarms_per_frame,
-            max_defects=settings.events.max_defects,
-            valid_for_ms=settings.events.valid_for_ms,
-            copy_attrs=settings.events.copy_attrs,
-            source=settings.source.name,
-        ),
+        settings=pipeline_settings(settings),
         clock=clock,
     )
     pipeline.warm_up(WARM_UP_SHAPE_YX, WARM_UP_DTYPE)
