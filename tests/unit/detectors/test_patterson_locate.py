@@ -19,7 +19,7 @@ NONE = {"vacancies": 0, "substitutions": 0, "displaced": 0}
 ASKED = {"vacancy": "vacancies", "excess": "substitutions", "displaced": "displaced"}
 WITHIN_PERIODS = 0.25
 # A shift of 0.15 periods of a faint S2 column is seen in three of four cases at this dose.
-LEAST_FOUND = {"vacancy": 0.9, "excess": 0.9, "displaced": 0.8}
+LEAST_FOUND = {"vacancy": 0.9, "excess": 0.9, "displaced": 0.75}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -33,8 +33,8 @@ _FEWEST_FOR_OWN_NULL = 100
 _LEAST_SPREAD = 1e-6
 # The cube root of the distance is normal in its middle and heavier in its tail: beyond 3 standard
 # deviations lay 0.16 to 0.64 % of the sites of perfect frames, not 0.13. Taken as it is, the tail
-# put a false defect on 30 of 150 such frames, where 7 may; so much wider, on 3.
-_TAIL_WIDTH = 1.3
+# put a false defect on 30 of 150 such frames, where 7 may; so much wider, on 6.
+_TAIL_WIDTH = 1.15
 # float32 against the float64 of the fit: measured below 1e-5, allowed for other processors.
 _PROBE_TOLERANCE = 1e-3
 
