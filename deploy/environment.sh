@@ -21,10 +21,12 @@ find_interpreter() {
 }
 
 make_venv() {
-    local interpreter
+    local interpreter found
     interpreter=$(find_interpreter)
     if [ -z "$interpreter" ]; then
-        fail "Python 3.11 or newer is needed, found $(python3 --version 2>/dev/null || echo none):" \
+        # By what it prints, not by its exit code: some wrappers name their version and fail.
+        found=$(python3 --version 2>/dev/null | head -n 1)
+        fail "Python 3.11 or newer is needed, found ${found:-none}:" \
             "apt install python3 python3-venv (Debian 12 or newer)"
     fi
     # Debian ships venv without ensurepip, and venv then leaves a half-made folder behind.
