@@ -97,6 +97,8 @@ def load_patterson(name: str) -> ModelSet:
     """
     if name.startswith(_PRETRAINED):
         artifact = _read_pretrained(name.removeprefix(_PRETRAINED))
+    elif name in pretrained.MODELS and not Path(name).exists():
+        raise ModelError(f"{name}: no such file, did you mean {_PRETRAINED}{name}?")
     else:
         artifact = Artifact.read(Path(name))
     detector = PattersonDetector(PattersonModel.from_artifact(artifact, name))

@@ -219,6 +219,15 @@ def test_name_of_no_shipped_model_is_answered_with_those_there_are() -> None:
         load_patterson("pretrained:graphene")
 
 
+def test_a_shipped_model_without_its_prefix_is_recognised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(ModelError, match=r"^mos2: no such file, did you mean pretrained:mos2\?$"):
+        load_patterson("mos2")
+
+
 @pytest.mark.parametrize("name", ["pretrained:", "pretrained:../mos2", "pretrained:mos2.model"])
 def test_only_names_of_the_list_are_looked_for(name: str) -> None:
     with pytest.raises(ModelError, match="no such model"):
