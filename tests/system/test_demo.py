@@ -63,7 +63,7 @@ def test_a_dose_without_a_shipped_model_is_fitted_first() -> None:
 def test_a_refused_option_is_one_line() -> None:
     done = run_command("demo", "--headless", "--seconds", "1", "--crystal", "ice")
 
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1
     assert "ice" in done.stderr
 

@@ -7,6 +7,7 @@ so that `--help` answers at once.
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
@@ -33,6 +34,28 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Watches a live electron-microscope stream and says where the lattice is broken.",
 )
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"latticewatch {version('latticewatch')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options_of_all(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Print the version and end."
+        ),
+    ] = False,
+) -> None:
+    del version  # its callback has answered
+
+
 cli_live.register(app)
 cli_files.register(app)
 cli_host.register(app)

@@ -25,8 +25,9 @@ def fit(
     method: Annotated[str, typer.Option(help="Which detector to fit.")] = "patterson",
 ) -> None:
     """Fit a model to reference frames, without labels."""
-    from latticewatch.daemon.fitting import FitProcess, gather_frames
+    from latticewatch.daemon.fitting import FitProcess, check_output, gather_frames
 
+    check_output(output)
     reference = gather_frames(inputs)
     with FitProcess() as fitter:
         report = fitter.fit(reference, out=output, method=method)
@@ -38,7 +39,11 @@ def fit(
 def analyze(
     inputs: Inputs,
     model: Annotated[
-        Path | None, typer.Option(help="A fitted model; else each input is its own reference.")
+        Path | None,
+        typer.Option(
+            help="A fitted model file, or pretrained:NAME for a shipped one; "
+            "else each input is its own reference."
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Events as JSON lines; else on standard output.")

@@ -7,6 +7,12 @@ from typing import Annotated
 
 import typer
 
+# As text: this package may not import the simulator. Unlike -m it tells what the user typed.
+SIMULATE = (
+    "import sys; from latticewatch.simulator.__main__ import main; "
+    "sys.exit(main(prog='latticewatch simulate'))"
+)
+
 
 def register(app: typer.Typer) -> None:
     """Add this group to the program."""
@@ -40,7 +46,7 @@ def simulate(context: typer.Context) -> None:
 
     # In place of this process: signals and exit code are then the simulator's own.
     os.execv(  # noqa: S606 - our own module, no shell
-        sys.executable, [sys.executable, "-m", "latticewatch.simulator", *context.args]
+        sys.executable, [sys.executable, "-c", SIMULATE, *context.args]
     )
 
 

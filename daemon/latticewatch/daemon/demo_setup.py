@@ -9,6 +9,7 @@ from latticewatch.daemon.models import MODEL_SUFFIX, pretrained_models
 from latticewatch.daemon.processes import run_simulator
 
 DEMO_SOURCE = "demo"
+CRYSTALS = ("mos2", "srtio3", "zincblende")  # of the simulator, which this package may not import
 N_REFERENCE_FRAMES = 4
 # Another crystal of the same kind than the one that is judged: same seed would be cheating.
 REFERENCE_SEED_STEP = 1000
@@ -37,6 +38,17 @@ class DemoSettings:
     dose: float | None = None
     seconds: float | None = None
     seed: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse a crystal that the simulator does not know, before anything starts.
+
+        Raises
+        ------
+        InputError
+            It is none of `CRYSTALS`.
+        """
+        if self.crystal not in CRYSTALS:
+            raise InputError(f"--crystal {self.crystal}: expected one of {', '.join(CRYSTALS)}")
 
     @property
     def title(self) -> str:

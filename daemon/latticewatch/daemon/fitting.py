@@ -1,5 +1,6 @@
 """Reference frames to a model file, by the fitting process; nothing is fitted in this one."""
 
+import os
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from latticewatch.adapters.errors import InputError
 from latticewatch.adapters.recorded import Recording, expand_inputs, open_recording, wire_pixels
 from latticewatch.daemon.processes import Child, CommandError
 
@@ -60,6 +62,23 @@ class FitReport:
 
 class FitRefusedError(CommandError):
     """These frames cannot be fitted; the message names them and says why."""
+
+
+def check_output(path: Path) -> None:
+    """See that a model file can be written before minutes go into fitting it.
+
+    Raises
+    ------
+    InputError
+        Its folder is not there or read-only, or a folder has its name.
+    """
+    folder = path.parent
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder: make it, or write {path.name} elsewhere")
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder: name a file in it")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"{folder}: cannot be written to: write {path.name} elsewhere")
 
 
 def gather_frames(inputs: Iterable[Path]) -> Reference:

@@ -31,9 +31,11 @@ EXIT_SETTINGS = 2  # the operator's mistake, as everywhere in this project
 EXIT_FAILED = 1
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; the exit code says who has to act."""
-    options = make_parser().parse_args(arguments)
+def main(
+    arguments: Sequence[str] | None = None, *, prog: str = "python -m latticewatch.simulator"
+) -> int:
+    """Run the command, called `prog`; the exit code says who has to act."""
+    options = make_parser(prog).parse_args(arguments)
     try:
         summary = _save(options) if options.save is not None else _send(options)
     except (SimulatorError, InputError, EndpointError, ProtocolError) as error:

@@ -33,10 +33,10 @@ _SPECIMEN: tuple[tuple[str, str, type, str], ...] = (
 )
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """Build the parser of `python -m latticewatch.simulator`."""
+def make_parser(prog: str = "python -m latticewatch.simulator") -> argparse.ArgumentParser:
+    """Build the parser; `prog` is what the user typed to get here."""
     parser = argparse.ArgumentParser(
-        prog="python -m latticewatch.simulator",
+        prog=prog,
         description="A microscope whose defects are known: sends frames, or saves them.",
     )
     specimen = parser.add_argument_group("specimen and microscope")

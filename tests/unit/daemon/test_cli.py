@@ -1,14 +1,17 @@
 import tomllib
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from latticewatch.adapters.errors import InputError, PortInUseError
-from latticewatch.daemon import cli
+from latticewatch.daemon import cli, demo_setup
 from latticewatch.daemon.config import ConfigError
 from latticewatch.daemon.models import ModelError
 from latticewatch.daemon.processes import CommandError
+from latticewatch.simulator import crystal
+from support.programs import run_command
 
 COMMANDS = ["demo", "run", "simulate", "fit", "analyze", "watch", "config", "doctor", "bench"]
 
@@ -24,6 +27,12 @@ def test_every_command_is_listed() -> None:
     shown = CliRunner().invoke(cli.app, ["--help"]).output
 
     assert [name for name in COMMANDS if f" {name} " not in shown] == []
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    shown = CliRunner().invoke(cli.app, ["--version"])
+
+    assert (shown.exit_code, shown.output) == (0, f"latticewatch {version('latticewatch')}\n")
 
 
 @pytest.mark.parametrize(
@@ -82,6 +91,37 @@ def test_the_written_settings_are_good(tmp_path: Path, monkeypatch: pytest.Monke
     assert run_main("config", "init", path, monkeypatch=monkeypatch) == 0
     assert run_main("config", "check", path, monkeypatch=monkeypatch) == 0
     assert tomllib.loads(path.read_text())["ingest"]["hwm"] == 4
+
+
+def test_a_model_without_a_folder_to_go_to_is_refused_before_anything_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frames, folder = tmp_path / "clean.npy", tmp_path / "none"
+
+    assert run_main("fit", frames, "-o", folder / "n.model", monkeypatch=monkeypatch) == 2
+    assert capsys.readouterr().err == (
+        f"{folder}: no such folder: make it, or write n.model elsewhere\n"
+    )
+
+
+def test_the_demo_knows_the_crystals_of_the_simulator() -> None:
+    assert set(demo_setup.CRYSTALS) == set(crystal.CRYSTALS)
+
+
+def test_a_crystal_that_the_demo_does_not_know_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_main("demo", "--crystal", "gold", monkeypatch=monkeypatch) == 2
+    assert capsys.readouterr().err == ("--crystal gold: expected one of mos2, srtio3, zincblende\n")
+
+
+@pytest.mark.parametrize(("option", "code"), [("--help", 0), ("--crystal=gold", 2)])
+def test_the_simulator_calls_itself_as_it_was_called(option: str, code: int) -> None:
+    done = run_command("simulate", option)
+
+    assert done.returncode == code
+    assert "usage: latticewatch simulate " in done.stdout + done.stderr
+    assert "python -m" not in done.stdout + done.stderr
 
 
 def test_settings_that_are_there_are_not_overwritten(
