@@ -48,13 +48,22 @@ def _choose_frames(path: Path, archive: zipfile.ZipFile) -> str:
     """Name of the array to read, from the headers alone."""
     names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
     known = [name for name in FRAME_NAMES if name in names]
-    for name in known + names:
-        with archive.open(f"{name}.npy") as member:
-            shape, dtype = _header(member)
-        is_image = len(shape) in (2, 3) and min(shape[-2:]) >= SIDE_MIN_PX
-        if is_image and dtype.kind in "buif":
-            return name
-    raise InputError(f"{path}: no array of frames among {', '.join(names) or 'no arrays at all'}")
+    images = [name for name in known + names if _is_image(archive, name)]
+    if not images:
+        found = ", ".join(names) or "no arrays at all"
+        raise InputError(f"{path}: no array of frames among {found}")
+    if images[0] not in known and len(images) > 1:
+        raise InputError(
+            f"{path}: {', '.join(images)} may all be frames: give one of them the name "
+            f"{FRAME_NAMES[0]}"
+        )
+    return images[0]
+
+
+def _is_image(archive: zipfile.ZipFile, name: str) -> bool:
+    with archive.open(f"{name}.npy") as member:
+        shape, dtype = _header(member)
+    return len(shape) in (2, 3) and min(shape[-2:]) >= SIDE_MIN_PX and dtype.kind in "buif"
 
 
 def _header(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 # Stored type, without byte order: the one it travels as. Signed integers travel as unsigned ones
-# of the same size, with an offset where there are negative values.
+# of the same size, with an offset where there are negative values. Integers of 64 bits, NumPy's
+# default, travel as 32 bits where their values fit: never fewer, so that frames of a file are alike.
 WIRE_TYPES = {
     "b1": "u1",
     "u1": "u1",
@@ -14,6 +15,8 @@ WIRE_TYPES = {
     "u4": "<u4",
     "i2": "<u2",
     "i4": "<u4",
+    "u8": "<u4",
+    "i8": "<u4",
     "f2": "<f4",
     "f4": "<f4",
     "f8": "<f4",
@@ -37,15 +40,16 @@ def wire_pixels(frame: NDArray[Any]) -> NDArray[Any]:
     Raises
     ------
     ValueError
-        The type is none of these.
+        The type is none of these, or values of 64 bits fit neither int32 nor uint32.
 
     Examples
     --------
     >>> wire_pixels(np.array([[-3, 2]], dtype=np.int16))
     array([[1, 6]], dtype=uint16)
     """
-    offset = _offset(frame)
     target = np.dtype(_wire_type(frame))
+    refuse_wide(frame)
+    offset = _offset(frame)
     if offset:
         # Modulo arithmetic of unsigned integers: exact, and no wider array in between.
         unsigned: NDArray[Any] = np.ascontiguousarray(frame).astype(target)
@@ -68,6 +72,32 @@ def conversion_attrs(frame: NDArray[Any]) -> dict[str, str | int]:
     attrs: dict[str, str | int] = {"stored_type": frame.dtype.name}
     offset = _offset(frame)
     return attrs | {"added_to_pixels": offset} if offset else attrs
+
+
+def refuse_wide(frame: NDArray[Any]) -> None:
+    """Refuse integers of 64 bits whose values fit no smaller type; anything else passes.
+
+    Raises
+    ------
+    ValueError
+        They fit neither int32 nor uint32.
+
+    Examples
+    --------
+    >>> refuse_wide(np.array([[-1, 2**31]]))
+    Traceback (most recent call last):
+    ...
+    ValueError: int64 pixels of -1 to 2147483648 fit neither int32 nor uint32: store float32
+    """
+    if frame.dtype.kind not in "iu" or frame.dtype.itemsize < 8 or not frame.size:
+        return
+    lowest, highest = int(frame.min()), int(frame.max())
+    narrow = np.iinfo(np.int32 if lowest < 0 else np.uint32)
+    if not narrow.min <= lowest <= highest <= narrow.max:
+        raise ValueError(
+            f"{frame.dtype.name} pixels of {lowest} to {highest} fit neither int32 nor uint32: "
+            "store float32"
+        )
 
 
 def _wire_type(frame: NDArray[Any]) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.adapters.errors import InputError
-from latticewatch.adapters.recorded.pixels import conversion_attrs, wire_pixels
+from latticewatch.adapters.recorded.pixels import conversion_attrs, refuse_wide, wire_pixels
 from latticewatch.wire.frames import SIDE_MAX_PX, SIDE_MIN_PX, Context
 
 # Chosen: far finer than any scan of atoms (10 pm), and far coarser than any lattice of columns. A
@@ -17,7 +17,7 @@ from latticewatch.wire.frames import SIDE_MAX_PX, SIDE_MIN_PX, Context
 MIN_PIXEL_SIZE_NM, MAX_PIXEL_SIZE_NM = 0.0005, 1000.0
 
 # What `wire_pixels` can convert without deciding anything for the user.
-READABLE_TYPES = ("bool", "u1", "u2", "u4", "i2", "i4", "f2", "f4", "f8")
+READABLE_TYPES = ("bool", "u1", "u2", "u4", "u8", "i2", "i4", "i8", "f2", "f4", "f8")
 
 
 class WireFrame(NamedTuple):
@@ -120,7 +120,7 @@ class Recording:
         Raises
         ------
         InputError
-            The file is damaged at this frame.
+            The file is damaged at this frame, or its integers of 64 bits fit no smaller type.
         """
         if not 0 <= index < self.n_frames:
             raise IndexError(f"{self.path}: frame {index}: the file has 0..{self.n_frames - 1}")
@@ -130,6 +130,10 @@ class Recording:
                 f"{self.path}: frame {index} is {pixels.shape} {pixels.dtype}, frame 0 was "
                 f"{self.shape_yx} {self.dtype}: split the file"
             )
+        try:
+            refuse_wide(pixels)
+        except ValueError as error:
+            raise InputError(f"{self.path}: frame {index}: {error}") from error
         pixels.flags.writeable = False
         return pixels
 

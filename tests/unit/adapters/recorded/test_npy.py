@@ -35,6 +35,37 @@ def test_npz_takes_the_first_array_that_can_be_frames(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_all(tmp_path / "a.npz"), STACK)
 
 
+def test_npz_with_a_choice_of_frames_is_refused_with_their_names(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", scan=STACK, mask=STACK, places=np.zeros((99, 2)))
+    with pytest.raises(InputError) as refused:
+        open_recording(tmp_path / "a.npz")
+    assert str(refused.value) == (
+        f"{tmp_path}/a.npz: scan, mask may all be frames: give one of them the name frames"
+    )
+
+
+def test_numpys_default_integers_are_read(tmp_path: Path) -> None:
+    stack = STACK.astype(np.int64)
+    stack[1, 0, 0] = -5
+    np.save(tmp_path / "a.npy", stack)
+    frame = open_recording(tmp_path / "a.npy").wire_frame(1)
+    assert frame.pixels.dtype == np.dtype("<u4")
+    assert frame.attrs["stored_type"] == "int64"
+    np.testing.assert_array_equal(frame.pixels.astype(np.int64) - 8, stack[1])
+
+
+def test_integers_that_no_frame_can_carry_are_one_line(tmp_path: Path) -> None:
+    stack = STACK.astype(np.uint64)
+    stack[2, 0, 0] = 2**40
+    np.save(tmp_path / "a.npy", stack)
+    with pytest.raises(InputError) as refused:
+        open_recording(tmp_path / "a.npy").frame(2)
+    assert str(refused.value) == (
+        f"{tmp_path}/a.npy: frame 2: uint64 pixels of {stack[2].min()} to 1099511627776 "
+        "fit neither int32 nor uint32: store float32"
+    )
+
+
 @pytest.mark.parametrize(
     ("size", "expected"), [(0.02, (0.02, 0.02)), ([0.02, 0.04], (0.02, 0.04)), (1, (1.0, 1.0))]
 )

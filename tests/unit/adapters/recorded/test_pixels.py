@@ -79,11 +79,37 @@ def test_what_was_changed_is_said() -> None:
     assert conversion_attrs(np.zeros((2, 2), dtype=bool)) == {"stored_type": "bool"}
 
 
+@pytest.mark.parametrize(
+    ("dtype", "values", "travel_as"),
+    [
+        ("<i8", [0, 2**32 - 1], [0, 2**32 - 1]),
+        (">i8", [-3, 7], [1, 11]),
+        ("<i8", [-(2**31), 2**31 - 1], [0, 2**32 - 1]),
+        (">u8", [1, 2**32 - 1], [1, 2**32 - 1]),
+    ],
+)
+def test_64_bits_travel_as_32_where_they_fit(
+    dtype: str, values: list[int], travel_as: list[int]
+) -> None:
+    pixels = wire_pixels(np.array([values], dtype))
+    assert pixels.dtype == np.dtype("<u4")
+    assert pixels.tolist() == [travel_as]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values"),
+    [("i8", [0, 2**32]), ("i8", [-1, 2**31]), ("u8", [2**63]), ("i8", [-(2**63)])],
+)
+def test_64_bits_that_do_not_fit_are_refused(dtype: str, values: list[int]) -> None:
+    with pytest.raises(ValueError, match="fit neither int32 nor uint32"):
+        wire_pixels(np.array([values], dtype))
+
+
 def test_what_float32_cannot_hold_becomes_infinite_without_a_warning() -> None:
     assert wire_pixels(np.array([[1e300]]))[0, 0] == np.inf
 
 
-@pytest.mark.parametrize("dtype", ["i1", "u8", "i8", "c8"])
+@pytest.mark.parametrize("dtype", ["i1", "c8", "c16"])
 def test_other_types_are_refused(dtype: str) -> None:
     with pytest.raises(ValueError, match="expected one of"):
         wire_pixels(np.zeros((2, 2), dtype=dtype))

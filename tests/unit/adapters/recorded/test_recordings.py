@@ -52,7 +52,7 @@ def test_accepted_types_keep_their_values(tmp_path: Path, dtype: str) -> None:
         np.testing.assert_array_equal(read_all(tmp_path / name), stack)
 
 
-@pytest.mark.parametrize("dtype", ["<i8", "<u8", "i1", "<c8", "<M8[s]", "<U3"])
+@pytest.mark.parametrize("dtype", ["i1", "<c8", "<M8[s]", "<U3"])
 def test_other_types_are_refused_by_name(tmp_path: Path, dtype: str) -> None:
     np.save(tmp_path / "a.npy", np.zeros((64, 48), dtype=dtype))
     with pytest.raises(InputError, match=r"pixels of .*: expected one of bool, u1"):
