@@ -12,6 +12,7 @@ from latticewatch.adapters.errors import InputError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
 # One colour per kind of protocol.md 4.2; Okabe-Ito, told apart by colour-blind readers too.
 KIND_COLOURS = {
@@ -111,7 +112,7 @@ def _draw_marks(axes: "Axes", marks: list[Mark]) -> None:
             )
         )
         if len(marks) <= MAX_NUMBERED:
-            axes.text(
+            label = axes.text(
                 x + 0.75 * radius_px,
                 y - 0.75 * radius_px,
                 str(number),
@@ -120,6 +121,17 @@ def _draw_marks(axes: "Axes", marks: list[Mark]) -> None:
                 clip_on=True,
                 path_effects=halo,
             )
+            _keep_inside(axes, label, x=x, y=y, radius_px=radius_px)
+
+
+def _keep_inside(axes: "Axes", label: "Text", *, x: float, y: float, radius_px: float) -> None:
+    """Move a label that the border would cut off to the other side of its circle."""
+    axes.apply_aspect()  # else the axes do not know yet where they are
+    room, taken = axes.get_window_extent(), label.get_window_extent()
+    if taken.x1 > room.x1:
+        label.set(x=x - 0.75 * radius_px, horizontalalignment="right")
+    if taken.y1 > room.y1:
+        label.set(y=y + 0.75 * radius_px, verticalalignment="top")
 
 
 def _draw_legend(figure: "Figure", marks: list[Mark]) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from latticewatch.daemon.plots import KIND_COLOURS, Mark, draw_frame
+from latticewatch.daemon.plots import KIND_COLOURS, Mark, _draw_marks, _make_canvas, draw_frame
 
 matplotlib_image = pytest.importorskip(
     "matplotlib.image", reason="plots need the io extra", exc_type=ImportError
@@ -36,6 +36,25 @@ def test_any_frame_can_be_drawn(image: "np.ndarray", tmp_path: Path) -> None:
     draw_frame(image, [], title="$ not a formula \\", path=tmp_path / "frame.png")
 
     assert (tmp_path / "frame.png").stat().st_size > 0
+
+
+@pytest.mark.parametrize("shape_yx", [(256, 256), (48, 700), (700, 48)], ids=str)
+@pytest.mark.parametrize("share_yx", [(0, 0), (0, 1), (1, 0), (1, 1), (0.5, 1), (0, 0.5)], ids=str)
+def test_a_label_stays_inside_the_picture(
+    shape_yx: tuple[int, int], share_yx: tuple[float, float]
+) -> None:
+    place_yx = (share_yx[0] * (shape_yx[0] - 1), share_yx[1] * (shape_yx[1] - 1))
+    figure, axes, _ = _make_canvas(shape_yx)
+    axes.imshow(np.zeros(shape_yx))
+
+    _draw_marks(axes, [Mark(place_yx, "vacancy", 4.0)] * 12)
+
+    figure.canvas.draw()
+    room = axes.get_window_extent()
+    for label in axes.texts:
+        taken = label.get_window_extent()
+        assert room.x0 <= taken.x0 <= taken.x1 <= room.x1, label
+        assert room.y0 <= taken.y0 <= taken.y1 <= room.y1, label
 
 
 def test_an_unknown_kind_is_drawn_as_unknown(tmp_path: Path) -> None:
