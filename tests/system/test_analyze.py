@@ -125,6 +125,7 @@ def test_vacuum_and_garbage_are_told_and_the_next_file_is_answered(
 
     lines = [json.loads(line) for line in out.read_text().splitlines()]
     assert done.returncode == 1
+    assert done.stdout.splitlines()[-1].startswith(f"{1 + N_FRAMES} frames, {N_FRAMES} scored, ")
     assert len(done.stderr.strip().splitlines()) == 2
     assert [line["outcome"] for line in lines] == ["not_scored"] + ["scored"] * N_FRAMES
     assert "not_periodic" in lines[0]["quality"]

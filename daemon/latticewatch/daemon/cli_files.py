@@ -46,7 +46,8 @@ def analyze(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Events as JSON lines; else on standard output.")
+        Path | None,
+        typer.Option(help="Events as JSON lines; without it, or -, on standard output."),
     ] = None,
     plot: Annotated[
         Path | None, typer.Option(help="Folder for a picture of each frame, defects marked.")
@@ -55,6 +56,7 @@ def analyze(
     """Find the defects of recorded frames with the daemon's own pipeline."""
     from latticewatch.daemon.offline import analyze_inputs
 
-    n_failed = analyze_inputs(inputs, model=model, out=out, plot_folder=plot)
+    lines = None if out == Path("-") else out
+    n_failed = analyze_inputs(inputs, model=model, out=lines, plot_folder=plot)
     if n_failed:
         raise typer.Exit(1)

@@ -24,6 +24,7 @@ from latticewatch.daemon.fitting import (
     reference_of,
 )
 from latticewatch.daemon.models import MODEL_SUFFIX, load_models
+from latticewatch.daemon.offline_report import Report
 from latticewatch.daemon.offline_results import Results, make_folder, open_lines
 from latticewatch.daemon.pipeline import Pipeline
 from latticewatch.daemon.ports import SystemClock
@@ -48,7 +49,7 @@ def analyze_inputs(
     model
         A fitted model; None fits one on each input itself.
     out
-        File for the lines; None for standard output.
+        File for the lines; None for standard output, and then people are told on standard error.
     plot_folder
         Made if absent; None for no pictures.
 
@@ -67,7 +68,8 @@ def analyze_inputs(
     paths = expand_inputs(inputs)
     settings = offline_settings()
     with ExitStack() as stack:
-        results = Results(open_lines(out, stack), make_folder(plot_folder))
+        report = Report(sys.stderr if out is None else sys.stdout)
+        results = Results(open_lines(out, stack), make_folder(plot_folder), report)
         choose: Callable[[Recording], Pipeline]
         if model is not None:
             pipeline = make_pipeline(with_model(settings, model))
@@ -90,6 +92,7 @@ def analyze_inputs(
                     analyze_recording(recording, pipeline, results)
             except InputError as failure:
                 results.fail(failure)
+        report.finish(n_failed=results.n_failed, out=out, plot_folder=plot_folder)
         return results.n_failed
 
 

@@ -9,6 +9,7 @@ from typing import TextIO
 
 from latticewatch.adapters.errors import InputError
 from latticewatch.adapters.recorded import Recording
+from latticewatch.daemon.offline_report import Report, counted
 from latticewatch.daemon.plots import Mark, draw_frame
 from latticewatch.wire.events import DefectEvent
 from latticewatch.wire.plain import to_jsonable
@@ -24,12 +25,15 @@ class Results:
         Receives one line of JSON per frame.
     plot_folder
         Receives the pictures; None for none.
+    report
+        Tells people.
     n_failed
         Inputs that gave no answer.
     """
 
     lines: TextIO
     plot_folder: Path | None
+    report: Report
     n_failed: int = 0
     _names: set[str] = field(default_factory=set)
 
@@ -39,7 +43,7 @@ class Results:
         sys.stderr.write(f"{failure}\n")
 
     def write(self, recording: Recording, index: int, event: DefectEvent) -> None:
-        """Write the line of a frame, and its picture."""
+        """Write the line of a frame and its picture, and tell of it."""
         line = to_jsonable(event)
         line["input"] = {"path": str(recording.path), "index": index}
         self.lines.write(json.dumps(line, allow_nan=False) + "\n")
@@ -47,6 +51,7 @@ class Results:
             path = self.plot_folder / self._new_name(recording, index)
             image = recording.frame(index)
             draw_frame(image, marks_of(event), title=title_of(recording, index, event), path=path)
+        self.report.add(recording, index, event)
 
     def _new_name(self, recording: Recording, index: int) -> str:
         stem = recording.path.stem
@@ -72,10 +77,9 @@ def title_of(recording: Recording, index: int, event: DefectEvent) -> str:
     name = recording.path.name
     frame = f" [{index}]" if recording.n_frames > 1 else ""
     doubts = "".join(f", {word}" for word in event.quality if word != "replay")
-    plural = "" if event.n_defects == 1 else "s"
     return (
         f"{name}{frame}\n{event.n_sites} sites ({event.n_scored} scored), "
-        f"{event.n_defects} defect{plural}, {event.latency_us['total'] / 1000:.1f} ms{doubts}"
+        f"{counted(event.n_defects, 'defect')}, {event.latency_us['total'] / 1000:.1f} ms{doubts}"
     )
 
 
