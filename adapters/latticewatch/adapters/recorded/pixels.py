@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 # Stored type, without byte order: the one it travels as. Signed integers travel as unsigned ones
 # of the same size, with an offset where there are negative values. Integers of 64 bits, NumPy's
-# default, travel as 32 bits where their values fit: never fewer, so that frames of a file are alike.
+# default, travel as 32 bits where their values fit: never fewer, so that all frames
+# of a file are alike.
 WIRE_TYPES = {
     "b1": "u1",
     "u1": "u1",
