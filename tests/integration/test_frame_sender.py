@@ -1,13 +1,17 @@
 """FrameSender over real sockets: every number is sent, dropped or missing."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
-from threading import Thread
+from contextlib import suppress
+from pathlib import Path
+from threading import Event, Thread
 from typing import Any, cast
 
 import pytest
 from numpy.typing import NDArray
 
-from latticewatch.adapters import native, sockets
+from latticewatch.adapters import native
 from latticewatch.adapters.errors import SenderBlockedError
 from latticewatch.adapters.native import FrameReceiver, FrameSender
 from latticewatch.wire.errors import ProtocolError
@@ -24,6 +28,20 @@ from support.frame_sockets import (
 )
 from support.waiting import wait_until
 from support.zeromq import Context, open_context
+
+# A process that ends right after its last word, as `latticewatch simulate` does.
+SEND_AND_LEAVE = """
+import numpy, zmq
+from latticewatch.adapters.native import FrameSender
+pixels = numpy.zeros((512, 512), "<u2")
+with zmq.Context() as context, FrameSender(
+    context=context, endpoint="{endpoint}", source="haadf1", mode="{mode}"
+) as sender:
+    {wait}
+    for _ in range({n_frames}):
+        sender.send(pixels, t_complete_ns=1, t_source="software")
+    sender.end("stopped")
+"""
 
 
 @pytest.fixture
@@ -135,11 +153,76 @@ def test_a_lossless_sender_waits_for_a_slow_daemon(
     assert (end.total, end.dropped) == (100, 0)
 
 
+@pytest.mark.parametrize("pause_s", [0.03, 0.9])
+@pytest.mark.parametrize("kind", ["tcp", "ipc"])
+def test_what_a_slow_daemon_had_not_read_when_the_sender_ended_still_arrives(
+    context: Context, tmp_path: Path, kind: str, pause_s: float
+) -> None:
+    """A link that is closed, or taken for dead, while frames wait in it loses them."""
+    tmp_path.chmod(0o700)
+    endpoint = "tcp://127.0.0.1:*" if kind == "tcp" else f"ipc://{tmp_path}/frames"
+    n_frames = 40 if pause_s < 0.1 else 14
+    with FrameReceiver(context=context, endpoint=endpoint, mode="lossless") as slow:
+        code = SEND_AND_LEAVE.format(
+            endpoint=slow.endpoint, n_frames=n_frames, mode="lossless", wait=""
+        )
+        with subprocess.Popen([sys.executable, "-c", code]):
+            headers, is_pausing = [], Event()
+            while isinstance(message := take(slow), FrameHeader):
+                headers.append(message.seq)
+                # The slow part of a slow daemon; the longer one just at the start.
+                is_pausing.wait(pause_s if len(headers) < 3 or pause_s < 0.1 else 0.0)
+    assert headers == list(range(n_frames))
+    assert isinstance(message, SourceEnd)
+    assert (message.total, message.dropped) == (n_frames, 0)
+
+
+def test_a_live_sender_that_leaves_still_says_its_total_to_a_slow_daemon(
+    context: Context,
+) -> None:
+    with FrameReceiver(context=context, endpoint="tcp://127.0.0.1:*", mode="lossless") as slow:
+        code = SEND_AND_LEAVE.format(
+            endpoint=slow.endpoint, n_frames=100, mode="live", wait="sender.wait_for_peer(5)"
+        )
+        with subprocess.Popen([sys.executable, "-c", code]):
+            headers, is_pausing = [], Event()
+            while isinstance(message := take(slow), FrameHeader):
+                headers.append(message.seq)
+                is_pausing.wait(0.05)
+    assert isinstance(message, SourceEnd)
+    assert message.total == 100
+    assert len(headers) + message.dropped == 100
+
+
+def test_what_did_not_leave_in_time_is_counted(
+    context: Context, receiver: FrameReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(native, "BLOCK_MS", 20)
+    with make_sender(context, receiver, mode="lossless") as sender:
+        with suppress(SenderBlockedError):
+            for _ in range(200):
+                sender.send(LARGE, **NOW)
+        n_left = sender.drain()
+        sent = sender.n_acquired - sender.dropped
+    # Nobody reads: what fits into the buffers of the kernel has left, the queue has not.
+    assert 0 < n_left < sent
+
+
+def test_nothing_is_left_once_everything_was_read(
+    context: Context, receiver: FrameReceiver
+) -> None:
+    with make_sender(context, receiver, mode="lossless") as sender:
+        for _ in range(3):
+            sender.send(SMALL, **NOW)
+        sender.end("stopped")
+        take_all(receiver)
+        assert sender.drain() == 0
+
+
 def test_a_lossless_sender_fails_loudly_when_nobody_reads(
     context: Context, receiver: FrameReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(native, "BLOCK_MS", 20)
-    monkeypatch.setattr(sockets, "RECORDING_LINGER_MS", 0)
     sender = make_sender(context, receiver, mode="lossless")
 
     def send_until_blocked() -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from latticewatch.adapters import sockets
 from latticewatch.adapters.errors import SenderBlockedError
+from latticewatch.adapters.link import Link
 from latticewatch.adapters.receiver import FrameReceiver
 from latticewatch.wire.codec import (
     check_geometry,
@@ -36,6 +37,9 @@ __all__ = ["FrameFields", "FrameReceiver", "FrameSender"]
 
 BLOCK_MS = 5000  # a recording waits this long for its daemon, then fails loudly
 END_WAIT_MS = 1000  # nobody waits for the instrument any more, so the last word may take a moment
+# What is in flight is 12 frames of 512 x 512 (measured): at 0.2 s a frame they are read by then.
+LIVE_DRAIN_MS = 3000
+LOSSLESS_DRAIN_MS = 60_000  # the same 12 frames at 5 s each, which is all that `send` waits for one
 
 
 class FrameFields(TypedDict):
@@ -105,11 +109,14 @@ class FrameSender:
         self._endpoint = endpoint
         self._is_live = mode == "live"
         self._utc_ns = utc_ns
+        # Grows with the promise: a live sender that never said the end forgets what is queued.
+        self._drain_ms = 0 if self._is_live else LOSSLESS_DRAIN_MS
         self._socket = sockets.make_frame_push(context, mode=mode)
+        self._link = Link(self._socket)
         try:
             sockets.connect(self._socket, endpoint)
         except Exception:
-            self._socket.close(linger=0)
+            self._link.close()
             raise
 
     def wait_for_peer(self, timeout_s: float) -> bool:
@@ -155,7 +162,7 @@ class FrameSender:
         """
         parts = [self._encode_header(pixels, attrs, fields), np.ascontiguousarray(pixels)]
         has_room = self._is_live or self._socket.poll(BLOCK_MS, zmq.POLLOUT)
-        is_sent = bool(has_room) and self._try_send(parts)
+        is_sent = bool(has_room) and self._link.send_frame(parts)
         self.n_acquired += 1
         self.dropped += not is_sent
         if not is_sent and not self._is_live:
@@ -185,13 +192,14 @@ class FrameSender:
             dropped=self.dropped,
             t_ns=self._utc_ns(),
         )
-        return self._try_send([encode(message)])
+        self._link.look()
+        return self._link.send_word(encode(message))
 
     def end(self, reason: EndReason) -> bool:
         """Say that the acquisition is over and how many frames it had; the last message.
 
-        Waits up to a second for room, in live mode too, and lets `close` wait as long for what is
-        still queued: the total is what turns lost frames at the end into counted ones.
+        Waits for room, up to a second in live mode, and lets `drain` wait for what is queued, in
+        live mode too: the total is what turns lost frames at the end into counted ones.
 
         Returns
         -------
@@ -206,13 +214,27 @@ class FrameSender:
             t_ns=self._utc_ns(),
             reason=reason,
         )
-        has_room = self._socket.poll(END_WAIT_MS, zmq.POLLOUT)
-        self._socket.linger = max(self._socket.linger, END_WAIT_MS)
-        return bool(has_room) and self._try_send([encode(message)])
+        has_room = self._socket.poll(END_WAIT_MS if self._is_live else BLOCK_MS, zmq.POLLOUT)
+        self._drain_ms = max(self._drain_ms, LIVE_DRAIN_MS)
+        return bool(has_room) and self._link.send_word(encode(message))
+
+    def drain(self) -> int:
+        """Wait until everything has left; the wait ends early when 5 s bring nothing further.
+
+        Lossless: up to a minute. Live: up to 3 s after `end`, not at all before it.
+
+        Returns
+        -------
+        int
+            Frames that are still here; `close` throws them away.
+        """
+        return self._link.drain(timeout_ms=self._drain_ms, idle_ms=BLOCK_MS)
 
     def close(self) -> None:
-        """Disconnect; what is queued still leaves, in live mode only after `end`."""
-        self._socket.close()
+        """Drain and disconnect. Twice does no harm."""
+        if not self._link.is_closed:
+            self.drain()
+            self._link.close()
 
     def __enter__(self) -> Self:
         return self
@@ -244,10 +266,3 @@ class FrameSender:
         check_pixels(header, pixels.nbytes)
         check_geometry(header)
         return encoded
-
-    def _try_send(self, parts: list[Any]) -> bool:
-        try:
-            self._socket.send_multipart(parts, flags=zmq.DONTWAIT, copy=False)
-        except zmq.Again:
-            return False
-        return True

@@ -17,7 +17,6 @@ MAX_EVENT_BYTES = 2 * 2**20  # an event has at most 1 MiB
 
 FRAME_HWM = 4  # messages per peer; over tcp about 12 frames are then in flight (measured)
 EVENT_HWM = 1000
-RECORDING_LINGER_MS = 5000
 EVENT_LINGER_MS = 1000  # the last status of a daemon that stops within 5 s still leaves
 
 # Finds a dead link in 0.8 s. A hung program still answers these, its I/O thread does: hence the
@@ -38,12 +37,16 @@ def make_frame_push(context: zmq.Context[zmq.Socket[bytes]], *, mode: Mode) -> z
         The caller owns it and ends it after closing the socket.
     mode
         "live" keeps no queue for a peer that is not there and forgets what is left at the end: an
-        instrument never waits, and four stale frames help nobody. "lossless" keeps both.
+        instrument never waits, and four stale frames help nobody. "lossless" keeps the queue; its
+        owner waits until it is empty before closing, for that is more than libzmq's linger does.
     """
-    socket = _make(context, zmq.PUSH)
+    socket = context.socket(zmq.PUSH)
+    # No heartbeats of its own: a reader that is behind answers them late, which the link would not
+    # survive, and an answer to a sender that has left makes the kernel throw away what it still
+    # holds for the reader. A reader that is gone closes its end; a live one sends heartbeats.
     socket.sndhwm = FRAME_HWM
     socket.immediate = mode == "live"
-    socket.linger = 0 if mode == "live" else RECORDING_LINGER_MS
+    socket.linger = 0
     return socket
 
 
@@ -52,6 +55,7 @@ def make_frame_pull(
     *,
     hwm: int = FRAME_HWM,
     max_message_bytes: int = MAX_FRAME_BYTES,
+    mode: Mode = "live",
 ) -> zmq.Socket[bytes]:
     """PULL of the daemon; nothing is bound yet.
 
@@ -63,10 +67,13 @@ def make_frame_pull(
         Messages queued per peer, at least 1. 0 would mean without limit and is refused.
     max_message_bytes
         A peer that announces a larger part is cut off before anything is allocated.
+    mode
+        "live" looks for dead links. "lossless" does not: while messages wait here, nothing is read
+        from the link, no answer to a heartbeat either. After 0.6 s it was cut and frames lost.
     """
     if hwm < 1 or max_message_bytes < 1:
         raise ValueError(f"hwm = {hwm}, max_message_bytes = {max_message_bytes}: both at least 1")
-    socket = _make(context, zmq.PULL)
+    socket = _make(context, zmq.PULL) if mode == "live" else context.socket(zmq.PULL)
     socket.rcvhwm = hwm
     socket.maxmsgsize = max_message_bytes
     socket.linger = 0

@@ -130,9 +130,9 @@ def test_a_live_source_never_waits_and_keeps_nothing_for_nobody(
     assert (push.sndhwm, push.immediate, push.linger) == (4, 1, 0)
 
 
-def test_a_recording_is_sent_to_the_end(context: Context) -> None:
+def test_a_recording_keeps_its_queue_for_a_daemon_that_comes_later(context: Context) -> None:
     push = sockets.make_frame_push(context, mode="lossless")
-    assert (push.sndhwm, push.immediate, push.linger) == (4, 0, 5000)
+    assert (push.sndhwm, push.immediate) == (4, 0)
 
 
 def test_sizes_that_a_peer_announces_are_limited(context: Context) -> None:
@@ -140,9 +140,17 @@ def test_sizes_that_a_peer_announces_are_limited(context: Context) -> None:
     assert sockets.make_event_xpub(context).maxmsgsize == 64 * 2**10
 
 
-def test_every_socket_finds_dead_links(context: Context) -> None:
+def test_a_link_whose_frames_wait_is_never_taken_for_dead(context: Context) -> None:
     for socket in (
         sockets.make_frame_push(context, mode="live"),
+        sockets.make_frame_push(context, mode="lossless"),
+        sockets.make_frame_pull(context, mode="lossless"),
+    ):
+        assert socket.heartbeat_ivl == 0
+
+
+def test_sockets_that_are_always_read_find_dead_links(context: Context) -> None:
+    for socket in (
         sockets.make_frame_pull(context),
         sockets.make_event_xpub(context),
         sockets.make_event_sub(context, topics=()),
