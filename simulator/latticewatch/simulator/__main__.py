@@ -14,6 +14,7 @@ import zmq
 
 from latticewatch.adapters.errors import EndpointError, InputError, SenderBlockedError
 from latticewatch.adapters.native import FrameSender
+from latticewatch.adapters.sockets import Mode
 from latticewatch.simulator.arguments import (
     make_parser,
     microscope_settings,
@@ -45,7 +46,11 @@ def main(
         sys.stderr.write(f"{error}\n")
         return EXIT_FAILED
     sys.stdout.write(_report(summary, as_json=options.json) + "\n")
-    return 0
+    trouble = _trouble(summary, mode=options.mode) if options.save is None else ""
+    if trouble:
+        sys.stderr.write(f"{trouble}\n")
+    # Live frames that nobody heard are no failure: an instrument goes on without a daemon.
+    return EXIT_FAILED if trouble and options.mode == "lossless" else 0
 
 
 def _save(options: argparse.Namespace) -> dict[str, Any]:
@@ -97,6 +102,22 @@ def _wait_for_daemon(sender: FrameSender, *, wait_s: float, stop: threading.Even
     while time.monotonic() < until_s and not stop.is_set():
         if sender.wait_for_peer(0.1):
             return
+
+
+def _trouble(summary: dict[str, Any], *, mode: Mode) -> str:
+    """Word what the operator has to know of frames that nobody heard; empty if there is nothing."""
+    endpoint, source = summary["endpoint"], summary["source"]
+    if summary["undelivered"]:
+        return (
+            f"{summary['undelivered']} of {summary['frames_sent']} frames did not leave in time: "
+            f"does the daemon at {endpoint} still read, in {mode} mode?"
+        )
+    if summary["frames_acquired"] and not summary["frames_sent"]:
+        return (
+            f"nobody listens at {endpoint}, all {summary['dropped']} frames were dropped: "
+            f"start `latticewatch run` with source.name {source}, or check --endpoint"
+        )
+    return ""
 
 
 def _report(summary: dict[str, Any], *, as_json: bool) -> str:

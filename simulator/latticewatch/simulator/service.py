@@ -46,6 +46,10 @@ class Sender(Protocol):
         """Say that the session is over."""
         ...
 
+    def drain(self) -> int:
+        """Wait until everything has left, within limits; how many frames have not."""
+        ...
+
 
 class Stop(Protocol):
     """A stop flag one can wait on, such as `threading.Event`."""
@@ -88,6 +92,8 @@ class Sent:
         Its name on the wire.
     frames_acquired, frames_sent, dropped
         Acquired = sent + dropped.
+    undelivered
+        Of those sent, how many were still here when the wait for the daemon was over.
     frames_late
         Were not ready when they were due: the computer is too slow for this size and rate.
     seconds
@@ -100,6 +106,7 @@ class Sent:
     frames_acquired: int
     frames_sent: int
     dropped: int
+    undelivered: int
     frames_late: int
     seconds: float
     fps: float
@@ -149,6 +156,7 @@ def send_paced(shots: Iterable[Shot], *, sender: Sender, stop: Stop, pace: Pace)
         frames_acquired=sender.n_acquired,
         frames_sent=sender.n_acquired - sender.dropped,
         dropped=sender.dropped,
+        undelivered=sender.drain(),
         frames_late=n_late,
         seconds=seconds,
         fps=sender.n_acquired / seconds if seconds > 0.0 else 0.0,

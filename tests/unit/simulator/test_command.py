@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from latticewatch.adapters import native
 from latticewatch.adapters.native import FrameReceiver
 from latticewatch.adapters.recorded import open_recording
 from latticewatch.simulator import __main__ as command_module
@@ -133,6 +134,42 @@ def test_a_frame_that_the_daemon_would_refuse_is_one_line_and_exit_code_2(
 
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("frame 0 of sim1")
+
+
+@pytest.fixture
+def nobodys_endpoint() -> str:
+    with (
+        open_context() as context,
+        FrameReceiver(context=context, endpoint="tcp://127.0.0.1:*") as gone,
+    ):
+        return gone.endpoint
+
+
+def test_nobody_who_listens_is_one_line(
+    nobodys_endpoint: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # the test runner keeps its own
+    monkeypatch.setattr(native, "END_WAIT_MS", 20)
+    command = f"--endpoint {nobodys_endpoint} --size 64 --frames 2 --fps 100 --wait-s 0 --json"
+    assert main([*command.split(), "--source", "sim1"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["frames_sent"] == 0
+    assert said.err == (
+        f"nobody listens at {nobodys_endpoint}, all 2 frames were dropped: "
+        "start `latticewatch run` with source.name sim1, or check --endpoint\n"
+    )
+
+
+def test_a_recording_that_nobody_takes_is_counted_and_exit_code_1(
+    nobodys_endpoint: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # the test runner keeps its own
+    monkeypatch.setattr(native, "BLOCK_MS", 20)
+    command = f"--endpoint {nobodys_endpoint} --size 64 --frames 2 --fps 100 --wait-s 0 --json"
+    assert main([*command.split(), "--mode", "lossless"]) == 1
+    said = capsys.readouterr()
+    assert json.loads(said.out)["undelivered"] == 2
+    assert said.err.startswith("2 of 2 frames did not leave in time: ")
 
 
 def taken(receiver: FrameReceiver, messages: list[tuple[object, object]]) -> None:

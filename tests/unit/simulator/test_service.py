@@ -52,6 +52,7 @@ class ListSender:
     frames_s: list[float] = field(default_factory=list)
     heartbeats_s: list[float] = field(default_factory=list)
     ends: list[str] = field(default_factory=list)
+    n_left: int = 0
 
     def send(self, pixels: NDArray[Any], **fields: Any) -> bool:  # noqa: ANN401 - as they come
         assert pixels.shape == (16, 16)
@@ -68,6 +69,10 @@ class ListSender:
     def end(self, reason: Literal["stopped", "aborted", "error"]) -> bool:
         self.ends.append(reason)
         return self.is_open
+
+    def drain(self) -> int:
+        assert self.ends  # the last word has to leave too
+        return self.n_left
 
 
 PIXELS = np.zeros((16, 16), np.uint16)
@@ -92,6 +97,13 @@ def test_frames_leave_at_the_rate_whatever_it_took_to_make_them() -> None:
     assert summary.frames_late == 0
     assert summary.seconds == pytest.approx(0.5)
     assert summary.fps == pytest.approx(10.0)
+
+
+def test_frames_that_could_not_be_delivered_are_counted() -> None:
+    clock = Clock()
+    sender = ListSender(clock, n_left=2)
+    summary = sent(clock, sender, shots(clock, [0.0, 0.0, 0.0]), StopAt(clock), 10.0)
+    assert (summary.frames_sent, summary.undelivered) == (3, 2)
 
 
 def test_a_short_delay_is_made_up_for() -> None:
