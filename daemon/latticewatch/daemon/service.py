@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from latticewatch.daemon.backlog import Backlog, Received
 from latticewatch.daemon.books import Books
 from latticewatch.daemon.config import IngestSettings
+from latticewatch.daemon.hints import HINTS, troubles
 from latticewatch.daemon.metrics import Stage
 from latticewatch.daemon.pipeline import Incoming, Outcome
 
@@ -127,6 +128,9 @@ class Service:
             self.books.metrics.count_defect(defect.kind)
         if outcome.event.outcome == "not_scored":
             self.books.metrics.count_not_scored(outcome.event.quality)
+            for word in troubles(outcome.event.quality):
+                text = f"{frame.header.label}: {HINTS[word]}"
+                self.books.log.refused("frame_not_scored", reason=word, text=text)
 
     def _drop_rest(self) -> None:
         while (frame := self.backlog.take(0.0)) is not None:

@@ -1,6 +1,9 @@
 """The loop, one step at a time: age, order, fates."""
 
+import io
+import json
 import threading
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -8,10 +11,12 @@ from prometheus_client import generate_latest
 
 from latticewatch.daemon.backlog import LatestBacklog, Received, WaitingBacklog
 from latticewatch.daemon.config import IngestSettings
+from latticewatch.daemon.hints import HINTS
 from latticewatch.daemon.pipeline import Outcome
 from latticewatch.daemon.service import Service
+from latticewatch.wire.words import Quality
 from support.daemons import FakeClock, make_books
-from support.headers import frame
+from support.headers import SOURCE, frame
 from support.pipelines import FakePipeline
 
 T_COMPLETE_NS = 1_790_000_000_000_000_000
@@ -31,7 +36,8 @@ class Bench:
 
     def __init__(self, **ingest: object) -> None:
         self.clock = FakeClock()
-        self.books = make_books(clock=self.clock)
+        self.log = io.StringIO()
+        self.books = make_books(clock=self.clock, log=self.log)
         self.pipeline = FakePipeline()
         self.outbox = ListOutbox()
         settings = IngestSettings.model_validate(ingest)
@@ -112,6 +118,35 @@ def test_what_is_not_scored_counts_under_each_quality_word() -> None:
     assert bench.value("frames_not_scored_total", quality="constant") == 1
     assert bench.value("frames_not_scored_total", quality="other") == 1
     assert b"a new word" not in generate_latest(bench.books.metrics.registry)
+
+
+def test_frames_without_an_answer_are_one_line_per_trouble_with_a_count_and_a_hint() -> None:
+    bench = Bench()
+    for seq, quality in enumerate([("model_stale",), ("clock_skew", "constant"), ("model_stale",)]):
+        bench.pipeline.quality = quality
+        bench.put(seq)
+        bench.service.step(0.0)
+    bench.books.log.flush()
+    stale, constant = map(json.loads, bench.log.getvalue().splitlines())
+    assert (stale["event"], stale["level"]) == ("frame_not_scored", "warning")
+    assert (stale["reason"], stale["count"]) == ("model_stale", 2)
+    assert stale["text"] == (
+        f"frame 2 of {SOURCE}: the frame does not fit the model: fit one, latticewatch fit"
+    )
+    assert (constant["reason"], constant["count"]) == ("constant", 1)
+
+
+def test_a_frame_with_an_answer_is_no_line() -> None:
+    bench = Bench()
+    bench.put(0)
+    bench.service.step(0.0)
+    bench.books.log.flush()
+    assert bench.log.getvalue() == ""
+
+
+@pytest.mark.parametrize("word", get_args(Quality))
+def test_every_quality_word_has_a_hint_or_never_stands_alone(word: str) -> None:
+    assert word in HINTS or word in {"clock_skew", "replay"}
 
 
 def test_the_loop_ends_when_the_backlog_is_closed_and_empty() -> None:
