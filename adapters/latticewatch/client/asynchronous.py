@@ -43,7 +43,7 @@ class AsyncDefectClient:
         self._context = zmq.asyncio.Context()
         self._socket = open_socket(self._context, events, self.inbox.prefixes)
         self._patience = Patience(
-            lost_after_s=lost_after_s, endpoint=events, now_s=time.monotonic()
+            lost_after_s=lost_after_s, endpoint=events, source=source, now_s=time.monotonic()
         )
 
     @property

@@ -179,15 +179,16 @@ class Patience:
     ----------
     lost_after_s
         Silence after which the daemon is lost.
-    endpoint
-        Named in the error.
+    endpoint, source
+        Named in the error: a daemon of another source is as silent as none.
     now_s
         The silence begins here.
     """
 
-    def __init__(self, *, lost_after_s: float, endpoint: str, now_s: float) -> None:
+    def __init__(self, *, lost_after_s: float, endpoint: str, source: str, now_s: float) -> None:
         self._lost_after_s = lost_after_s
         self._endpoint = endpoint
+        self._source = source
         self._heard_s = now_s
         self._timeout_s = math.inf
         self._ends_s = math.inf
@@ -215,7 +216,8 @@ class Patience:
             self._heard_s = now_s  # the next call waits again
             raise DaemonLost(
                 f"nothing from {self._endpoint} for {silent_s:.2f} s, heartbeats are due every "
-                f"{HEARTBEAT_S} s: is the daemon running?"
+                f"{HEARTBEAT_S} s: is the daemon running, and is its source called "
+                f"{self._source!r}?"
             )
         if now_s >= self._ends_s:
             raise ReceiveTimeout(f"nothing to deliver within {self._timeout_s} s")

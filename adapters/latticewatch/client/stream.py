@@ -68,7 +68,7 @@ class DefectClient:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = open_socket(self._context, events, self.inbox.prefixes)
         self._patience = Patience(
-            lost_after_s=lost_after_s, endpoint=events, now_s=time.monotonic()
+            lost_after_s=lost_after_s, endpoint=events, source=source, now_s=time.monotonic()
         )
 
     @property

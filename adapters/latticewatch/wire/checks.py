@@ -78,7 +78,8 @@ def check_source(message: SourceMessage, *, source: str, shard: tuple[int, int] 
     if message.source != source:
         raise ProtocolError(
             "source",
-            f"message of {message.source} on the endpoint of {source}: check the sender's address",
+            f"message of {message.source}, expected {source}: give the sender this name, check its "
+            "address, or set source.name",
         )
     k, n = shard
     if isinstance(message, FrameHeader):

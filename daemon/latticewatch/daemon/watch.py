@@ -53,6 +53,14 @@ class WatchState:
         elif isinstance(message, Status):
             self.statuses.append(message)
 
+    def lose(self) -> None:
+        """Note that nothing came, not even a heartbeat."""
+        # Without the client's figure, which changes: a line that repeats itself is noise.
+        self.lost = (
+            f"nothing from {self.endpoint}: is the daemon running, and is its source called "
+            f"{self.source!r}?"
+        )
+
 
 def watch_source(source: str, *, endpoint: str, as_table: bool) -> None:
     """Show events until Ctrl-C.
@@ -103,8 +111,7 @@ def _take_one(client: DefectClient, state: WatchState) -> Message | None:
     except ReceiveTimeout:
         return None
     except DaemonLost:
-        # Without its figure, which changes: a line that repeats itself is noise.
-        state.lost = f"nothing from {state.endpoint}: is the daemon running?"
+        state.lose()
         return None
     state.accept(message)
     return message

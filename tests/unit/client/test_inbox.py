@@ -179,7 +179,7 @@ def test_heartbeats_are_subscribed_whatever_else_is() -> None:
 
 
 def patience(timeout_s: float | None) -> Patience:
-    waiting = Patience(lost_after_s=0.75, endpoint="tcp://x:1", now_s=100.0)
+    waiting = Patience(lost_after_s=0.75, endpoint="tcp://x:1", source="haadf1", now_s=100.0)
     waiting.begin(timeout_s=timeout_s, now_s=100.0)
     return waiting
 
@@ -197,6 +197,13 @@ def test_any_message_is_a_sign_of_life() -> None:
     waiting.check(101.7)
     with pytest.raises(DaemonLost, match=r"nothing from tcp://x:1 for 0\.80 s"):
         waiting.check(101.8)
+
+
+def test_a_lost_daemon_may_be_one_of_another_source() -> None:
+    with pytest.raises(
+        DaemonLost, match="is the daemon running, and is its source called 'haadf1'"
+    ):
+        patience(None).check(101.0)
 
 
 def test_lost_daemon_is_reported_once_for_each_time_of_silence() -> None:
@@ -226,7 +233,7 @@ def test_of_two_ends_that_have_passed_the_earlier_is_reported() -> None:
 
 
 def test_patience_may_have_no_end() -> None:
-    forever = Patience(lost_after_s=float("inf"), endpoint="", now_s=0.0)
+    forever = Patience(lost_after_s=float("inf"), endpoint="", source="haadf1", now_s=0.0)
     forever.begin(timeout_s=None, now_s=0.0)
     assert forever.left_ms(1e9) is None
     forever.check(1e9)

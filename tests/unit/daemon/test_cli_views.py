@@ -83,6 +83,15 @@ def test_the_table_shows_events_statuses_and_a_lost_daemon() -> None:
     assert f"{state.n_events} events" in shown
 
 
+def test_a_lost_daemon_may_be_one_of_another_source() -> None:
+    state = watch.WatchState("wrong", "tcp://127.0.0.1:5611")
+    state.lose()
+    assert state.lost == (
+        "nothing from tcp://127.0.0.1:5611: is the daemon running, and is its source called "
+        "'wrong'?"
+    )
+
+
 def test_a_malformed_name_or_endpoint_is_the_users_to_mend() -> None:
     with pytest.raises(InputError, match="cannot watch Not A Name"):
         watch.watch_source("Not A Name", endpoint="tcp://127.0.0.1:1", as_table=False)

@@ -1,6 +1,7 @@
 """Messages to frames: each check has its fate, and status messages say what changed."""
 
 import io
+import json
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -197,6 +198,16 @@ def test_connections_are_asked_for_ten_times_a_second_and_not_with_each_message(
         bench.receive(encode(frame(seq)), PIXELS)
         bench.clock.advance(10)
     assert bench.source.n_asked == 10
+
+
+def test_a_sender_of_another_name_is_told_what_came_and_what_is_expected() -> None:
+    bench = Bench()
+    for seq in range(3):
+        bench.receive(encode(frame(seq, source="simulator")), PIXELS)
+    bench.books.log.flush()
+    (line,) = map(json.loads, bench.out.getvalue().splitlines())
+    assert (line["event"], line["reason"], line["count"]) == ("message_refused", "source", 3)
+    assert f"message of simulator, expected {SOURCE}: give the sender this name" in line["text"]
 
 
 def test_an_adopted_shard_is_checked() -> None:
