@@ -41,10 +41,12 @@ def config_init(
 
 @config_app.command("check")
 def config_check(path: Annotated[Path, typer.Argument(help="A settings file (TOML).")]) -> None:
-    """Check a settings file; every mistake at once, one line each, exit code 2."""
+    """Check a settings file and its model; every mistake at once, with the exit code of `run`."""
     from latticewatch.daemon.config import load_settings
+    from latticewatch.daemon.models import check_models, model_mistakes
 
-    settings = load_settings(path)
+    settings = load_settings(path, model_mistakes=model_mistakes)
+    check_models(settings.detectors)
     typer.echo(f"{path}: good, source {settings.source.name}, frames at {settings.ingest.endpoint}")
 
 

@@ -35,9 +35,10 @@ def run(
 ) -> None:
     """Watch one source: frames in, defect events out, until asked to stop."""
     from latticewatch.daemon.config import load_settings
+    from latticewatch.daemon.models import model_mistakes
     from latticewatch.daemon.runtime import run_daemon
 
-    raise typer.Exit(run_daemon(load_settings(config)))
+    raise typer.Exit(run_daemon(load_settings(config, model_mistakes=model_mistakes)))
 
 
 def simulate(context: typer.Context) -> None:

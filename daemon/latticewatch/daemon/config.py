@@ -5,6 +5,7 @@ How mistakes and the commented default file are worded is in `config_text`.
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,13 +20,14 @@ from pydantic import (
 )
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
 )
 
 from latticewatch.daemon import config_text
-from latticewatch.daemon.config_rules import Endpoint, Host, Number, Whole, unit
+from latticewatch.daemon.config_rules import Endpoint, Host, Number, Whole, clashes, unit
 from latticewatch.daemon.config_text import ConfigError
 from latticewatch.wire.frames import SOURCE_PATTERN
 
@@ -260,13 +262,24 @@ class Settings(BaseSettings):
         return env_settings, init_settings
 
 
-def load_settings(path: Path | None = None) -> Settings:
+def _says_nothing(_: DetectorsSettings) -> list[str]:
+    return []
+
+
+def load_settings(
+    path: Path | None = None,
+    *,
+    model_mistakes: Callable[[DetectorsSettings], list[str]] = _says_nothing,
+) -> Settings:
     """Read and validate a settings file, with the environment on top.
 
     Parameters
     ----------
     path
         A TOML file; None takes every default.
+    model_mistakes
+        Finds what is wrong with the models, so that it is told with the mistakes in the settings.
+        Alone it raises nothing here: an artifact is refused by whoever loads it.
 
     Raises
     ------
@@ -277,17 +290,31 @@ def load_settings(path: Path | None = None) -> Settings:
     stray = config_text.stray_variables(
         variables=list(os.environ), prefix=ENVIRONMENT_PREFIX, sections=list(Settings.model_fields)
     )
+    lines: list[str] = []
     try:
+        merged = config_text.merge(values, EnvSettingsSource(Settings)())
         settings = Settings(**values)
     except SettingsError as error:
         # Only a list or table in a variable can end here; the parser stops at the first one.
         reason = error.__cause__ or error
         raise ConfigError([*stray, f"environment: {error}: {reason}"]) from error
     except ValidationError as error:
-        raise ConfigError(config_text.describe(error, model=Settings) + stray) from error
-    if stray:
-        raise ConfigError(stray)
+        lines = config_text.describe(error, model=Settings)
+    defaults = {name: field.default.model_dump() for name, field in Settings.model_fields.items()}
+    lines += clashes(config_text.merge(defaults, merged)) + stray
+    if lines:
+        raise ConfigError(lines + _of_detectors(merged, model_mistakes))
     return settings
+
+
+def _of_detectors(
+    values: dict[str, Any],  # Any: nothing is known before validation
+    model_mistakes: Callable[[DetectorsSettings], list[str]],
+) -> list[str]:
+    try:
+        return model_mistakes(DetectorsSettings.model_validate(values.get("detectors", {})))
+    except ValidationError:
+        return []  # told already
 
 
 def settings_schema() -> dict[str, Any]:  # Any: JSON

@@ -6,7 +6,7 @@ It works on any pydantic model and knows no setting by name.
 import difflib
 import json
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-__all__ = ["ConfigError", "commented_toml", "describe", "read_toml", "stray_variables"]
+__all__ = ["ConfigError", "commented_toml", "describe", "merge", "read_toml", "stray_variables"]
 
 _LINE_WIDTH = 96
 _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
@@ -75,6 +75,25 @@ def read_toml(path: Path) -> dict[str, Any]:  # Any: nothing is known before val
         raise ConfigError([f"{path}: not UTF-8 text at byte {error.start}"]) from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError([f"{path}: not TOML: {error}"]) from error
+
+
+def merge(
+    below: Mapping[str, Any],  # Any: nothing is known before validation
+    above: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Lay one tree of settings over another.
+
+    Examples
+    --------
+    >>> merge({"a": {"x": 1, "y": 2}, "b": {"z": 3}}, {"a": {"x": 4}, "b": 5})
+    {'a': {'x': 4, 'y': 2}, 'b': 5}
+    """
+    merged = dict(below)
+    for name, value in above.items():
+        under = merged.get(name)
+        both = isinstance(under, dict) and isinstance(value, dict)
+        merged[name] = merge(under, value) if both else value
+    return merged
 
 
 def describe(error: ValidationError, *, model: type[BaseModel]) -> list[str]:

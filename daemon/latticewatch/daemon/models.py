@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -80,11 +81,54 @@ def load_models(choice: DetectorChoice) -> ModelSet:
     Raises
     ------
     ModelError
-        No detector is enabled, or a model is missing, damaged or does not give its own answer.
+        No detector is enabled, or a model is missing, damaged or does not give its own answer; the
+        message opens with the setting.
+    """
+    require_detector(choice)
+    with _naming_the_setting():
+        return load_patterson(choice.patterson.model)
+
+
+def check_models(choice: DetectorChoice) -> None:
+    """Read what the settings name, compiling and computing nothing.
+
+    Raises
+    ------
+    ModelError
+        As `load_models`, but for a model that does not give its own answer.
+    """
+    require_detector(choice)
+    with _naming_the_setting():
+        _read_patterson(choice.patterson.model)
+
+
+def model_mistakes(choice: DetectorChoice) -> list[str]:
+    """Return what `check_models` would raise, to be told with other mistakes; empty if nothing."""
+    try:
+        check_models(choice)
+    except ModelError as error:
+        return [str(error)]
+    return []
+
+
+def require_detector(choice: DetectorChoice) -> None:
+    """Refuse settings by which nothing would look at frames.
+
+    Raises
+    ------
+    ModelError
+        No detector is enabled.
     """
     if not choice.patterson.enabled:
         raise ModelError("detectors: none is enabled: set detectors.patterson.enabled = true")
-    return load_patterson(choice.patterson.model)
+
+
+@contextmanager
+def _naming_the_setting() -> Iterator[None]:
+    try:
+        yield
+    except ModelError as error:
+        raise ModelError(f"detectors.patterson.model: {error}") from error
 
 
 def load_patterson(name: str) -> ModelSet:
@@ -93,17 +137,23 @@ def load_patterson(name: str) -> ModelSet:
     Raises
     ------
     ModelError
-        As `load_models`.
+        It is missing, damaged or does not give its own answer; the message opens with its name.
     """
+    model, sha256 = _read_patterson(name)
+    detector = PattersonDetector(model)
+    detector.check_probe(name)
+    return ModelSet(detector, name, sha256)
+
+
+def _read_patterson(name: str) -> tuple[PattersonModel, str]:
+    """Model and digest of its file."""
     if name.startswith(_PRETRAINED):
         artifact = _read_pretrained(name.removeprefix(_PRETRAINED))
     elif name in pretrained.MODELS and not Path(name).exists():
         raise ModelError(f"{name}: no such file, did you mean {_PRETRAINED}{name}?")
     else:
         artifact = Artifact.read(Path(name))
-    detector = PattersonDetector(PattersonModel.from_artifact(artifact, name))
-    detector.check_probe(name)
-    return ModelSet(detector, name, artifact.sha256)
+    return PattersonModel.from_artifact(artifact, name), artifact.sha256
 
 
 def pretrained_models() -> Mapping[str, str]:

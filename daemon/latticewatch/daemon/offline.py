@@ -23,7 +23,7 @@ from latticewatch.daemon.fitting import (
     Reference,
     reference_of,
 )
-from latticewatch.daemon.models import MODEL_SUFFIX, load_models
+from latticewatch.daemon.models import MODEL_SUFFIX, load_patterson, require_detector
 from latticewatch.daemon.offline_report import Report
 from latticewatch.daemon.offline_results import Results, make_folder, open_lines
 from latticewatch.daemon.pipeline import Pipeline
@@ -155,7 +155,8 @@ def make_pipeline(settings: Settings, *, artifact: str | None = None) -> Pipelin
     ModelError
         A model is missing or refused.
     """
-    models = load_models(settings.detectors)
+    require_detector(settings.detectors)
+    models = load_patterson(settings.detectors.patterson.model)
     return Pipeline(
         models=models if artifact is None else dataclasses.replace(models, artifact=artifact),
         settings=pipeline_settings(settings),

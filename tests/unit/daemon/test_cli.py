@@ -104,6 +104,41 @@ def test_a_model_without_a_folder_to_go_to_is_refused_before_anything_is_read(
     )
 
 
+@pytest.mark.fault
+@pytest.mark.parametrize("command", [("config", "check"), ("run",)], ids=str)
+@pytest.mark.parametrize(
+    ("text", "code", "lines"),
+    [
+        (
+            "model = 'none.model'",
+            78,
+            ["detectors.patterson.model: none.model: cannot be read: No such file or directory"],
+        ),
+        (
+            "model = 'pretrained:graphene'\n[http]\nport = 5610",
+            2,
+            [
+                'http.port = "tcp://127.0.0.1:5610": is taken by ingest.endpoint: choose another',
+                "detectors.patterson.model: pretrained:graphene: no such model is shipped, "
+                "there is: mos2, srtio3, zincblende",
+            ],
+        ),
+    ],
+)
+def test_checking_settings_finds_what_running_them_finds(
+    command: tuple[str, ...], text: str, code: int, lines: list[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text(f"[detectors.patterson]\n{text}\n")
+
+    done = run_command(*command, path)
+
+    assert done.returncode == code
+    told = done.stderr.splitlines()
+    assert len(told) == len(lines)
+    assert all(line in shown for line, shown in zip(lines, told, strict=True))
+
+
 def test_the_demo_knows_the_crystals_of_the_simulator() -> None:
     assert set(demo_setup.CRYSTALS) == set(crystal.CRYSTALS)
 

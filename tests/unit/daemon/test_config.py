@@ -12,6 +12,7 @@ from latticewatch.daemon.config import (
     load_settings,
     settings_schema,
 )
+from latticewatch.daemon.models import model_mistakes
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -85,6 +86,52 @@ def test_an_unreadable_file_is_one_line(tmp_path: Path, content: bytes | None, w
         load_settings(path)
     assert len(caught.value.lines) == 1
     assert words in caught.value.lines[0]
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (
+            "[events]\nendpoint = 'tcp://127.0.0.1:5610'",
+            'events.endpoint = "tcp://127.0.0.1:5610": is taken by ingest.endpoint: choose another',
+        ),
+        (
+            "[ingest]\nendpoint = 'ipc:///a/b'\n[events]\nendpoint = 'ipc:///a/b'",
+            'events.endpoint = "ipc:///a/b": is taken by ingest.endpoint: choose another',
+        ),
+        (
+            "[http]\nhost = 'localhost'\nport = 5611",
+            'http.port = "tcp://localhost:5611": is taken by events.endpoint: choose another',
+        ),
+    ],
+)
+def test_an_address_is_taken_once(tmp_path: Path, text: str, line: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_settings(write(tmp_path, text))
+    assert caught.value.lines == [line]
+
+
+def test_free_ports_and_other_hosts_do_not_clash(tmp_path: Path) -> None:
+    free = "endpoint = 'tcp://127.0.0.1:*'"
+    load_settings(write(tmp_path, f"[ingest]\n{free}\n[events]\n{free}\n[http]\nport = 0"))
+    load_settings(write(tmp_path, "[events]\nendpoint = 'tcp://127.0.0.2:5610'"))
+
+
+@pytest.mark.fault
+def test_an_address_and_a_model_are_told_beside_other_mistakes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LATTICEWATCH_EVENTS__ENDPOINT", "tcp://127.0.0.1:7000")
+    text = (
+        "[ingest]\nhwm = 0\nendpoint = 'tcp://localhost:7000'\n"
+        "[detectors.patterson]\nmodel = 'pretrained:graphene'\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_settings(write(tmp_path, text), model_mistakes=model_mistakes)
+    assert [line.split(" ")[0] for line in caught.value.lines] == [
+        "ingest.hwm", "events.endpoint", "detectors.patterson.model:",
+    ]  # fmt: skip
 
 
 def test_defaults_are_the_default_file(tmp_path: Path) -> None:
