@@ -91,8 +91,10 @@ def merge(
     merged = dict(below)
     for name, value in above.items():
         under = merged.get(name)
-        both = isinstance(under, dict) and isinstance(value, dict)
-        merged[name] = merge(under, value) if both else value
+        if isinstance(under, dict) and isinstance(value, dict):
+            merged[name] = merge(under, value)
+        else:
+            merged[name] = value
     return merged
 
 

@@ -34,10 +34,13 @@ class Reference:
         In wire types, as the daemon would receive them.
     provenance
         For the model file: names of the inputs and the frames taken of each.
+    labels : list of str
+        What messages call each image.
     """
 
     images: list[Frame]
     provenance: dict[str, Any]  # Any: JSON
+    labels: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,10 @@ def reference_of(recordings: list[Recording]) -> Reference:
     return Reference(
         images=[wire_pixels(recording.frame(index)) for recording, index in chosen],
         provenance={"inputs": [{"name": path.name, "frames": taken[path]} for path in taken]},
+        labels=[
+            recording.name if recording.n_frames == 1 else f"{recording.name} [{index}]"
+            for recording, index in chosen
+        ],
     )
 
 
@@ -168,6 +175,7 @@ class FitProcess:
                 "out": str(out),
                 "parameters": parameters or {},
                 "provenance": reference.provenance,
+                "labels": reference.labels,
             }
         )
         answer = self._child.receive_json(timeout_s=FIT_TIMEOUT_S)

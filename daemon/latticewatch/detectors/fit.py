@@ -2,8 +2,9 @@
 
 Reads one JSON job per line from standard input and answers each with one JSON line, so that one
 process serves many fits. A job: {"method", "frames": NPZ of 2-D arrays, "out": model file,
-"parameters": {...}, "provenance": {...}}. An answer: {"ok": true, "out", "sha256", "n_sites",
-"n_components", "nu", "n_support", "n_frames", "warnings"} or {"ok": false, "error": one line}.
+"parameters": {...}, "provenance": {...}, "labels": what messages call each frame}. An answer:
+{"ok": true, "out", "sha256", "n_sites", "n_components", "nu", "n_support", "n_frames", "warnings"}
+or {"ok": false, "error": one line}.
 """
 
 import dataclasses
@@ -50,8 +51,8 @@ def _do(job: dict[str, Any]) -> dict[str, Any]:  # Any: JSON
     if method not in _METHODS:
         raise FitError(f"method {method!r} cannot be fitted, expected one of {list(_METHODS)}")
     parameters = PattersonParameters(**job.get("parameters", {}))
-    frames = _read_frames(Path(job["frames"]))
-    model, report = patterson.fit(frames, parameters)
+    frames, labels = _read_frames(Path(job["frames"]), job.get("labels"))
+    model, report = patterson.fit(frames, parameters, labels)
     out = Path(job["out"])
     sha256 = write_artifact(
         out,
@@ -76,11 +77,17 @@ def _header(
     }
 
 
-def _read_frames(path: Path) -> list[NDArray[np.float32]]:
-    """Read the 2-D arrays of an NPZ, in order of their names, as the daemon would see them."""
-    frames = []
+def _read_frames(
+    path: Path, labels: list[str] | None
+) -> tuple[list[NDArray[np.float32]], list[str]]:
+    """Read the 2-D arrays of an NPZ, in order of their names, as the daemon would see them.
+
+    With them come their labels, without those of frames that hold nothing.
+    """
+    frames, kept = [], []
     with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-        for name in sorted(stored.files):
+        labels = labels or [f"frame {number}" for number in range(len(stored.files))]
+        for label, name in zip(labels, sorted(stored.files), strict=True):
             pixels = stored[name]
             if pixels.ndim != 2:
                 raise FitError(f"{path.name}: {name} has {pixels.ndim} axes, expected 2")
@@ -88,9 +95,10 @@ def _read_frames(path: Path) -> list[NDArray[np.float32]]:
             native_float32(pixels, frame)
             if fill_dead(frame).any():
                 frames.append(frame)
+                kept.append(label)
     if not frames:
         raise FitError(f"{path.name}: no frame with finite pixels")
-    return frames
+    return frames, kept
 
 
 if __name__ == "__main__":

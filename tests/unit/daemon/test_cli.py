@@ -2,6 +2,7 @@ import tomllib
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -11,6 +12,7 @@ from latticewatch.daemon.config import ConfigError
 from latticewatch.daemon.models import ModelError
 from latticewatch.daemon.processes import CommandError
 from latticewatch.simulator import crystal
+from support.crystals import specimen
 from support.programs import run_command
 
 COMMANDS = ["demo", "run", "simulate", "fit", "analyze", "watch", "config", "doctor", "bench"]
@@ -157,6 +159,21 @@ def test_the_simulator_calls_itself_as_it_was_called(option: str, code: int) -> 
     assert done.returncode == code
     assert "usage: latticewatch simulate " in done.stdout + done.stderr
     assert "python -m" not in done.stdout + done.stderr
+
+
+def test_two_crystals_in_one_fit_are_refused_by_the_names_of_their_files(tmp_path: Path) -> None:
+    np.save(tmp_path / "clean.npy", specimen()[0])
+    np.save(tmp_path / "other.npy", specimen("srtio3")[0])
+    model = tmp_path / "m.model"
+
+    done = run_command("fit", tmp_path / "clean.npy", tmp_path / "other.npy", "-o", model)
+
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "different lattices: " in done.stderr
+    assert "clean.npy 24.1 px at 60 degrees" in done.stderr
+    assert "other.npy 29.8 px at 90 degrees" in done.stderr
+    assert not model.exists()
 
 
 def test_settings_that_are_there_are_not_overwritten(

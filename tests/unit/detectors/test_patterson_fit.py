@@ -154,6 +154,32 @@ def test_noise_among_the_frames_is_left_out_and_said() -> None:
     assert any("frame 0" in warning for warning in report.warnings)
 
 
+def test_frames_of_two_crystals_are_refused_with_their_names() -> None:
+    frames = [frame(41), image_of(specimen("srtio3", seed=41)[0]), frame(42)]
+
+    with pytest.raises(FitError) as refusal:
+        fit(frames, PARAMETERS, ["clean.npy [0]", "sto.tif", "clean.npy [1]"])
+
+    message = str(refusal.value)
+    assert message.startswith("the frames show different lattices: ")
+    assert "clean.npy [0], clean.npy [1] 24.1 px at 60 degrees" in message
+    assert "sto.tif 29.8 px at 90 degrees" in message
+    assert message.endswith(": fit a model for each")
+
+
+def test_a_frame_at_another_magnification_is_refused() -> None:
+    assert "different lattices: frame" in refusal_of([frame(41), frame(42, pixel_size_nm=0.02)])
+
+
+def test_a_frame_that_was_left_out_is_called_by_its_name() -> None:
+    noise = RNG.normal(size=(512, 512)).astype(np.float32)
+
+    _, report = fit([noise, frame(41)], PARAMETERS, ["noise.npy", "clean.npy"])
+
+    assert [warning for warning in report.warnings if "left out" in warning]
+    assert all("noise.npy" in warning for warning in report.warnings if "left out" in warning)
+
+
 def test_given_nu_is_taken() -> None:
     model, report = fit([frame(41)], dataclasses.replace(PARAMETERS, nu=0.02))
 

@@ -18,6 +18,7 @@ from latticewatch.detectors.patterson.reference import (
     collect,
     patch_size_px,
     reference_rule,
+    refuse_other_crystals,
 )
 
 _FEWEST_SITES = 60
@@ -96,7 +97,9 @@ class _Machine:
 
 
 def fit(
-    frames: Sequence[NDArray[np.float32]], parameters: PattersonParameters
+    frames: Sequence[NDArray[np.float32]],
+    parameters: PattersonParameters,
+    labels: Sequence[str] | None = None,
 ) -> tuple[PattersonModel, FitReport]:
     """Fit scheme one.
 
@@ -107,16 +110,19 @@ def fit(
         A few per cent of defects do no harm.
     parameters
         Settings of the fit.
+    labels
+        What messages call each frame; None for its number.
 
     Raises
     ------
     FitError
-        No frame shows a lattice, or they hold too few sites.
+        No frame shows a lattice, they show different ones, or they hold too few sites.
     """
     notes: list[str] = []
-    rule = reference_rule(frames, parameters, notes)
+    rule = reference_rule(frames, parameters, notes, labels)
+    refuse_other_crystals(frames, rule, parameters, labels)
     size = patch_size_px(rule.period_px, parameters)
-    features, patches, n_used = collect(frames, rule, size, parameters.cutoff, notes)
+    features, patches, n_used = collect(frames, rule, size, parameters.cutoff, notes, labels)
     if len(features) < _FEWEST_SITES:
         raise FitError(
             f"{len(features)} whole windows in {len(frames)} frame(s), at least {_FEWEST_SITES} "

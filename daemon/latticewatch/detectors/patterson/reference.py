@@ -14,6 +14,12 @@ from latticewatch.kernels.power import n_features, patterson_power, power_scratc
 
 _MOST_SITES = 40_000  # of all frames together: 13 MB of features
 _MOST_PATCHES = 4000  # kept for the mean window
+_MOST_NAMED = 3  # frames in a note
+
+# Frames of one crystal at one magnification agree to a per cent or two. Beyond this they show
+# another crystal: hexagonal and square cells are 30 degrees apart.
+_CLEAR_RATIO = 1.1
+_CLEAR_ANGLE_DEG = 6.0
 
 
 class FitError(Exception):
@@ -24,8 +30,11 @@ def reference_rule(
     frames: Sequence[NDArray[np.float32]],
     parameters: PattersonParameters,
     notes: list[str],
+    labels: Sequence[str] | None = None,
 ) -> SiteRule:
     """Lattice and site rule of the frame with the clearest crystal.
+
+    Notes call a frame by its label, or else by its number.
 
     Raises
     ------
@@ -33,19 +42,22 @@ def reference_rule(
         No frame shows a lattice whose sites link up.
     """
     best: tuple[Lattice, NDArray[np.float32]] | None = None
-    n_empty = 0
-    for frame in frames:
+    empty = []
+    for number, frame in enumerate(frames):
         lattice = find_lattice(frame)
         if lattice is None:
-            n_empty += 1
+            empty.append(_label(number, labels))
         elif best is None or lattice.strength > best[0].strength:
             best = (lattice, frame)
     if best is None:
         raise FitError(
             f"no lattice in any of {len(frames)} frame(s): the reference must show the crystal"
         )
-    if n_empty:
-        notes.append(f"{n_empty} of {len(frames)} frames show no lattice and were left out")
+    if empty:
+        notes.append(
+            f"{len(empty)} of {len(frames)} frames show no lattice and were left out: "
+            f"{_names(empty)}"
+        )
     rule, linked = choose_site_rule(
         best[1],
         best[0],
@@ -66,12 +78,84 @@ def patch_size_px(period_px: float, parameters: PattersonParameters) -> int:
     return max(size, 2 * parameters.cutoff + 1)
 
 
+def refuse_other_crystals(
+    frames: Sequence[NDArray[np.float32]],
+    rule: SiteRule,
+    parameters: PattersonParameters,
+    labels: Sequence[str] | None = None,
+) -> None:
+    """Refuse frames of which some show the crystal of the rule and others another one.
+
+    A frame that the rule fits is asked nothing more; of the others only those count whose own
+    lattice holds them together, so that noise and vacuum are left out as ever.
+
+    Raises
+    ------
+    FitError
+        With the names of the frames that differ.
+    """
+    finder = SiteFinder(rule)
+    own, other, shown = [], [], ""
+    for number, frame in enumerate(frames):
+        if finder.prepare(frame).is_periodic:
+            own.append(_label(number, labels))
+            continue
+        lattice = find_lattice(frame)
+        if lattice is None or not _differs(lattice.basis_px_yx, rule.basis_px_yx):
+            continue
+        _, linked = choose_site_rule(
+            frame,
+            lattice,
+            smooth_sigma=parameters.smooth_sigma,
+            min_distance=parameters.extremum_min_distance,
+        )
+        if linked >= LEAST_LINKED:
+            other.append(_label(number, labels))
+            shown = shown or _describe(lattice.basis_px_yx)
+    if other:
+        raise FitError(
+            f"the frames show different lattices: {_names(own)} {_describe(rule.basis_px_yx)}, "
+            f"{_names(other)} {shown}: fit a model for each"
+        )
+
+
+def _differs(basis: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
+    (period, angle), (other_period, other_angle) = (
+        _period_and_angle(basis),
+        _period_and_angle(other),
+    )
+    ratio = max(period, other_period) / min(period, other_period)
+    return ratio > _CLEAR_RATIO or abs(angle - other_angle) > _CLEAR_ANGLE_DEG
+
+
+def _period_and_angle(basis: NDArray[np.float64]) -> tuple[float, float]:
+    """Geometric mean of the vectors in px, and their angle in degrees, 0 to 90."""
+    lengths = np.linalg.norm(basis, axis=1)
+    cosine = min(1.0, float(abs(basis[0] @ basis[1]) / np.prod(lengths)))
+    return float(np.sqrt(np.prod(lengths))), float(np.degrees(np.arccos(cosine)))
+
+
+def _describe(basis: NDArray[np.float64]) -> str:
+    period, angle = _period_and_angle(basis)
+    return f"{period:.1f} px at {angle:.0f} degrees"
+
+
+def _label(number: int, labels: Sequence[str] | None) -> str:
+    return f"frame {number}" if labels is None else labels[number]
+
+
+def _names(labels: Sequence[str]) -> str:
+    more = f" and {len(labels) - _MOST_NAMED} more" if len(labels) > _MOST_NAMED else ""
+    return ", ".join(labels[:_MOST_NAMED]) + more
+
+
 def collect(
     frames: Sequence[NDArray[np.float32]],
     rule: SiteRule,
     size: int,
     cutoff: int,
     notes: list[str],
+    labels: Sequence[str] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float32], int]:
     """Unscaled features of every whole window, the windows of the first few thousand, frames used.
 
@@ -84,7 +168,8 @@ def collect(
     for number, frame in enumerate(frames):
         view = finder.prepare(frame)
         if not view.is_periodic:
-            notes.append(f"frame {number}: {view.linked:.0%} of neighbours in place, left out")
+            name = _label(number, labels)
+            notes.append(f"{name}: {view.linked:.0%} of neighbours in place, left out")
             continue
         power, windows = _power(view, rule.smooth_sigma_px, size, cutoff)
         features.append(power)
