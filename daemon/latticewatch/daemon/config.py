@@ -10,13 +10,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     ValidationError,
-    ValidationInfo,
     field_validator,
-    model_validator,
 )
 from pydantic_settings import (
     BaseSettings,
@@ -27,7 +23,13 @@ from pydantic_settings import (
 )
 
 from latticewatch.daemon import config_text
-from latticewatch.daemon.config_rules import Endpoint, Host, Number, Whole, clashes, unit
+from latticewatch.daemon.config_detect import (
+    DetectorsSettings,
+    DetectSettings,
+    PattersonSettings,
+    Section,
+)
+from latticewatch.daemon.config_rules import Endpoint, Host, Whole, clashes, unit
 from latticewatch.daemon.config_text import ConfigError
 from latticewatch.wire.frames import SOURCE_PATTERN
 
@@ -51,13 +53,7 @@ __all__ = [
 ENVIRONMENT_PREFIX = "LATTICEWATCH_"
 
 
-class _Section(BaseModel):
-    """What all sections share: frozen, and an unknown name is a mistake."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
-
-
-class SourceSettings(_Section):
+class SourceSettings(Section):
     """Whose frames this process watches."""
 
     name: str = Field(
@@ -68,7 +64,7 @@ class SourceSettings(_Section):
     )
 
 
-class IngestSettings(_Section):
+class IngestSettings(Section):
     """How frames come in."""
 
     endpoint: Endpoint = Field(
@@ -118,7 +114,7 @@ class IngestSettings(_Section):
         return shard
 
 
-class EventsSettings(_Section):
+class EventsSettings(Section):
     """What goes out."""
 
     endpoint: Endpoint = Field(
@@ -146,7 +142,7 @@ class EventsSettings(_Section):
     )  # fmt: skip
 
 
-class HttpSettings(_Section):
+class HttpSettings(Section):
     """Metrics and health, read-only."""
 
     host: Host = Field(
@@ -157,53 +153,7 @@ class HttpSettings(_Section):
     )
 
 
-class DetectSettings(_Section):
-    """When a place counts as a defect: exactly one of the two rules."""
-
-    fdr: Number | None = Field(
-        default=0.05, gt=0, le=0.5,
-        description="Expected share of false ones among the listed defects of a frame.",
-    )  # fmt: skip
-    false_alarms_per_frame: Number | None = Field(
-        default=None, gt=0, le=1000, json_schema_extra=unit("defects per frame"),
-        description="Expected false alarms in a frame without any defect, instead of fdr.",
-    )  # fmt: skip
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_rule_replaces_the_default(cls, values: object) -> object:
-        # Whoever names the other rule has chosen; the default of fdr must not contradict.
-        if isinstance(values, dict) and values.get("false_alarms_per_frame") is not None:
-            return {"fdr": None} | values
-        return values
-
-    @field_validator("false_alarms_per_frame")
-    @classmethod
-    def _exactly_one_rule(cls, value: float | None, info: ValidationInfo) -> float | None:
-        # A bad fdr is not in `data` and has a line of its own.
-        if "fdr" in info.data and (info.data["fdr"] is None) == (value is None):
-            raise ValueError("give exactly one of fdr and false_alarms_per_frame")
-        return value
-
-
-class PattersonSettings(_Section):
-    """The one-class machine on Patterson maps."""
-
-    enabled: bool = Field(default=True, description="Whether this detector looks at frames.")
-    model: str = Field(
-        default="pretrained:mos2", min_length=1,
-        description="pretrained:NAME for a shipped model, or the path of a fitted one, "
-        "relative to the working folder.",
-    )  # fmt: skip
-
-
-class DetectorsSettings(_Section):
-    """The methods that look at each frame."""
-
-    patterson: PattersonSettings = Field(default=PattersonSettings())
-
-
-class ComputeSettings(_Section):
+class ComputeSettings(Section):
     """What the loop may use."""
 
     threads: Whole = Field(
@@ -215,7 +165,7 @@ class ComputeSettings(_Section):
     )
 
 
-class LogSettings(_Section):
+class LogSettings(Section):
     """What the operator reads on standard error."""
 
     format: Literal["console", "json"] = Field(default="console", description="Form of a line.")

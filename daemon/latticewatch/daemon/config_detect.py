@@ -1,0 +1,66 @@
+"""Settings of what looks at frames, and of when a place counts as a defect."""
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from latticewatch.daemon.config_rules import Number, unit
+
+__all__ = ["DetectSettings", "DetectorsSettings", "PattersonSettings", "Section"]
+
+
+class Section(BaseModel):
+    """What all sections share: frozen, and an unknown name is a mistake."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class DetectSettings(Section):
+    """When a place counts as a defect: exactly one of the two rules."""
+
+    fdr: Number | None = Field(
+        default=0.05, gt=0, le=0.5,
+        description="Expected share of false ones among the listed defects of a frame.",
+    )  # fmt: skip
+    false_alarms_per_frame: Number | None = Field(
+        default=None, gt=0, le=1000, json_schema_extra=unit("defects per frame"),
+        description="Expected false alarms in a frame without any defect, instead of fdr.",
+    )  # fmt: skip
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_rule_replaces_the_default(cls, values: object) -> object:
+        # Whoever names the other rule has chosen; the default of fdr must not contradict.
+        if isinstance(values, dict) and values.get("false_alarms_per_frame") is not None:
+            return {"fdr": None} | values
+        return values
+
+    @field_validator("false_alarms_per_frame")
+    @classmethod
+    def _exactly_one_rule(cls, value: float | None, info: ValidationInfo) -> float | None:
+        # A bad fdr is not in `data` and has a line of its own.
+        if "fdr" in info.data and (info.data["fdr"] is None) == (value is None):
+            raise ValueError("give exactly one of fdr and false_alarms_per_frame")
+        return value
+
+
+class PattersonSettings(Section):
+    """The one-class machine on Patterson maps."""
+
+    enabled: bool = Field(default=True, description="Whether this detector looks at frames.")
+    model: str = Field(
+        default="pretrained:mos2", min_length=1,
+        description="pretrained:NAME for a shipped model, or the path of a fitted one, "
+        "relative to the working folder.",
+    )  # fmt: skip
+
+
+class DetectorsSettings(Section):
+    """The methods that look at each frame."""
+
+    patterson: PattersonSettings = Field(default=PattersonSettings())
