@@ -24,7 +24,7 @@ def test_a_fit_sees_the_pixels_that_the_daemon_sees(tmp_path: Path) -> None:
     image = skewed(n_dead=200)
     np.savez(tmp_path / "frames.npz", frame=image)
 
-    (fitted,) = _read_frames(tmp_path / "frames.npz")
+    (fitted,), _ = _read_frames(tmp_path / "frames.npz", None)
 
     assert np.array_equal(fitted, PixelCheck().check(image, None).image)
 
