@@ -1,12 +1,12 @@
 """What goes into the pipeline, what passes through it, and what comes out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.daemon.config import Settings
-from latticewatch.detectors.protocols import Finding, Scores
+from latticewatch.detectors.protocols import Finding
 from latticewatch.detectors.sites import View
 from latticewatch.wire.events import DefectEvent
 from latticewatch.wire.frames import FrameHeader
@@ -94,23 +94,26 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the detectors say of one frame, in arrays.
+    """What the detectors say of one frame.
 
     Attributes
     ----------
     quality
         Words of the protocol.
-    view, scores
-        None where the frame did not get that far. Without scores nothing is known, and `quality`
-        says why.
-    q_value : (F,)
-        Of the findings.
+    view
+        Sites of scheme one; None where the frame did not get that far.
+    n_sites, n_scored
+        Places where a defect could be, and those that were judged. None judged: nothing is known,
+        and `quality` says why.
     findings
         Past the cut, strongest first.
+    q_value : (F,)
+        Of the findings.
     """
 
     quality: tuple[str, ...]
     view: View | None
-    scores: Scores | None
-    q_value: NDArray[np.float64] | None
-    findings: tuple[Finding, ...]
+    n_sites: int = 0
+    n_scored: int = 0
+    findings: tuple[Finding, ...] = ()
+    q_value: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))

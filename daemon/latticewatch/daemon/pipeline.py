@@ -75,8 +75,8 @@ class Pipeline:
         self._pixels.check(dead, None)
         view = self._finder.prepare(crystal.astype(np.float32))
         if view.is_periodic:
-            scored = np.flatnonzero(self._detector.score(view).scored)[:3]
-            locate(view, self._detector.model, scored, np.full(len(scored), 0.5))
+            scores = self._detector.score(view)
+            locate(view, self._detector.model, np.flatnonzero(scores.scored)[:3], scores)
 
     def process(self, incoming: Incoming) -> Outcome:
         """Turn a frame into its event; never raises for what the pixels hold."""
@@ -138,7 +138,8 @@ class Pipeline:
     def _cut(self, quality: tuple[str, ...], view: View | None, scores: Scores | None) -> Verdict:
         """Decide which places are defects, and where each of them is."""
         if view is None or scores is None:
-            return Verdict(quality=quality, view=view, scores=None, q_value=None, findings=())
+            n_sites = 0 if view is None else len(view.places_yx)
+            return Verdict(quality=quality, view=view, n_sites=n_sites)
         scored = np.flatnonzero(scores.scored)
         fdr, n_scored = self._settings.fdr, len(scored)
         if fdr is not None:
@@ -146,18 +147,18 @@ class Pipeline:
         else:
             limit = self._settings.false_alarms_per_frame or 0.0
             passed = scored[scores.p_value[scored] * n_scored <= limit]
-        findings = locate(view, self._detector.model, passed, scores.p_value[passed])
+        findings = locate(view, self._detector.model, passed, scores)
         # One defect disturbs several sites. Counted by site, it would vouch for as many false
         # ones, so the rate is controlled once more over what is left after merging.
-        p_value = np.array([scores.p_value[finding.site] for finding in findings])
-        q_merged = adjusted_q(p_value, n_scored)
+        q_merged = adjusted_q(np.array([finding.p_value for finding in findings]), n_scored)
         kept = [k for k in range(len(findings)) if fdr is None or q_merged[k] <= fdr]
         return Verdict(
             quality=quality,
             view=view,
-            scores=scores,
-            q_value=q_merged[kept],
+            n_sites=len(view.places_yx),
+            n_scored=n_scored,
             findings=tuple(findings[k] for k in kept),
+            q_value=q_merged[kept],
         )
 
     def _diagnosis(self, image: NDArray[np.float32]) -> str:

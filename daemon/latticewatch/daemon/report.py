@@ -43,8 +43,6 @@ class Reporter:
         header, settings = incoming.header, self._settings
         geometry = Geometry.from_header(header)
         kept = verdict.findings[: settings.max_defects]
-        n_sites = len(verdict.view.places_yx) if verdict.view is not None else 0
-        n_scored = int(np.count_nonzero(verdict.scores.scored)) if verdict.scores is not None else 0
         stale = "model_stale" in verdict.quality
         quality = verdict.quality + (("replay",) if header.t_source == "replay" else ())
         return DefectEvent(
@@ -60,13 +58,13 @@ class Reporter:
             context=header.full_context,
             roi=header.full_roi,
             calibrated=header.calibrated,
-            outcome="scored" if verdict.scores is not None else "not_scored",
+            outcome="scored" if verdict.n_scored else "not_scored",
             quality=quality,
             model_set=self._model_set,
             detectors=(self._detector_state(stale=stale, us=detector_us),),
             cut=self._cut,
-            n_sites=n_sites,
-            n_scored=n_scored,
+            n_sites=verdict.n_sites,
+            n_scored=verdict.n_scored,
             lattice=self._lattice(verdict.view, geometry),
             defects=self._defects(kept, verdict, geometry, header),
             n_defects=len(verdict.findings),
@@ -111,8 +109,7 @@ class Reporter:
         geometry: Geometry,
         header: FrameHeader,
     ) -> tuple[Defect, ...]:
-        scores, q_value = verdict.scores, verdict.q_value
-        if not findings or scores is None or q_value is None:
+        if not findings:
             return ()
         pixel_yx = np.array([finding.pixel_yx for finding in findings])
         frac_yx = geometry.to_fraction(pixel_yx)
@@ -124,24 +121,33 @@ class Reporter:
             Defect(
                 i=i,
                 kind=finding.kind,
-                score=score_of_p(float(scores.p_value[finding.site])),
-                p_value=float(scores.p_value[finding.site]),
-                q_value=max(float(q_value[i]), 1e-300),
-                scores=tuple(
-                    (name, float(z[finding.site]), float(p[finding.site]))
-                    for name, z, p in scores.parts
-                ),
+                score=score_of_p(finding.p_value),
+                p_value=finding.p_value,
+                q_value=max(float(verdict.q_value[i]), 1e-300),
+                scores=finding.parts,
                 pixel_yx=finding.pixel_yx,
                 frac_yx=_pair(frac_yx[i]),
                 nm_yx=None if nm_yx is None else _pair(nm_yx[i]),
                 cov_px=finding.cov_px,
+                site=finding.address,
                 extent_px=finding.extent_px,
                 intensity_ratio=finding.intensity_ratio,
+                displacement_px_yx=finding.displacement_px_yx,
+                displacement_pm=_length_pm(finding, geometry),
                 edge=edge[i],
-                flags=("tail_p",) if scores.tail[finding.site] else (),
+                flags=("tail_p",) if finding.tail else (),
             )
             for i, finding in enumerate(findings)
         )
+
+
+def _length_pm(finding: Finding, geometry: Geometry) -> float | None:
+    """Length of a displacement in picometres, None unless both are known."""
+    if finding.displacement_px_yx is None or not geometry.calibrated:
+        return None
+    there = np.array([finding.pixel_yx])
+    home = there - np.array([finding.displacement_px_yx])
+    return float(1000.0 * np.linalg.norm(geometry.to_nm(there) - geometry.to_nm(home)))
 
 
 def _pair(vector: NDArray[np.float64]) -> tuple[float, float]:

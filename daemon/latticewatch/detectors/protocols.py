@@ -44,8 +44,6 @@ class Finding:
 
     Attributes
     ----------
-    site
-        Row of the view's site with the strongest evidence.
     pixel_yx
         Where the crystal is disturbed, pixels.
     cov_px
@@ -56,14 +54,28 @@ class Finding:
         Observed over expected column intensity, None where no column is expected.
     extent_px
         Radius of what is disturbed.
+    p_value
+        Chance that a place without a defect looks as strange.
+    parts
+        Name, robust z and p-value of each statistic that looked.
+    tail
+        The p-value comes from the tail of a fitted law, beyond what can be counted.
+    address
+        Lattice address and sublattice, None where the detector knows none.
+    displacement_px_yx
+        Of the column from its site, None where the detector does not measure it.
     """
 
-    site: int
     pixel_yx: tuple[float, float]
     cov_px: tuple[float, float, float]
     kind: str
     intensity_ratio: float | None
     extent_px: float
+    p_value: float
+    parts: tuple[tuple[str, float, float], ...]
+    tail: bool
+    address: tuple[int, int, int] | None = None
+    displacement_px_yx: tuple[float, float] | None = None
 
 
 class Detector(Protocol):

@@ -120,7 +120,7 @@ def findings(crystal: str, seed: int) -> list[Finding]:
     view = SiteFinder(detector.model.rule).prepare(image_of(specimen(crystal, seed=seed)[0]))
     scores = detector.score(view)
     sites = np.flatnonzero(scores.scored & (scores.p_value < 1e-4))
-    return locate(view, detector.model, sites, scores.p_value[sites])
+    return locate(view, detector.model, sites, scores)
 
 
 @pytest.mark.parametrize("crystal", CRYSTALS)
@@ -141,9 +141,9 @@ def test_strongest_evidence_comes_first() -> None:
     scores = detector.score(view)
     sites = np.flatnonzero(scores.scored & (scores.p_value < 1e-4))
 
-    found = locate(view, detector.model, sites, scores.p_value[sites])
+    found = locate(view, detector.model, sites, scores)
 
-    p_values = [scores.p_value[finding.site] for finding in found]
+    p_values = [finding.p_value for finding in found]
     assert p_values == sorted(p_values)
     assert set(p_values) <= set(scores.p_value[sites])
 
@@ -155,8 +155,8 @@ def test_order_of_the_sites_does_not_matter() -> None:
     sites = np.flatnonzero(scores.scored & (scores.p_value < 1e-4))
     shuffled = np.random.default_rng(0).permutation(sites)
 
-    one = locate(view, detector.model, sites, scores.p_value[sites])
-    other = locate(view, detector.model, shuffled, scores.p_value[shuffled])
+    one = locate(view, detector.model, sites, scores)
+    other = locate(view, detector.model, shuffled, scores)
 
     assert one == other
 
@@ -165,7 +165,7 @@ def test_no_strange_site_gives_no_finding() -> None:
     detector = shipped().patterson
     view = SiteFinder(detector.model.rule).prepare(image_of(specimen(seed=86)[0]))
 
-    assert locate(view, detector.model, np.empty(0, np.intp), np.empty(0)) == []
+    assert locate(view, detector.model, np.empty(0, np.intp), detector.score(view)) == []
 
 
 def test_every_site_at_once_is_located_without_harm() -> None:
@@ -173,9 +173,10 @@ def test_every_site_at_once_is_located_without_harm() -> None:
     detector = shipped().patterson
     frame = image_of(specimen(seed=87, perfect=True, shape_yx=(768, 768))[0])
     view = SiteFinder(detector.model.rule).prepare(frame)
-    sites = np.flatnonzero(detector.score(view).scored)
+    scores = detector.score(view)
+    sites = np.flatnonzero(scores.scored)
 
-    found = locate(view, detector.model, sites, np.full(len(sites), 0.5))
+    found = locate(view, detector.model, sites, scores)
 
     assert len(sites) > 600
     assert found
@@ -188,8 +189,9 @@ def test_frame_of_equal_windows_is_located_without_dividing_by_zero() -> None:
     detector = shipped().patterson
     view = SiteFinder(detector.model.rule).prepare(image_of(specimen(seed=86)[0]))
     blank = dataclasses.replace(view, image=np.zeros_like(view.image))
-    sites = np.flatnonzero(detector.score(view).scored)[:20]
+    scores = detector.score(view)
+    sites = np.flatnonzero(scores.scored)[:20]
 
-    found = locate(blank, detector.model, sites, np.full(20, 1e-9))
+    found = locate(blank, detector.model, sites, scores)
 
     assert all(np.isfinite([*finding.pixel_yx, *finding.cov_px]).all() for finding in found)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.detectors.patterson.model import PattersonModel
-from latticewatch.detectors.protocols import Finding
+from latticewatch.detectors.protocols import Finding, Scores
 from latticewatch.detectors.sites import View, expected_places
 from latticewatch.kernels.neighbours import group_points, make_buckets
 from latticewatch.kernels.residual import Residuals, make_residuals, window_residuals
@@ -66,7 +66,7 @@ def locate(
     view: View,
     model: PattersonModel,
     sites: NDArray[np.intp],
-    p_values: NDArray[np.float64],
+    scores: Scores,
 ) -> list[Finding]:
     """Merge strange sites into findings, strongest evidence first.
 
@@ -81,29 +81,34 @@ def locate(
         Whose mean window says what a normal site looks like.
     sites : (M,)
         Rows of the view's sites past the threshold; their windows are whole.
-    p_values : (M,)
-        Of these sites.
+    scores
+        Of the view.
     """
     if not len(sites):
         return []
-    sites = sites[np.lexsort((sites, p_values))][:_MOST_SITES]
+    sites = sites[np.lexsort((sites, scores.p_value[sites]))][:_MOST_SITES]
     period_px = view.period_px
     pointers = _point(view, model, sites)
     groups = _gather(pointers, _SAME_COLUMN * period_px, view.image.shape)
     displaced, places = _places(pointers, groups)
     covariance = _covariances(pointers, groups, places, model.rule.smooth_sigma_px)
     kinds = _kinds(pointers, groups, displaced, model)
-    return [
-        Finding(
-            site=int(sites[groups.first[group]]),
-            pixel_yx=(float(places[group, 0]), float(places[group, 1])),
-            cov_px=covariance[group],
-            kind=kinds[group][0],
-            intensity_ratio=kinds[group][1],
-            extent_px=0.5 * period_px,
+    findings = []
+    for group in np.flatnonzero(_is_own_defect(groups, _SHADOW * period_px)):
+        site = int(sites[groups.first[group]])
+        findings.append(
+            Finding(
+                pixel_yx=(float(places[group, 0]), float(places[group, 1])),
+                cov_px=covariance[group],
+                kind=kinds[group][0],
+                intensity_ratio=kinds[group][1],
+                extent_px=0.5 * period_px,
+                p_value=float(scores.p_value[site]),
+                parts=tuple((name, float(z[site]), float(p[site])) for name, z, p in scores.parts),
+                tail=bool(scores.tail[site]),
+            )
         )
-        for group in np.flatnonzero(_is_own_defect(groups, _SHADOW * period_px))
-    ]
+    return findings
 
 
 def _point(view: View, model: PattersonModel, sites: NDArray[np.intp]) -> Residuals:
