@@ -4,10 +4,7 @@ The budgets are five times what kernels/README.md reports, for machines that are
 Run with `pytest -m benchmark -s` to see the figures.
 """
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pytest
@@ -33,6 +30,7 @@ from latticewatch.kernels.smooth import (
     normalise,
     robust_range,
 )
+from support.budgets import check
 
 pytestmark = pytest.mark.benchmark
 
@@ -94,23 +92,6 @@ def bench() -> Bench:
         features=rng.normal(size=(N_SITES, n_features(CUTOFF))).astype(np.float32),
         z=rng.normal(size=(N_SITES, N_COMPONENTS)).astype(np.float32),
     )
-
-
-def fastest_ms(run: Callable[[], Any]) -> float:  # Any: nobody looks at the result
-    """Time the fastest of some calls, in CPU time of this thread, after one that compiles."""
-    run()
-    times_ns = []
-    for _ in range(15):
-        start_ns = time.thread_time_ns()
-        run()
-        times_ns.append(time.thread_time_ns() - start_ns)
-    return min(times_ns) / 1e6
-
-
-def check(name: str, budget_ms: float, run: Callable[[], Any]) -> None:  # Any: as above
-    took_ms = fastest_ms(run)
-    print(f"{name}: {took_ms:.2f} ms of {budget_ms} ms")  # noqa: T201 - the figures are the point
-    assert took_ms < budget_ms
 
 
 def test_pixels(bench: Bench) -> None:

@@ -1,0 +1,184 @@
+"""Grids of blocks: sums over square blocks, and what is known of blocks brought to pixels."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latticewatch.kernels.jit import kernel
+
+N_MOMENTS = 5
+
+
+@kernel
+def block_moments(
+    image: NDArray[np.float32],
+    model: NDArray[np.float32],
+    used: NDArray[np.uint8],
+    step: int,
+    out: NDArray[np.float32],
+) -> None:
+    """Add up over blocks what a local regression of frame on model needs.
+
+    Parameters
+    ----------
+    image, model : (H, W)
+        Finite, near zero on average, so that squares keep their digits.
+    used : (H, W)
+        1, or 0 for a pixel to leave out.
+    step
+        Side of a block, pixels.
+    out : (5, H // step, W // step)
+        Receives the sums of 1, model, image, model^2, model x image, divided by the pixels of a
+        block.
+    """
+    _, n_rows, n_columns = out.shape
+    width = n_columns * step
+    sums = np.empty((N_MOMENTS, width), np.float32)
+    scale = np.float32(1.0 / (step * step))
+    for block in range(n_rows):
+        sums[:] = np.float32(0.0)
+        ones, models, images, squares, products = sums[0], sums[1], sums[2], sums[3], sums[4]
+        for y in range(block * step, (block + 1) * step):
+            row, predicted, weights = image[y], model[y], used[y]
+            for x in range(width):
+                weight = np.float32(weights[x])
+                m = weight * predicted[x]
+                ones[x] += weight
+                models[x] += m
+                images[x] += weight * row[x]
+                squares[x] += m * predicted[x]
+                products[x] += m * row[x]
+        for moment in range(N_MOMENTS):
+            for column in range(n_columns):
+                total = np.float32(0.0)
+                for x in range(column * step, (column + 1) * step):
+                    total += sums[moment, x]
+                out[moment, block, column] = total * scale
+
+
+@kernel
+def block_means(image: NDArray[np.float32], step: int, out: NDArray[np.float32]) -> None:
+    """Average over square blocks.
+
+    Parameters
+    ----------
+    image : (H, W)
+        Finite.
+    step
+        Side of a block, pixels.
+    out : (H // step, W // step)
+        Receives the means.
+    """
+    n_rows, n_columns = out.shape
+    sums = np.empty(n_columns * step, np.float32)
+    scale = np.float32(1.0 / (step * step))
+    for block in range(n_rows):
+        sums[:] = np.float32(0.0)
+        for r in range(step):
+            row = image[block * step + r]
+            for x in range(len(sums)):
+                sums[x] += row[x]
+        for column in range(n_columns):
+            total = np.float32(0.0)
+            for x in range(column * step, (column + 1) * step):
+                total += sums[x]
+            out[block, column] = total * scale
+
+
+@kernel
+def _grid_row(grid: NDArray[np.float32], y: int, step: int, out: NDArray[np.float32]) -> None:
+    """Row of a block grid at pixel row y: linear between block centres, flat beyond the last."""
+    last = grid.shape[0] - 1
+    place = min(max((y + 0.5) / step - 0.5, 0.0), np.float64(last))
+    above = min(int(place), max(last - 1, 0))
+    share = np.float32(place - above)
+    upper, lower = grid[above], grid[min(above + 1, last)]
+    for column in range(len(out)):
+        out[column] = upper[column] + share * (lower[column] - upper[column])
+
+
+@kernel
+def _spread_row(nodes: NDArray[np.float32], step: int, out: NDArray[np.float32]) -> None:
+    """Values at block centres to pixels, linear between them, flat beyond the first and last."""
+    n_nodes, width = len(nodes), len(out)
+    # The centre of block j lies at (j + 1/2) step - 1/2.
+    for piece in range(-1, n_nodes):
+        begin = 0 if piece < 0 else (2 * piece + 1) * step // 2
+        end = width if piece == n_nodes - 1 else min((2 * piece + 3) * step // 2, width)
+        left = nodes[max(piece, 0)]
+        slope = np.float32(0.0)
+        if 0 <= piece < n_nodes - 1:
+            slope = (nodes[piece + 1] - left) / np.float32(step)
+        start = np.float32(begin + 0.5 - (max(piece, 0) + 0.5) * step)
+        part = out[begin:end]
+        for x in range(len(part)):
+            part[x] = left + slope * (start + np.float32(x))
+
+
+@kernel
+def subtract_grid(
+    image: NDArray[np.float32], grid: NDArray[np.float32], step: int, out: NDArray[np.float32]
+) -> None:
+    """Subtract what is known at block centres, linear between them.
+
+    Parameters
+    ----------
+    image, out : (H, W)
+        May be the same array.
+    grid : (h, w)
+        Values at the centres of blocks of `step` pixels, as `block_means` gives; at least 1 x 1,
+        flat beyond the outer ones.
+    step
+        Side of a block, pixels.
+    """
+    if grid.size == 0:
+        raise ValueError("grid has no block: the frame must hold at least one")
+    height, width = image.shape
+    nodes = np.empty(grid.shape[1], np.float32)
+    background = np.empty(width, np.float32)
+    for y in range(height):
+        _grid_row(grid, y, step, nodes)
+        _spread_row(nodes, step, background)
+        for x in range(width):
+            out[y, x] = image[y, x] - background[x]
+
+
+@kernel
+def apply_gain(
+    gain: NDArray[np.float32],
+    offset: NDArray[np.float32],
+    step: int,
+    image: NDArray[np.float32],
+    model: NDArray[np.float32],
+    residual: NDArray[np.float32],
+) -> None:
+    """Bring a predicted frame to the local gain and offset, and subtract it.
+
+    Parameters
+    ----------
+    gain, offset : (h, w)
+        At the centres of blocks of `step` pixels, at least 1 x 1; linear between them, flat beyond
+        the outer ones.
+    step
+        Side of a block, pixels.
+    image : (H, W)
+        The frame.
+    model : (H, W)
+        Predicted frame; receives gain * model + offset.
+    residual : (H, W)
+        Receives image - model.
+    """
+    if gain.size == 0 or offset.shape != gain.shape:
+        raise ValueError("gain and offset must have one shape, and at least one block")
+    height, width = image.shape
+    nodes = np.empty((2, gain.shape[1]), np.float32)
+    gains, offsets = np.empty(width, np.float32), np.empty(width, np.float32)
+    for y in range(height):
+        _grid_row(gain, y, step, nodes[0])
+        _grid_row(offset, y, step, nodes[1])
+        _spread_row(nodes[0], step, gains)
+        _spread_row(nodes[1], step, offsets)
+        seen, predicted, left = image[y], model[y], residual[y]
+        for x in range(width):
+            value = gains[x] * predicted[x] + offsets[x]
+            predicted[x] = value
+            left[x] = seen[x] - value

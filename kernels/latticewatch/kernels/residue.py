@@ -1,0 +1,177 @@
+"""What a predicted frame leaves unexplained: noise law, row shifts, weighted residual."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latticewatch.kernels.jit import kernel
+
+
+@kernel
+def spread_by_level(
+    model: NDArray[np.float32],
+    residual: NDArray[np.float32],
+    used: NDArray[np.uint8],
+    levels: tuple[float, float],
+    out: NDArray[np.float64],
+) -> None:
+    """Count, mean level and mean squared residual of pixels of about equal predicted brightness.
+
+    Parameters
+    ----------
+    model, residual : (H, W)
+        From `apply_gain`.
+    used : (H, W)
+        1, or 0 for a pixel to leave out.
+    levels
+        Predicted brightness at the lower edge of the first bin and the upper edge of the last;
+        what lies beyond is counted in these.
+    out : (3, B)
+        At least one bin. Receives the sums of 1, model, residual^2 in each bin. Every second row
+        is looked at.
+    """
+    height, width = model.shape
+    n_bins = out.shape[1]
+    out[:] = 0.0
+    if n_bins < 1:
+        raise ValueError("out must have at least one bin")
+    scale = np.float32(n_bins / max(levels[1] - levels[0], 1e-30))
+    low = np.float32(levels[0])
+    for y in range(0, height, 2):
+        for x in range(width):
+            place = (model[y, x] - low) * scale
+            # Clipped before the conversion; the bound first, for of max(NaN, 0) NaN is left.
+            clipped = min(max(np.float32(0.0), place), np.float32(n_bins - 1))
+            bin_ = np.uint32(clipped)
+            weight = np.float64(used[y, x])
+            out[0, bin_] += weight
+            out[1, bin_] += weight * model[y, x]
+            out[2, bin_] += weight * residual[y, x] * residual[y, x]
+
+
+@kernel
+def _add_pixel(
+    slope: tuple[np.float32, np.float32],
+    weight: np.float32,
+    rest: np.float32,
+    lane: int,
+    sums: NDArray[np.float32],
+) -> None:
+    """Add the products of one pixel to its lane."""
+    weighted_y, weighted_x = weight * slope[0], weight * slope[1]
+    sums[0, lane] += weighted_y * slope[0]
+    sums[1, lane] += weighted_y * slope[1]
+    sums[2, lane] += weighted_x * slope[1]
+    sums[3, lane] += weighted_y * rest
+    sums[4, lane] += weighted_x * rest
+
+
+@kernel
+def _row_sums(
+    rows: tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]],
+    residual: NDArray[np.float32],
+    kept: NDArray[np.float32],
+    sums: NDArray[np.float32],
+) -> None:
+    """Add up along one row what its shift needs; eight interleaved, so that they go at once."""
+    above, row, below = rows
+    last = len(row) - 1
+    sums[:] = np.float32(0.0)
+    half = np.float32(0.5)
+    n_groups = (last - 1) // 8
+    down, over, up = below[1:last], row[2:], above[1:last]
+    left, weight, rest = row[: last - 1], kept[1:last], residual[1:last]
+    for group in range(n_groups):
+        for lane in range(8):
+            x = group * 8 + lane
+            slope = half * (down[x] - up[x]), half * (over[x] - left[x])
+            _add_pixel(slope, weight[x], rest[x], lane, sums)
+    # What is left of the row, fewer than eight.
+    for x in range(max(n_groups, 0) * 8, last - 1):
+        slope = half * (down[x] - up[x]), half * (over[x] - left[x])
+        _add_pixel(slope, weight[x], rest[x], x % 8, sums)
+
+
+@kernel
+def row_moments(
+    model: NDArray[np.float32],
+    residual: NDArray[np.float32],
+    used: NDArray[np.uint8],
+    law: tuple[float, float, float],
+    out: NDArray[np.float64],
+) -> None:
+    """Add up over each row what its displacement by least squares needs.
+
+    Parameters
+    ----------
+    model, residual : (H, W)
+        From `apply_gain`.
+    used : (H, W)
+        1, or 0 for a pixel to leave out.
+    law
+        Slope, intercept and least value of the variance of a pixel over its predicted brightness.
+    out : (H, 5)
+        Receives the weighted sums of dy dy, dy dx, dx dx, dy residual, dx residual, where
+        (dy, dx) is the slope of the model. The first and last row get zeros.
+    """
+    height, width = model.shape
+    kept = np.empty(width, np.float32)
+    sums = np.empty((5, 8), np.float32)
+    slope, intercept, least = np.float32(law[0]), np.float32(law[1]), np.float32(law[2])
+    one = np.float32(1.0)
+    out[:1] = 0.0
+    out[max(height - 1, 0) :] = 0.0
+    for y in range(1, height - 1):
+        predicted, weights = model[y], used[y]
+        for x in range(width):
+            kept[x] = np.float32(weights[x]) * (one / max(slope * predicted[x] + intercept, least))
+        _row_sums((model[y - 1], predicted, model[y + 1]), residual[y], kept, sums)
+        for k in range(5):
+            total = 0.0
+            for lane in range(8):
+                total += np.float64(sums[k, lane])
+            out[y, k] = total
+
+
+@kernel
+def unshift_rows(
+    model: NDArray[np.float32],
+    shift_px: NDArray[np.float32],
+    law: tuple[float, float, float],
+    residual: NDArray[np.float32],
+    precision: NDArray[np.float32],
+    weighted: NDArray[np.float32],
+) -> None:
+    """Take what the displacement of whole rows explains out of the residual, and weigh the rest.
+
+    Parameters
+    ----------
+    model : (H, W)
+        Predicted frame.
+    shift_px : (H, 2)
+        How far each row is displaced, [y, x], by the definition of `row_moments`.
+    law
+        As in `row_moments`.
+    residual : (H, W)
+        Changed in place.
+    precision : (H, W)
+        Receives 1 / variance.
+    weighted : (H, W)
+        Receives residual / variance.
+    """
+    height, width = model.shape
+    slope, intercept, least = np.float32(law[0]), np.float32(law[1]), np.float32(law[2])
+    one, half = np.float32(1.0), np.float32(0.5)
+    for y in range(height):
+        row, left = model[y], residual[y]
+        if 0 < y < height - 1:
+            by_y, by_x = half * shift_px[y, 0], half * shift_px[y, 1]
+            above, below = model[y - 1, 1 : width - 1], model[y + 1, 1 : width - 1]
+            before, after = row[: width - 2], row[2:]
+            inner = left[1 : width - 1]
+            for x in range(width - 2):
+                inner[x] -= by_y * (below[x] - above[x]) + by_x * (after[x] - before[x])
+        out, weight = weighted[y], precision[y]
+        for x in range(width):
+            inverse = one / max(slope * row[x] + intercept, least)
+            weight[x] = inverse
+            out[x] = left[x] * inverse

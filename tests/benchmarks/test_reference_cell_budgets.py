@@ -1,0 +1,164 @@
+"""Each kernel of the reference cell keeps its budget: one thread, 1024x1024, 4400 sites.
+
+The budgets are five times what kernels/README.md reports, for machines that are slow or busy.
+Run with `pytest -m benchmark -s` to see the figures.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from latticewatch.kernels.cells import CELL_BINS, add_to_cell, cell_index, place_cells, predict
+from latticewatch.kernels.columns import N_MATCHES, fit_column, match_columns, move_column
+from latticewatch.kernels.grids import (
+    N_MOMENTS,
+    apply_gain,
+    block_means,
+    block_moments,
+    subtract_grid,
+)
+from latticewatch.kernels.residue import row_moments, spread_by_level, unshift_rows
+from latticewatch.kernels.waves import block_wave, unwrap
+from support.budgets import check
+
+pytestmark = pytest.mark.benchmark
+
+SIDE_PX = 1024
+PERIOD_PX = 22.6
+STEP_PX = 11  # half a period
+N_BLOCKS = SIDE_PX // STEP_PX
+N_SITES = 4400  # two columns a cell
+N_STRANGE = 200
+N_LEVELS = 256
+SIGMA_PX = 3.0
+BASIS_PX = PERIOD_PX * np.array([[1.0, 0.0], [0.5, np.sqrt(0.75)]])
+LAW = (0.02, 0.5, 0.2)
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """A frame with what the kernels hand to each other."""
+
+    image: NDArray[np.float32]
+    used: NDArray[np.uint8]
+    reciprocal_per_px: NDArray[np.float64]
+    phase: NDArray[np.float32]
+    index: NDArray[np.uint16]
+    model: NDArray[np.float32]
+    residual: NDArray[np.float32]
+    precision: NDArray[np.float32]
+    places: NDArray[np.float64]
+
+
+@pytest.fixture(scope="module")
+def bench() -> Bench:
+    rng = np.random.default_rng(1)
+    y, x = np.mgrid[:SIDE_PX, :SIDE_PX]
+    reciprocal = np.linalg.inv(BASIS_PX).T.astype(np.float64)
+    turns = np.tensordot(reciprocal, np.stack([y, x]), 1)
+    model = np.cos(2 * np.pi * turns).sum(axis=0).astype(np.float32)
+    residual = rng.normal(size=model.shape).astype(np.float32)
+    phase = rng.normal(0.0, 0.02, (2, N_BLOCKS, N_BLOCKS)).astype(np.float32)
+    index = np.empty(model.shape, np.uint16)
+    cell_index(reciprocal, phase, STEP_PX, index)
+    return Bench(
+        image=model + residual,
+        used=np.ones(model.shape, np.uint8),
+        reciprocal_per_px=reciprocal,
+        phase=phase,
+        index=index,
+        model=model,
+        residual=residual,
+        precision=np.ones_like(model),
+        places=rng.uniform(0, SIDE_PX, (N_SITES, 2)),
+    )
+
+
+def test_background(bench: Bench) -> None:
+    means, out = np.empty((N_BLOCKS, N_BLOCKS), np.float32), np.empty_like(bench.image)
+    check("block_means", 0.7, lambda: block_means(bench.image, STEP_PX, means))
+    check("subtract_grid", 5.5, lambda: subtract_grid(bench.image, means, STEP_PX, out))
+
+
+def test_waves(bench: Bench) -> None:
+    out, turns = np.empty_like(bench.phase), bench.phase[0].copy()
+    wave = float(bench.reciprocal_per_px[0, 0]), float(bench.reciprocal_per_px[0, 1])
+    check("block_wave", 1.7, lambda: block_wave(bench.image, wave, STEP_PX, out))
+    quality = np.abs(bench.phase[1])
+    check("unwrap", 12.0, lambda: unwrap(turns, quality, out[0]))
+
+
+def test_cells(bench: Bench) -> None:
+    total, count = np.zeros(CELL_BINS**2), np.zeros(CELL_BINS**2, np.int64)
+    cell = np.zeros(CELL_BINS**2, np.float32)
+    index, out, places = bench.index.copy(), np.empty_like(bench.image), np.empty((N_SITES, 2))
+    wanted = bench.places @ bench.reciprocal_per_px.T
+    check(
+        "cell_index",
+        7.0,
+        lambda: cell_index(bench.reciprocal_per_px, bench.phase, STEP_PX, index),
+    )
+    check("add_to_cell", 6.2, lambda: add_to_cell(bench.image, index, bench.used, total, count))
+    check("predict", 2.2, lambda: predict(index, cell, out))
+    check(
+        f"place_cells, {N_SITES}",
+        2.1,
+        lambda: place_cells(wanted, BASIS_PX, bench.phase, STEP_PX, places),
+    )
+
+
+def test_gain(bench: Bench) -> None:
+    moments = np.empty((N_MOMENTS, N_BLOCKS, N_BLOCKS), np.float32)
+    gain, offset = np.ones_like(moments[0]), np.zeros_like(moments[0])
+    model, residual = bench.model.copy(), np.empty_like(bench.model)
+    check(
+        "block_moments",
+        4.5,
+        lambda: block_moments(bench.image, bench.model, bench.used, STEP_PX, moments),
+    )
+    check(
+        "apply_gain",
+        12.2,
+        lambda: apply_gain(gain, offset, STEP_PX, bench.image, model, residual),
+    )
+
+
+def test_residue(bench: Bench) -> None:
+    sums, moments = np.empty((3, N_LEVELS)), np.empty((SIDE_PX, 5))
+    shift_px, residual = np.zeros((SIDE_PX, 2), np.float32), bench.residual.copy()
+    precision, weighted = np.empty_like(residual), np.empty_like(residual)
+    check(
+        "spread_by_level",
+        6.8,
+        lambda: spread_by_level(bench.model, residual, bench.used, (-2.0, 2.0), sums),
+    )
+    check("row_moments", 11.7, lambda: row_moments(bench.model, residual, bench.used, LAW, moments))
+    check(
+        "unshift_rows",
+        2.8,
+        lambda: unshift_rows(bench.model, shift_px, LAW, residual, precision, weighted),
+    )
+
+
+def test_columns(bench: Bench) -> None:
+    residual, weighted = bench.residual.copy(), bench.residual.copy()
+    matches, fit = np.empty((N_SITES, N_MATCHES)), np.empty(6)
+    sites = [(10.0, float(y), float(x)) for y, x in bench.places[:N_STRANGE]]
+
+    def fit_all() -> None:
+        for site in sites:
+            fit_column(residual, bench.precision, site, SIGMA_PX, 6.0, fit)
+
+    def move_all() -> None:
+        for site in sites:
+            move_column(site, site, SIGMA_PX, bench.precision, residual, weighted)
+
+    check(
+        f"match_columns, {N_SITES}",
+        19.4,
+        lambda: match_columns(weighted, bench.precision, bench.places, SIGMA_PX, matches),
+    )
+    check(f"fit_column, {N_STRANGE}", 46.0, fit_all)
+    check(f"move_column, {N_STRANGE}", 7.2, move_all)
