@@ -33,15 +33,35 @@ class Lattice:
     ----------
     basis_px_yx : (2, 2)
         Rows are the vectors a and b, [y, x] in pixels, |a| <= |b|, Gauss reduced.
-    n_reflections
-        Peaks of the spectrum that the lattice indexes.
-    strength
-        Their summed log power: how sure the lattice is.
+    reflections : (R, 2)
+        Indices of the peaks of the spectrum that the lattice indexes, one of each Friedel pair.
+    power : (R,)
+        Of these peaks, over the noise.
     """
 
     basis_px_yx: NDArray[np.float64]
-    n_reflections: int
-    strength: float
+    reflections: NDArray[np.int64]
+    power: NDArray[np.float64]
+
+    @property
+    def n_reflections(self) -> int:
+        """How many peaks the lattice indexes."""
+        return len(self.reflections)
+
+    @property
+    def strength(self) -> float:
+        """Their summed log power: how sure the lattice is."""
+        return float(np.log1p(self.power).sum())
+
+    @property
+    def reciprocal_per_px(self) -> NDArray[np.float64]:
+        """Reciprocal vectors (2, 2), rows [gy, gx], cycles per pixel: dual to the basis."""
+        return np.linalg.inv(self.basis_px_yx).T.astype(np.float64)
+
+    @property
+    def cell_px(self) -> float:
+        """Square root of the area of the cell, pixels."""
+        return float(np.sqrt(self.cell_area_px2))
 
     @property
     def cell_area_px2(self) -> float:
@@ -82,7 +102,9 @@ def find_lattice(frame: NDArray[np.float32]) -> Lattice | None:
     direct = reduce_basis(np.linalg.inv(reciprocal).T.astype(np.float64))
     if np.linalg.norm(direct, axis=1).max() * _FEWEST_SITES_ALONG > min(frame.shape):
         return None
-    return Lattice(direct, int(hit.sum()), float(weight[hit].sum()))
+    # h = a.g: whole numbers but for the errors of the peaks.
+    indices = np.round(peaks[hit] @ direct.T).astype(np.int64)
+    return Lattice(direct, indices, strength[hit])
 
 
 def reduce_basis(basis: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -114,16 +136,20 @@ def _relative_power(frame: NDArray[np.float32]) -> NDArray[np.float32] | None:
     if not np.ptp(flat) > 0:
         return None
     window = np.hanning(height).astype(np.float32)[:, None] * np.hanning(width).astype(np.float32)
-    power = np.square(np.abs(fft.rfft2(flat * window)))
+    spectrum = fft.rfft2(flat * window)
+    relative = np.zeros(spectrum.shape, np.float32)
     gy, gx = _frequencies(frame.shape)
-    radius = np.hypot(gy, gx)
+    # Only where reflections are looked for: a fifth of the half plane.
+    rows = np.flatnonzero(np.abs(gy[:, 0]) <= _HIGHEST_CYCLES_PX)
+    n_columns = int(np.searchsorted(gx[0], _HIGHEST_CYCLES_PX, side="right"))
+    power = np.square(np.abs(spectrum[rows, :n_columns]))
+    radius = np.hypot(gy[rows], gx[:, :n_columns])
     # Rings one bin wide; the median of an exponential law is ln 2 of its mean.
     ring = np.minimum((radius * side).astype(np.int32), side)
     level = _ring_medians(power, ring)
-    outside = (radius < _LOWEST_CYCLES_PX) | (radius > _HIGHEST_CYCLES_PX)
     noise = np.maximum(level[ring] / np.float32(np.log(2)), np.finfo(np.float32).tiny)
-    relative: NDArray[np.float32] = power / noise
-    relative[outside] = 0
+    outside = (radius < _LOWEST_CYCLES_PX) | (radius > _HIGHEST_CYCLES_PX)
+    relative[rows, :n_columns] = np.where(outside, np.float32(0.0), power / noise)
     return relative
 
 

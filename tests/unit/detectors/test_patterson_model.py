@@ -243,6 +243,7 @@ class Choice:
 @dataclasses.dataclass(frozen=True)
 class Choices:
     patterson: Choice
+    reference_cell: Choice = Choice(enabled=False)
 
 
 def test_settings_choose_the_model() -> None:

@@ -1,1 +1,1 @@
-"""Residual against the distortion-locked mean cell: not built yet."""
+"""What the mean unit cell and the noise do not explain: a point-defect detector without a model."""

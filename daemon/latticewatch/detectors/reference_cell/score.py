@@ -1,0 +1,260 @@
+"""Point defects of a frame against its own mean cell."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import KDTree
+
+from latticewatch.detectors.lattice import Lattice
+from latticewatch.detectors.lock import LatticeLock, lock_lattice
+from latticewatch.detectors.reference_cell.explain import (
+    WORTH_LOG_P,
+    Change,
+    Explainer,
+    score_of_log_p,
+)
+from latticewatch.detectors.reference_cell.parameters import ReferenceCellParameters
+from latticewatch.detectors.reference_cell.residue import Residue, ResidueMaker
+from latticewatch.kernels.extrema import strict_extrema
+from latticewatch.kernels.smooth import gaussian, gaussian_scratch, gaussian_weights
+
+_FEWEST_SITES = 30
+# In distances between nearest columns.
+_PAIR = 1.25  # neighbours that are wrong together are one defect, like a divacancy
+_CHAIN = 1.9
+_MOST_OF_ONE = 3
+_LONGEST_CLUSTER = 5  # more in a chain are a line or a patch, and every column is listed
+_PAIR_SHARE = 0.3
+_OFF_SITE = (0.4, 1.2)  # of that distance, of a column width: nearer is the site's own business
+_EXTRA_APART = 1.8
+_PEER_SHARE = 0.5
+_FEWEST_MAXIMA = 20
+_LEAST_EXTRA_Z = 3.0
+_BORDER_PX = 4
+
+
+@dataclass(frozen=True, slots=True)
+class PointDefect:
+    """One defect.
+
+    Attributes
+    ----------
+    place_yx
+        Pixels.
+    kind
+        "deficit", "excess", "displaced" or "extra".
+    log_p
+        Logarithm of the chance that a place without a defect looks as strange.
+    intensity_ratio
+        Found over expected intensity; None where no column is expected.
+    moved_px_yx
+        How far a column was found from its site; None where none is expected.
+    cov_px
+        (var_yy, cov_yx, var_xx) of the place.
+    sublattice
+        Row of the columns of the cell, or None.
+    address
+        Lattice address (i, j), or None.
+    """
+
+    place_yx: tuple[float, float]
+    kind: str
+    log_p: float
+    intensity_ratio: float | None
+    moved_px_yx: tuple[float, float] | None
+    cov_px: tuple[float, float, float]
+    sublattice: int | None
+    address: tuple[int, int] | None
+
+    @property
+    def score(self) -> float:
+        """Standard normal quantile of 1 - p."""
+        return score_of_log_p(self.log_p)
+
+
+@dataclass(frozen=True, slots=True)
+class CellResult:
+    """What the detector says of a frame.
+
+    Attributes
+    ----------
+    lock
+        Where the cells are.
+    n_sites
+        Columns of the crystal in the frame, all sublattices.
+    defects
+        Strangest first; not yet cut at a threshold.
+    """
+
+    lock: LatticeLock
+    n_sites: int
+    defects: tuple[PointDefect, ...]
+
+
+class ReferenceCellDetector:
+    """Compares every column with the mean of its kind; needs no reference frame and no labels."""
+
+    def __init__(self, parameters: ReferenceCellParameters | None = None) -> None:
+        self._parameters = parameters or ReferenceCellParameters()
+        self._maker = ResidueMaker(self._parameters)
+
+    def look(self, image: NDArray[np.float32], lattice: Lattice) -> CellResult | None:
+        """Find what the mean cell does not explain.
+
+        Parameters
+        ----------
+        image : (H, W)
+            Finite, native.
+        lattice
+            Found in this frame.
+
+        Returns
+        -------
+        CellResult or None
+            None where the frame does not lock, or holds too few columns to know a normal one.
+        """
+        lock = lock_lattice(image, lattice)
+        residue = None if lock is None else self._maker.explain(image, lock)
+        if lock is None or residue is None or len(residue.label) < _FEWEST_SITES:
+            return None
+        extra = self._extra_columns(residue)
+        explainer = Explainer(residue, self._parameters)
+        changes = explainer.explain()
+        defects = [_as_defect(change, residue) for change in _merged(changes, residue, explainer)]
+        defects = _with_extra(defects, extra, _EXTRA_APART * explainer.nearest_px)
+        return CellResult(lock, len(residue.label), tuple(defects))
+
+    def _extra_columns(self, residue: Residue) -> list[PointDefect]:
+        """Columns where the cell has none, against the frame's own law of maxima (Gumbel)."""
+        sigma_px = residue.columns.sigma_px
+        weights = gaussian_weights(sigma_px, 3.5)
+        filtered = np.empty_like(residue.weighted)
+        scratch = gaussian_scratch(filtered.shape[1], weights)
+        gaussian(residue.weighted, weights, scratch, filtered)
+        found = np.empty((filtered.size // 4, 2), np.int32)
+        radius = max(1, int(sigma_px))
+        n_found = strict_extrema(filtered, -np.inf, radius, 1, _BORDER_PX, found)
+        peaks = found[: min(n_found, len(found))].astype(np.float64)
+        tree = KDTree(residue.places_yx)
+        apart, _ = tree.query(residue.places_yx[:4000], 2)
+        off_site = max(_OFF_SITE[0] * float(np.median(apart[:, 1])), _OFF_SITE[1] * sigma_px)
+        peaks = peaks[tree.query(peaks)[0] > off_site] if len(peaks) else peaks
+        if len(peaks) <= _FEWEST_MAXIMA:
+            return []
+        z = residue.matches(peaks)[:, 0] / residue.scale[0]
+        log_p = _log_gumbel_tail(z) + np.log(
+            len(peaks) / len(residue.label) / self._parameters.share_extra
+        )
+        cov = sigma_px**2 / np.maximum(z, 1.0) ** 2
+        return [
+            PointDefect(
+                place_yx=(float(peaks[k, 0]), float(peaks[k, 1])),
+                kind="extra",
+                log_p=float(log_p[k]),
+                intensity_ratio=None,
+                moved_px_yx=None,
+                cov_px=(float(cov[k]), 0.0, float(cov[k])),
+                sublattice=None,
+                address=None,
+            )
+            for k in np.flatnonzero((log_p < WORTH_LOG_P) & (z > _LEAST_EXTRA_Z))
+        ]
+
+
+def _with_extra(
+    defects: list[PointDefect], extra: list[PointDefect], reach_px: float
+) -> list[PointDefect]:
+    """Join columns that are wrong and columns too many: near each other, the stranger is meant."""
+    if not defects or not extra:
+        return sorted(defects + extra, key=lambda one: one.log_p)
+    places = np.array([defect.place_yx for defect in defects])
+    score = np.array([defect.score for defect in defects])
+    stays = np.ones(len(defects), np.bool_)
+    kept = []
+    for one in extra:
+        near = np.hypot(*(places - one.place_yx).T) < reach_px
+        # A bump between the sites of a damaged column is its remains; a site beside an extra
+        # column keeps its own damage if that is large.
+        if (score[near & stays] > one.score).any():
+            continue
+        kept.append(one)
+        stays &= ~(near & (score < _PEER_SHARE * one.score))
+    kept += [defects[k] for k in np.flatnonzero(stays)]
+    return sorted(kept, key=lambda one: one.log_p)
+
+
+def _log_gumbel_tail(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Log chance that a maximum exceeds each value, by the law of most of them.
+
+    Median and 90 % quantile fix the law, so that a few true columns do not.
+    """
+    median, ninety = np.percentile(values, (50, 90))
+    scale = (ninety - median) / (np.log(np.log(2)) - np.log(-np.log(0.9)))
+    mode = median + scale * np.log(np.log(2))
+    away = (values - mode) / max(float(scale), 1e-12)
+    near = np.log(-np.expm1(-np.exp(-np.minimum(away, 30.0))))
+    # Far out 1 - exp(-exp(-x)) is exp(-x), and its digits would be lost.
+    tail: NDArray[np.float64] = np.where(away > 30.0, -away, near)
+    return tail
+
+
+def _merged(changes: list[Change], residue: Residue, explainer: Explainer) -> list[Change]:
+    """Neighbouring columns that are wrong in the same way become one, unless they form a line."""
+    if len(changes) < 2:
+        return changes
+    homes = residue.places_yx[[change.site for change in changes]]
+    tree = KDTree(homes)
+    pairs = _components(tree, _PAIR * explainer.nearest_px)
+    chains = _components(tree, _CHAIN * explainer.nearest_px)
+    chain_size = np.bincount(chains)[chains]
+    merged: list[Change] = []
+    for group in range(int(pairs.max()) + 1):
+        rows = np.flatnonzero(pairs == group)
+        members = [changes[row] for row in rows]
+        if len(members) > _MOST_OF_ONE or chain_size[rows[0]] > _LONGEST_CLUSTER:
+            merged += members
+            continue
+        merged += _as_one(sorted(members, key=lambda change: change.log_p))
+    return merged
+
+
+def _components(tree: KDTree, reach_px: float) -> NDArray[np.int32]:
+    """Return the group of each point, groups being linked by steps within reach."""
+    n_points = tree.n
+    steps = tree.query_pairs(reach_px, output_type="ndarray")
+    links = coo_matrix((np.ones(len(steps)), (steps[:, 0], steps[:, 1])), (n_points, n_points))
+    labels: NDArray[np.int32] = connected_components(links, directed=False)[1]
+    return labels
+
+
+def _as_one(members: list[Change]) -> list[Change]:
+    """Let the strongest stand for its like, in their middle; others of another kind stay."""
+    first = members[0]
+    like = [
+        change
+        for change in members
+        if change.kind == first.kind and change.score > _PAIR_SHARE * first.score
+    ]
+    rest = [change for change in members if change.kind not in (first.kind, "displaced")]
+    weight = np.array([change.score for change in like])
+    places = np.array([change.place_yx for change in like])
+    first.place_yx = (weight[:, None] * places).sum(axis=0) / weight.sum()
+    return [first, *rest]
+
+
+def _as_defect(change: Change, residue: Residue) -> PointDefect:
+    y, x = change.place_yx
+    i, j = residue.addresses[change.site]
+    return PointDefect(
+        place_yx=(float(y), float(x)),
+        kind=change.kind,
+        log_p=change.log_p,
+        intensity_ratio=change.intensity_ratio,
+        moved_px_yx=(float(change.moved_px_yx[0]), float(change.moved_px_yx[1])),
+        cov_px=change.cov_px,
+        sublattice=int(residue.label[change.site]),
+        address=(int(i), int(j)),
+    )

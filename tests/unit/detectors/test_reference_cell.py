@@ -1,0 +1,154 @@
+"""The reference cell finds what differs from the mean cell, and nothing where nothing does."""
+
+import numpy as np
+import pytest
+
+from latticewatch.detectors.lattice import find_lattice
+from latticewatch.detectors.reference_cell.score import (
+    CellResult,
+    PointDefect,
+    ReferenceCellDetector,
+)
+from support.crystals import CRYSTALS, Image, image_of, net_frame, specimen
+
+FDR = 0.05
+SQUARE = [[20.0, 0.0], [0.0, 20.0]]
+DUMBBELL = ((0.0, 0.0), (0.35, 0.35))
+
+
+def look(image: Image) -> CellResult | None:
+    lattice = find_lattice(image)
+    return None if lattice is None else ReferenceCellDetector().look(image, lattice)
+
+
+def listed(image: Image) -> list[PointDefect]:
+    """Past a Benjamini-Hochberg cut over the sites."""
+    result = look(image)
+    assert result is not None
+    rank = np.arange(1, len(result.defects) + 1)
+    log_p = np.array([defect.log_p for defect in result.defects])
+    passed = np.flatnonzero(log_p <= np.log(FDR * rank / result.n_sites))
+    return list(result.defects[: passed[-1] + 1]) if len(passed) else []
+
+
+def column(place_yx: tuple[float, float], counts: float, sigma_px: float = 3.0) -> Image:
+    """One column alone in a frame of the size that `net_frame` has."""
+    y, x = np.mgrid[:256, :256]
+    away = np.square(y - place_yx[0]) + np.square(x - place_yx[1])
+    return np.asarray(counts * np.exp(-away / (2 * sigma_px**2)), np.float32)
+
+
+@pytest.mark.parametrize("crystal", CRYSTALS)
+def test_nearly_all_defects_of_a_specimen_are_listed_at_their_place(crystal: str) -> None:
+    n_true = n_found = n_listed = 0
+    for seed in range(1, 4):
+        pixels, truth = specimen(crystal, seed=seed)
+        found = np.array([defect.place_yx for defect in listed(image_of(pixels))])
+        gaps = np.linalg.norm(found[:, None] - truth.pixel_yx[None], axis=2)
+        near = gaps < 0.25 * truth.period_px
+        n_true += len(truth.pixel_yx)
+        n_found += int(near.any(axis=0).sum())
+        n_listed += len(found)
+
+    assert n_found >= 0.95 * n_true
+    assert n_listed <= 1.1 * n_true
+
+
+@pytest.mark.parametrize("crystal", CRYSTALS)
+def test_perfect_crystal_lists_next_to_nothing(crystal: str) -> None:
+    counts = [
+        len(listed(image_of(specimen(crystal, seed=seed, perfect=True)[0]))) for seed in range(6)
+    ]
+
+    assert sum(counts) <= 1
+
+
+@pytest.mark.parametrize(
+    ("counts", "kind", "ratio"),
+    [(-25.0, "deficit", 0.0), (-10.0, "deficit", 0.6), (25.0, "excess", 2.0)],
+)
+def test_intensity_of_a_column_is_told(counts: float, kind: str, ratio: float) -> None:
+    frame = net_frame(SQUARE, seed=None) + column((120.0, 140.0), counts)
+    frame = np.random.default_rng(3).poisson(np.maximum(frame, 0.0)).astype(np.float32)
+
+    found = listed(frame)
+
+    assert [defect.kind for defect in found] == [kind]
+    assert found[0].place_yx == pytest.approx((120.0, 140.0), abs=0.5)
+    assert found[0].intensity_ratio == pytest.approx(ratio, abs=0.12)
+
+
+def test_displaced_column_is_listed_where_it_is_with_its_shift() -> None:
+    frame = net_frame(SQUARE, seed=None)
+    frame += column((120.0, 140.0), -25.0) + column((121.5, 138.0), 25.0)
+    frame = np.random.default_rng(4).poisson(frame).astype(np.float32)
+
+    found = listed(frame)
+
+    assert [defect.kind for defect in found] == ["displaced"]
+    assert found[0].place_yx == pytest.approx((121.5, 138.0), abs=0.4)
+    assert found[0].moved_px_yx == pytest.approx((1.5, -2.0), abs=0.4)
+
+
+def test_column_between_the_sites_is_extra() -> None:
+    frame = net_frame(SQUARE, seed=None) + column((130.0, 150.0), 15.0)
+    frame = np.random.default_rng(5).poisson(frame).astype(np.float32)
+
+    found = listed(frame)
+
+    assert [defect.kind for defect in found] == ["extra"]
+    assert found[0].place_yx == pytest.approx((130.0, 150.0), abs=1.5)
+    assert found[0].address is None
+
+
+def test_neighbouring_vacancies_are_one_defect() -> None:
+    frame = net_frame(SQUARE, motif=DUMBBELL, sigma_px=2.2, seed=None)
+    for place in ((120.0, 140.0), (127.0, 147.0)):
+        frame -= column(place, 25.0, 2.2)
+    frame = np.random.default_rng(6).poisson(np.maximum(frame, 0.0)).astype(np.float32)
+
+    found = listed(frame)
+
+    assert len(found) == 1
+    assert found[0].place_yx == pytest.approx((123.5, 143.5), abs=1.0)
+
+
+def test_same_frame_gives_the_same_result_whatever_came_before() -> None:
+    detector = ReferenceCellDetector()
+    image = image_of(specimen(seed=5)[0])
+    lattice = find_lattice(image)
+    assert lattice is not None
+    first = detector.look(image, lattice)
+    assert first is not None
+    detector.look(net_frame(SQUARE), lattice)
+
+    again = detector.look(image, lattice)
+
+    assert again is not None
+    assert again.defects == first.defects
+
+
+def test_gain_and_offset_change_nothing_of_the_places() -> None:
+    image = image_of(specimen(seed=5)[0])
+
+    plain, changed = listed(image), listed(image * 1.5 + 20)
+
+    assert len(plain) == len(changed)
+    for one, other in zip(plain, changed, strict=True):
+        assert one.place_yx == pytest.approx(other.place_yx, abs=0.01)
+
+
+def test_frame_is_not_changed() -> None:
+    image = image_of(specimen(seed=5)[0])
+    before = image.copy()
+
+    look(image)
+
+    assert np.array_equal(image, before)
+
+
+@pytest.mark.parametrize("counts", [0.2, 5.0])
+def test_noise_has_no_cell(counts: float) -> None:
+    image = np.random.default_rng(7).poisson(counts, (256, 256)).astype(np.float32)
+
+    assert look(image) is None
