@@ -52,11 +52,23 @@ def analyze(
     plot: Annotated[
         Path | None, typer.Option(help="Folder for a picture of each frame, defects marked.")
     ] = None,
+    detectors: Annotated[
+        str,
+        typer.Option(help="patterson, or patterson,reference_cell: which detectors look."),
+    ] = "patterson",
 ) -> None:
     """Find the defects of recorded frames with the daemon's own pipeline."""
-    from latticewatch.daemon.offline import analyze_inputs
+    from latticewatch.daemon.offline import DETECTORS, analyze_inputs
 
+    names = [name.strip() for name in detectors.split(",") if name.strip()]
+    unknown = [name for name in names if name not in DETECTORS]
+    if unknown or "patterson" not in names:
+        raise typer.BadParameter(
+            f"{detectors}: expected patterson or patterson,reference_cell "
+            "(the reference cell works beside patterson in this version)",
+            param_hint="--detectors",
+        )
     lines = None if out == Path("-") else out
-    n_failed = analyze_inputs(inputs, model=model, out=lines, plot_folder=plot)
+    n_failed = analyze_inputs(inputs, model=model, out=lines, plot_folder=plot, detectors=names)
     if n_failed:
         raise typer.Exit(1)

@@ -60,7 +60,17 @@ class PattersonSettings(Section):
     )  # fmt: skip
 
 
+class ReferenceCellSettings(Section):
+    """The residual against the frame's own mean cell."""
+
+    enabled: bool = Field(
+        default=False,
+        description="Whether this detector looks at frames, too; it needs no model.",
+    )
+
+
 class DetectorsSettings(Section):
     """The methods that look at each frame."""
 
     patterson: PattersonSettings = Field(default=PattersonSettings())
+    reference_cell: ReferenceCellSettings = Field(default=ReferenceCellSettings())

@@ -105,6 +105,8 @@ class Verdict:
     n_sites, n_scored
         Places where a defect could be, and those that were judged. None judged: nothing is known,
         and `quality` says why.
+    stale
+        Scheme one knows another crystal, though the frame may be answered.
     findings
         Past the cut, strongest first.
     q_value : (F,)
@@ -115,5 +117,6 @@ class Verdict:
     view: View | None
     n_sites: int = 0
     n_scored: int = 0
+    stale: bool = False
     findings: tuple[Finding, ...] = ()
     q_value: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))

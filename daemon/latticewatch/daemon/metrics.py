@@ -31,6 +31,7 @@ Stage = Literal[
     "segment",
     "features",
     "score",
+    "reference_cell",
     "fuse",
     "publish",
     "total",

@@ -1,5 +1,6 @@
 """The models in force: found, loaded, checked, named by digest. Immutable once loaded."""
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,12 +34,26 @@ class PattersonChoice(Protocol):
         ...
 
 
+class CellChoice(Protocol):
+    """What the settings say of the detector that needs no model."""
+
+    @property
+    def enabled(self) -> bool:
+        """Whether the detector looks at frames."""
+        ...
+
+
 class DetectorChoice(Protocol):
     """What the settings say of all detectors."""
 
     @property
     def patterson(self) -> PattersonChoice:
         """The one-class SVM on Patterson maps."""
+        ...
+
+    @property
+    def reference_cell(self) -> CellChoice:
+        """The residual against the mean cell."""
         ...
 
 
@@ -54,16 +69,19 @@ class ModelSet:
         How the settings named it.
     sha256
         Of the file.
+    reference_cell
+        Whether the detector that needs no model looks, too.
     """
 
     patterson: PattersonDetector
     artifact: str
     sha256: str
+    reference_cell: bool = False
 
     @property
     def digest(self) -> str:
         """16 hex digits over the digests of all artifacts; thresholds are added by the pipeline."""
-        return digest_of([self.sha256])
+        return digest_of([self.sha256, *(["reference_cell"] if self.reference_cell else [])])
 
     def describe(self) -> list[dict[str, object]]:
         """One line per model, for metrics and status."""
@@ -86,7 +104,8 @@ def load_models(choice: DetectorChoice) -> ModelSet:
     """
     require_detector(choice)
     with _naming_the_setting():
-        return load_patterson(choice.patterson.model)
+        models = load_patterson(choice.patterson.model)
+    return dataclasses.replace(models, reference_cell=choice.reference_cell.enabled)
 
 
 def check_models(choice: DetectorChoice) -> None:

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,11 +34,17 @@ from latticewatch.wire.frames import Context, FrameHeader
 from latticewatch.wire.plain import pack_attrs
 
 SOURCE = "analyze"
+DETECTORS = ("patterson", "reference_cell")
 MOST_DEFECTS = 1024  # the protocol's limit: a file has room, unlike a message
 
 
 def analyze_inputs(
-    inputs: list[Path], *, model: Path | None, out: Path | None, plot_folder: Path | None
+    inputs: list[Path],
+    *,
+    model: Path | None,
+    out: Path | None,
+    plot_folder: Path | None,
+    detectors: Sequence[str] = ("patterson",),
 ) -> int:
     """Write an event for every frame of every input.
 
@@ -52,6 +58,8 @@ def analyze_inputs(
         File for the lines; None for standard output, and then people are told on standard error.
     plot_folder
         Made if absent; None for no pictures.
+    detectors
+        Names out of `DETECTORS`: who looks.
 
     Returns
     -------
@@ -66,7 +74,7 @@ def analyze_inputs(
         The model is refused.
     """
     paths = expand_inputs(inputs)
-    settings = offline_settings()
+    settings = with_detectors(offline_settings(), detectors)
     with ExitStack() as stack:
         report = Report(sys.stderr if out is None else sys.stdout)
         results = Results(open_lines(out, stack), make_folder(plot_folder), report)
@@ -133,6 +141,15 @@ def offline_settings() -> Settings:
     )
 
 
+def with_detectors(settings: Settings, names: Sequence[str]) -> Settings:
+    """Let these detectors look, and no other."""
+    chosen = {
+        name: getattr(settings.detectors, name).model_copy(update={"enabled": name in names})
+        for name in DETECTORS
+    }
+    return settings.model_copy(update={"detectors": settings.detectors.model_copy(update=chosen)})
+
+
 def with_model(settings: Settings, model: Path) -> Settings:
     """Take a model file in place of the one that the settings name."""
     patterson = settings.detectors.patterson.model_copy(update={"model": str(model)})
@@ -156,7 +173,10 @@ def make_pipeline(settings: Settings, *, artifact: str | None = None) -> Pipelin
         A model is missing or refused.
     """
     require_detector(settings.detectors)
-    models = load_patterson(settings.detectors.patterson.model)
+    models = dataclasses.replace(
+        load_patterson(settings.detectors.patterson.model),
+        reference_cell=settings.detectors.reference_cell.enabled,
+    )
     return Pipeline(
         models=models if artifact is None else dataclasses.replace(models, artifact=artifact),
         settings=pipeline_settings(settings),

@@ -4,6 +4,8 @@ The daemon, `analyze` and the demo all go through here, so the same frame gives 
 times apart.
 """
 
+from dataclasses import replace
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,7 @@ from latticewatch.daemon.exchange import PipelineSettings as PipelineSettings
 from latticewatch.daemon.exchange import Verdict
 from latticewatch.daemon.models import ModelSet, digest_of
 from latticewatch.daemon.pixel_check import CheckedPixels, PixelCheck, near_bad_pixel
+from latticewatch.daemon.point_findings import cell_findings, merge_findings
 from latticewatch.daemon.ports import Clock
 from latticewatch.daemon.report import Reporter
 from latticewatch.detectors.calibration import adjusted_q
@@ -21,11 +24,24 @@ from latticewatch.detectors.lattice import find_lattice
 from latticewatch.detectors.patterson.locate import locate
 from latticewatch.detectors.patterson.windows import margin_px
 from latticewatch.detectors.protocols import Scores
+from latticewatch.detectors.reference_cell.score import CellResult, ReferenceCellDetector
 from latticewatch.detectors.sites import SiteFinder, View
 from latticewatch.wire.frames import FrameHeader
 
+# Said of a frame by scheme one alone.
+_ONE_DETECTOR_ONLY = ("model_stale", "not_periodic")
 # Naming the fault of a frame without linked sites needs a spectrum; this much of it is enough.
 _DIAGNOSIS_PX = 512
+
+
+def _halved(settings: PipelineSettings) -> PipelineSettings:
+    """Give each of two detectors half of the false alarms that are allowed."""
+    fdr, per_frame = settings.fdr, settings.false_alarms_per_frame
+    return replace(
+        settings,
+        fdr=None if fdr is None else fdr / 2,
+        false_alarms_per_frame=None if per_frame is None else per_frame / 2,
+    )
 
 
 class Pipeline:
@@ -36,6 +52,7 @@ class Pipeline:
         self._clock = clock
         self._detector = models.patterson
         self._finder = SiteFinder(models.patterson.model.rule)
+        self._cell = ReferenceCellDetector() if models.reference_cell else None
         self._pixels = PixelCheck()
         self._margin_px = margin_px(
             models.patterson.model.patch_size_px, models.patterson.model.rule.smooth_sigma_px
@@ -44,6 +61,7 @@ class Pipeline:
             [models.sha256, settings.fdr, settings.false_alarms_per_frame, settings.max_defects]
         )
         self.model_set = model_set
+        self._cut_settings = settings if self._cell is None else _halved(settings)
         self._reporter = Reporter(
             models=models, settings=settings, model_set=model_set, margin_px=self._margin_px
         )
@@ -87,10 +105,14 @@ class Pipeline:
         if checked.usable:
             fault, view, scores = self._look(checked, stages)
             quality += fault
+        cell = self._look_at_cell(checked, stages) if checked.usable else None
         fuse_ns = self._clock.monotonic_ns()
         detector_us = stages.get("features", 0) + stages.get("score", 0)
         verdict = self._cut(quality, view, scores)
-        event = self._reporter.report(incoming, verdict, detector_us=detector_us)
+        if cell is not None:
+            verdict = self._with_cell(verdict, cell)
+        cell_us = stages.get("reference_cell")
+        event = self._reporter.report(incoming, verdict, detector_us=detector_us, cell_us=cell_us)
         stages["fuse"] = self._since(fuse_ns)
         stages["total"] = self._since(start_ns)
         latency_us = {
@@ -98,6 +120,7 @@ class Pipeline:
             "validate": incoming.validate_us + stages["validate"],
             "lattice": stages.get("segment", 0),
             "patterson": detector_us,
+            **({} if cell_us is None else {"reference_cell": cell_us}),
             "fuse": stages["fuse"],
             "total": incoming.queue_us + incoming.validate_us + stages["total"],
         }
@@ -135,17 +158,46 @@ class Pipeline:
         # A frame of which no site can be judged is not one where nothing was found.
         return (), view, scores if scores.scored.any() else None
 
+    def _look_at_cell(self, checked: CheckedPixels, stages: dict[str, int]) -> CellResult | None:
+        """Compare the frame with its own mean cell, if asked to; fills in the time."""
+        if self._cell is None:
+            return None
+        start_ns = self._clock.monotonic_ns()
+        lattice = find_lattice(checked.image)
+        result = None if lattice is None else self._cell.look(checked.image, lattice)
+        stages["reference_cell"] = self._since(start_ns)
+        return result
+
+    def _with_cell(self, verdict: Verdict, cell: CellResult) -> Verdict:
+        """Add what the reference cell found; where it answers, the frame is answered."""
+        findings, q_value = merge_findings(
+            cell_findings(cell, self._cut_settings),
+            (verdict.findings, verdict.q_value),
+            cell.lock.period_px,
+        )
+        # What keeps scheme one from an answer is said in the state of that detector.
+        quality = tuple(word for word in verdict.quality if word not in _ONE_DETECTOR_ONLY)
+        return replace(
+            verdict,
+            quality=quality,
+            stale="model_stale" in verdict.quality,
+            n_sites=cell.n_sites,
+            n_scored=cell.n_sites,
+            findings=findings,
+            q_value=q_value,
+        )
+
     def _cut(self, quality: tuple[str, ...], view: View | None, scores: Scores | None) -> Verdict:
         """Decide which places are defects, and where each of them is."""
         if view is None or scores is None:
             n_sites = 0 if view is None else len(view.places_yx)
             return Verdict(quality=quality, view=view, n_sites=n_sites)
         scored = np.flatnonzero(scores.scored)
-        fdr, n_scored = self._settings.fdr, len(scored)
+        fdr, n_scored = self._cut_settings.fdr, len(scored)
         if fdr is not None:
             passed = scored[adjusted_q(scores.p_value[scored]) <= fdr]
         else:
-            limit = self._settings.false_alarms_per_frame or 0.0
+            limit = self._cut_settings.false_alarms_per_frame or 0.0
             passed = scored[scores.p_value[scored] * n_scored <= limit]
         findings = locate(view, self._detector.model, passed, scores)
         # One defect disturbs several sites. Counted by site, it would vouch for as many false

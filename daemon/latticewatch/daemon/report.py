@@ -38,12 +38,14 @@ class Reporter:
         else:
             self._cut = Cut(rule="per_frame", value=settings.false_alarms_per_frame or 0.0)
 
-    def report(self, incoming: Incoming, verdict: Verdict, *, detector_us: int) -> DefectEvent:
+    def report(
+        self, incoming: Incoming, verdict: Verdict, *, detector_us: int, cell_us: int | None = None
+    ) -> DefectEvent:
         """Build the event of a frame, envelope and latencies still empty."""
         header, settings = incoming.header, self._settings
         geometry = Geometry.from_header(header)
         kept = verdict.findings[: settings.max_defects]
-        stale = "model_stale" in verdict.quality
+        stale = verdict.stale or "model_stale" in verdict.quality
         quality = verdict.quality + (("replay",) if header.t_source == "replay" else ())
         return DefectEvent(
             source=header.source,
@@ -61,7 +63,7 @@ class Reporter:
             outcome="scored" if verdict.n_scored else "not_scored",
             quality=quality,
             model_set=self._model_set,
-            detectors=(self._detector_state(stale=stale, us=detector_us),),
+            detectors=self._detectors(stale=stale, patterson_us=detector_us, cell_us=cell_us),
             cut=self._cut,
             n_sites=verdict.n_sites,
             n_scored=verdict.n_scored,
@@ -74,14 +76,23 @@ class Reporter:
             attrs=copy_attrs(header) if settings.copy_attrs else None,
         )
 
-    def _detector_state(self, *, stale: bool, us: int) -> DetectorState:
-        return DetectorState(
+    def _detectors(
+        self, *, stale: bool, patterson_us: int, cell_us: int | None
+    ) -> tuple[DetectorState, ...]:
+        patterson = DetectorState(
             name="patterson",
             artifact=self._models.artifact,
             sha256=self._models.sha256,
             state="stale" if stale else "ok",
-            us=us,
+            us=patterson_us,
         )
+        if cell_us is None:
+            return (patterson,)
+        # It has no artifact: the frame is its own reference.
+        cell = DetectorState(
+            name="reference_cell", artifact="none", sha256="0" * 64, state="ok", us=cell_us
+        )
+        return cell, patterson
 
     def _lattice(self, view: View | None, geometry: Geometry) -> LatticeState | None:
         if view is None or not len(view.places_yx):

@@ -21,6 +21,7 @@ _PIPELINE_STAGES: Final[tuple[Stage, ...]] = (
     "segment",
     "features",
     "score",
+    "reference_cell",
     "fuse",
     "total",
 )

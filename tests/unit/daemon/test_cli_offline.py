@@ -211,6 +211,30 @@ def test_pictures_of_equal_names_do_not_overwrite_each_other(crystal: Path, tmp_
     ]  # fmt: skip
 
 
+def test_two_detectors_look_where_asked(crystal: Path, tmp_path: Path) -> None:
+    out = tmp_path / "events.jsonl"
+    analyze_inputs(
+        [crystal],
+        model=Path("pretrained:mos2"),
+        out=out,
+        plot_folder=None,
+        detectors=("patterson", "reference_cell"),
+    )
+
+    events = [json.loads(line) for line in out.read_text().splitlines()]
+
+    names = [[state["name"] for state in event["detectors"]] for event in events]
+    assert names == [["reference_cell", "patterson"]] * 2
+
+
+@pytest.mark.parametrize("asked", ["vae", "reference_cell", "patterson,vae", ""])
+def test_detectors_that_are_not_there_are_refused(crystal: Path, asked: str) -> None:
+    done = CliRunner().invoke(app, ["analyze", str(crystal), "--detectors", asked])
+
+    assert done.exit_code == 2
+    assert "expected patterson" in done.output
+
+
 def test_one_bad_input_does_not_spoil_the_others(
     crystal: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,105 @@
+"""Findings of the reference cell in the terms of an event, and merged with those of scheme one."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import KDTree
+
+from latticewatch.daemon.exchange import PipelineSettings
+from latticewatch.detectors.calibration import adjusted_q
+from latticewatch.detectors.protocols import Finding
+from latticewatch.detectors.reference_cell.score import CellResult, PointDefect
+
+NAME = "reference_cell"
+_SAME_PLACE = 0.35  # of a period: scheme one places a defect within a quarter of the truth
+_VACANCY_BELOW = 0.35  # share of the expected intensity: less is a vacancy, more a deficit
+_SMALLEST_P = 1e-300
+
+
+def cell_findings(
+    result: CellResult, settings: PipelineSettings
+) -> tuple[list[Finding], NDArray[np.float64]]:
+    """Past the cut, strongest first, with their q-values (F,).
+
+    Parameters
+    ----------
+    result
+        Of one frame.
+    settings
+        The rule of the cut, and its limit.
+    """
+    found = [_finding(defect, result) for defect in result.defects]
+    p_value = np.array([finding.p_value for finding in found])
+    q_value = adjusted_q(p_value, result.n_sites)
+    if settings.fdr is not None:
+        passed = q_value <= settings.fdr
+    else:
+        passed = p_value * result.n_sites <= (settings.false_alarms_per_frame or 0.0)
+    kept = np.flatnonzero(passed)
+    return [found[k] for k in kept], q_value[kept]
+
+
+def merge_findings(
+    precise: tuple[Sequence[Finding], NDArray[np.float64]],
+    other: tuple[Sequence[Finding], NDArray[np.float64]],
+    period_px: float,
+) -> tuple[tuple[Finding, ...], NDArray[np.float64]]:
+    """One list of two detectors: what both saw is one defect, where the precise one saw it.
+
+    Parameters
+    ----------
+    precise, other
+        Findings and q-values (F,) of each. A defect that both saw keeps place and kind of the
+        first, the smaller p and q, and what both said.
+    period_px
+        Of the lattice.
+
+    Returns
+    -------
+    tuple of Finding, (F,)
+        Strongest first.
+    """
+    findings, q_values = list(precise[0]), list(precise[1])
+    places = np.array([finding.pixel_yx for finding in findings]).reshape(-1, 2)
+    tree = KDTree(places) if len(places) else None
+    reach_px = _SAME_PLACE * period_px
+    for finding, q_value in zip(*other, strict=True):
+        apart, same = (np.inf, 0) if tree is None else tree.query(finding.pixel_yx)
+        if apart > reach_px:
+            findings.append(finding)
+            q_values.append(q_value)
+            continue
+        both = findings[same]
+        smaller = min(both, finding, key=lambda one: one.p_value)
+        findings[same] = replace(
+            both, p_value=smaller.p_value, tail=smaller.tail, parts=both.parts + finding.parts
+        )
+        q_values[same] = min(q_values[same], q_value)
+    order = sorted(range(len(findings)), key=lambda k: findings[k].p_value)
+    return tuple(findings[k] for k in order), np.array(q_values)[order]
+
+
+def _finding(defect: PointDefect, result: CellResult) -> Finding:
+    p_value = max(float(np.exp(max(defect.log_p, -745.0))), _SMALLEST_P)
+    kind = defect.kind
+    ratio = defect.intensity_ratio
+    if kind == "deficit" and ratio is not None and ratio < _VACANCY_BELOW:
+        kind = "vacancy"
+    address = None
+    if defect.address is not None and defect.sublattice is not None:
+        address = (*defect.address, defect.sublattice)
+    return Finding(
+        pixel_yx=defect.place_yx,
+        cov_px=defect.cov_px,
+        kind=kind,
+        intensity_ratio=ratio,
+        extent_px=0.5 * result.lock.period_px,
+        p_value=p_value,
+        parts=((NAME, defect.score, p_value),),
+        # A normal law or Gumbel's, fitted to the frame: nothing was counted so far out.
+        tail=p_value * result.n_sites < 1.0,
+        address=address,
+        displacement_px_yx=defect.moved_px_yx if kind == "displaced" else None,
+    )
