@@ -25,8 +25,6 @@ class FrameReceiver:
         Messages queued per peer before the sender feels it.
     max_message_bytes
         A peer that announces a larger part is cut off.
-    mode
-        "lossless": messages may wait for long, and the link is not taken for dead meanwhile.
 
     Attributes
     ----------
@@ -46,10 +44,9 @@ class FrameReceiver:
         endpoint: str,
         hwm: int = sockets.FRAME_HWM,
         max_message_bytes: int = sockets.MAX_FRAME_BYTES,
-        mode: sockets.Mode = "live",
     ) -> None:
         self._socket = sockets.make_frame_pull(
-            context, hwm=hwm, max_message_bytes=max_message_bytes, mode=mode
+            context, hwm=hwm, max_message_bytes=max_message_bytes
         )
         self._connections: set[int] = set()
         self._monitor = self._socket.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)

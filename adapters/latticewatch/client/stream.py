@@ -149,7 +149,10 @@ def open_socket(context: zmq.Context[SocketT], endpoint: str, prefixes: Iterable
     socket = context.socket(zmq.SUB)
     socket.linger = 0
     socket.maxmsgsize = _MAX_MESSAGE_BYTES
-    socket.heartbeat_ivl, socket.heartbeat_timeout, socket.heartbeat_ttl = 200, 600, 1000
+    # Not the heartbeats of ZMTP: of a program that is behind, libzmq 4.3.5 cuts the link and, when
+    # it reads on, ends the process (libzmq issue 4767). The kernel finds dead links.
+    socket.tcp_keepalive, socket.tcp_keepalive_idle = 1, 2
+    socket.tcp_keepalive_intvl, socket.tcp_keepalive_cnt = 1, 3
     for prefix in prefixes:
         socket.setsockopt(zmq.SUBSCRIBE, prefix.encode())
     try:

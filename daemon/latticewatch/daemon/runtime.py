@@ -222,7 +222,6 @@ def _open_receiver(settings: Settings, context: zmq.Context[zmq.Socket[bytes]]) 
             context=context,
             endpoint=settings.ingest.endpoint,
             hwm=settings.ingest.hwm,
-            mode=settings.ingest.mode,
             max_message_bytes=settings.ingest.max_message_mib * 2**20,
         )
 
