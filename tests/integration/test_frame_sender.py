@@ -120,8 +120,8 @@ def test_a_live_sender_drops_and_counts_while_the_daemon_stalls(
         assert header.dropped == sent[: header.seq].count(False)
 
 
-def test_the_count_survives_a_restart_of_the_daemon(context: Context) -> None:
-    with FrameReceiver(context=context, endpoint="tcp://127.0.0.1:*") as before:
+def test_the_count_survives_a_restart_of_the_daemon(context: Context, tmp_path: Path) -> None:
+    with FrameReceiver(context=context, endpoint=f"ipc://{tmp_path}/frames") as before:
         endpoint, sender = before.endpoint, make_sender(context, before)
         sender.send(SMALL, **NOW)
         assert isinstance(take(before), FrameHeader)
