@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -76,6 +76,7 @@ def test_blur_keeps_the_sum_and_exceeds_no_pixel(image: Image, sigma_px: float) 
 
 @settings(deadline=None, max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.floats(0.1, 50.0), st.floats(-100.0, 1000.0))
+@example(228, 17.0, 0.0)
 def test_gain_and_offset_change_neither_places_nor_features(
     seed: int, gain: float, offset: float
 ) -> None:
@@ -84,10 +85,14 @@ def test_gain_and_offset_change_neither_places_nor_features(
     changed = level((image.astype(np.float64) * gain + offset).astype(np.float32))
     # Rounding of the changed frame, in units of its own range.
     rounding = 6e-7 * (abs(offset) + 25 * gain) / (gain * float(np.ptp(image)))
-    np.testing.assert_allclose(changed, plain, atol=8 * rounding + 1e-5)
+    # A pixel at the edge of a bin may be rounded into the next: the range is known to a bin.
+    bin_ = 2.0 / 1024
+    np.testing.assert_allclose(changed, plain, rtol=bin_, atol=8 * rounding + bin_)
     places = find(plain)
     tolerance = 1e-3 + 4 * SIZE_PX**4 * rounding
-    np.testing.assert_allclose(describe(changed, places), describe(plain, places), atol=tolerance)
+    np.testing.assert_allclose(
+        describe(changed, places), describe(plain, places), rtol=4 * bin_, atol=tolerance
+    )
 
 
 def test_mirrored_frame_has_the_mirrored_places() -> None:
