@@ -37,15 +37,12 @@ class LatticeLock:
         Turns, at the centres of blocks of `step_px` pixels.
     step_px
         Side of a block.
-    amplitude : (h, w)
-        Of the strongest wave over its median: far below 1 where there is no such crystal.
     """
 
     reciprocal_per_px: NDArray[np.float64]
     basis_px_yx: NDArray[np.float64]
     phase: NDArray[np.float32]
     step_px: int
-    amplitude: NDArray[np.float32]
 
     @property
     def period_px(self) -> float:
@@ -112,13 +109,11 @@ def lock_lattice(image: NDArray[np.float32], lattice: Lattice) -> LatticeLock | 
     waves = [_wave(flat, lattice.reciprocal_per_px, index, step, sigma) for index in chosen]
     turns = np.stack([_unwrapped(wave) for wave in waves])
     phase = np.tensordot(np.linalg.inv(chosen.astype(np.float64)), turns, 1)
-    amplitude = np.abs(waves[0]).astype(np.float32)
     return LatticeLock(
         reciprocal_per_px=lattice.reciprocal_per_px,
         basis_px_yx=lattice.basis_px_yx,
         phase=np.ascontiguousarray(phase, np.float32),
         step_px=step,
-        amplitude=amplitude / np.float32(max(float(np.median(amplitude)), 1e-30)),
     )
 
 
