@@ -7,11 +7,18 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pytest
+from hypothesis import settings
 
 from latticewatch.detectors.patterson.fit import FitReport, fit
 from latticewatch.detectors.patterson.model import PattersonModel
 from latticewatch.detectors.patterson.parameters import PattersonParameters
 from support.crystals import image_of, specimen
+
+# The same examples in every run, so that a failure says something about the change that is tested.
+# `--hypothesis-profile search` looks for new ones; what it finds becomes an @example.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("search", max_examples=1500, deadline=None)
+settings.load_profile("same")
 
 
 @pytest.fixture(scope="session")

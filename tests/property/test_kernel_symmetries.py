@@ -56,7 +56,6 @@ def describe(image: Image, places: NDArray[np.float64]) -> Image:
     return features
 
 
-@settings(deadline=None)
 @given(images(), st.floats(0.3, 4.0))
 def test_blurring_a_turned_frame_turns_the_blurred_one(image: Image, sigma_px: float) -> None:
     turned = np.ascontiguousarray(np.rot90(image))
@@ -65,7 +64,6 @@ def test_blurring_a_turned_frame_turns_the_blurred_one(image: Image, sigma_px: f
     )
 
 
-@settings(deadline=None)
 @given(images(), st.floats(0.3, 4.0))
 def test_blur_keeps_the_sum_and_exceeds_no_pixel(image: Image, sigma_px: float) -> None:
     blurred = blur(image, sigma_px)
@@ -74,7 +72,7 @@ def test_blur_keeps_the_sum_and_exceeds_no_pixel(image: Image, sigma_px: float) 
     assert blurred.min() >= image.min() - 1e-5 * abs(image).max()
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.floats(0.1, 50.0), st.floats(-100.0, 1000.0))
 @example(228, 17.0, 0.0)
 def test_gain_and_offset_change_neither_places_nor_features(

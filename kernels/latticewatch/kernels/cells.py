@@ -65,7 +65,9 @@ def cell_index(
         share = place - above
         for axis in range(2):
             for column in range(n_columns):
-                upper, lower = phase[axis, above, column], phase[axis, above + 1, column]
+                # Doubles: beyond the last block a rounded difference would grow with the distance.
+                upper = np.float64(phase[axis, above, column])
+                lower = np.float64(phase[axis, above + 1, column])
                 nodes[axis, column] = upper + share * (lower - upper)
         for node in range(n_columns - 1):
             begin = 0 if node == 0 else (2 * node + 1) * step // 2

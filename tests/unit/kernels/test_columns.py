@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -54,7 +54,6 @@ def difference(before: Column, after: Column, sigma_px: float) -> Image:
     return np.asarray(drawn[0] - drawn[1], np.float32)
 
 
-@settings(deadline=None)
 @given(SEEDS, st.tuples(SIDES, SIDES), PLACES, PLACES, SIGMAS)
 def test_matches_agree_with_the_definition(
     seed: int, shape: tuple[int, int], y: float, x: float, sigma_px: float
@@ -99,7 +98,6 @@ def test_column_moved_along_y_shows_in_the_second_statistic() -> None:
     assert z[1] > 10 * max(abs(z[0]), abs(z[2]))
 
 
-@settings(deadline=None)
 @given(
     SEEDS,
     st.floats(1.2, 3.0),
@@ -121,7 +119,6 @@ def test_fit_agrees_with_the_definition(
     np.testing.assert_allclose(found[3:], [yy, yx, xx], rtol=1e-6)
 
 
-@settings(deadline=None)
 @given(st.floats(1.2, 3.0), st.floats(0.4, 3.0), st.floats(-1.0, 1.0), st.floats(-1.0, 1.0))
 def test_shifted_column_of_other_intensity_is_found(
     sigma_px: float, ratio: float, step_y: float, step_x: float
@@ -132,7 +129,6 @@ def test_shifted_column_of_other_intensity_is_found(
     np.testing.assert_allclose(found[:3], moved, rtol=1e-3, atol=1e-3)
 
 
-@settings(deadline=None)
 @given(SEEDS, st.floats(1.2, 3.0), st.floats(-1.0, 0.1))
 def test_column_all_but_gone_is_fitted_at_its_site(
     seed: int, sigma_px: float, ratio: float
@@ -162,7 +158,6 @@ def test_covariance_is_that_of_the_scatter_within_a_factor() -> None:
     assert abs(np.cov(fits[:, 1:3].T)[0, 1]) < 0.2 * fits[:, 3].mean()
 
 
-@settings(deadline=None)
 @given(SEEDS, st.tuples(SIDES, SIDES), PLACES, PLACES, st.floats(0.1, 3.0))
 def test_fit_stays_near_its_site_whatever_it_sees(
     seed: int, shape: tuple[int, int], y: float, x: float, farthest_px: float
@@ -181,7 +176,6 @@ def test_column_outside_the_frame_keeps_its_place_with_infinite_variance(outside
     np.testing.assert_array_equal(found, [5.0, outside, 20.0, np.inf, 0.0, np.inf])
 
 
-@settings(deadline=None)
 @given(SEEDS, st.tuples(SIDES, SIDES), PLACES, PLACES, st.tuples(PLACES, PLACES), SIGMAS)
 def test_what_is_taken_out_agrees_with_the_definition(
     seed: int,

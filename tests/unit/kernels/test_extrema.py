@@ -25,7 +25,6 @@ def find(
     return [(int(y), int(x)) for y, x in out[:n_found]]
 
 
-@settings(deadline=None)
 @given(
     broken_images(),
     st.sampled_from([float("-inf"), 0.0, 1.0, float("inf"), float("nan")]),
@@ -40,7 +39,7 @@ def test_agrees_with_the_definition(
     assert found == slow.strict_extrema(image, floor, radius_px, polarity, border_px)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.integers(60, 110), st.integers(1, 6), st.integers(2, 200))
 def test_agrees_on_frames_wider_than_one_stretch(
     seed: int, width: int, radius_px: int, n_levels: int
@@ -83,7 +82,6 @@ def test_frame_smaller_than_its_border_has_none() -> None:
     assert find(np.ones((0, 5), np.float32)) == []
 
 
-@settings(deadline=None)
 @given(images(COARSE), st.integers(1, 3))
 def test_dark_extrema_are_the_bright_ones_of_the_negative(
     image: NDArray[np.float32], radius_px: int

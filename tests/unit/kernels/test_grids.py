@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -39,13 +39,11 @@ def subtracted(image: Image, grid: Image, step: int) -> Image:
     return out
 
 
-@settings(deadline=None)
 @given(images(), STEPS)
 def test_means_agree_with_the_definition(image: Image, step: int) -> None:
     np.testing.assert_allclose(means(image, step), slow.block_means(image, step), atol=1e-3)
 
 
-@settings(deadline=None)
 @given(images(), STEPS, st.data())
 def test_moments_agree_with_the_definition(image: Image, step: int, data: st.DataObject) -> None:
     model = same_shape(image, data)
@@ -58,14 +56,12 @@ def test_moments_agree_with_the_definition(image: Image, step: int, data: st.Dat
     np.testing.assert_allclose(out[3:], expected[3:], atol=1.0)
 
 
-@settings(deadline=None)
 @given(images(), GRIDS, STEPS)
 def test_subtracted_grid_agrees_with_the_definition(image: Image, grid: Image, step: int) -> None:
     expected = slow.subtract_grid(image, grid, step)
     np.testing.assert_allclose(subtracted(image, grid, step), expected, atol=2e-3)
 
 
-@settings(deadline=None)
 @given(images(), GRIDS, STEPS, st.data())
 def test_gain_and_offset_agree_with_the_definition(
     image: Image, gain: Image, step: int, data: st.DataObject
@@ -79,7 +75,6 @@ def test_gain_and_offset_agree_with_the_definition(
     np.testing.assert_allclose(residual, expected[1], atol=2.0)
 
 
-@settings(deadline=None)
 @given(images(), GRIDS, STEPS)
 def test_subtracting_in_place_is_the_same(image: Image, grid: Image, step: int) -> None:
     expected = subtracted(image, grid, step)

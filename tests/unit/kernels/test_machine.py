@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.svm import OneClassSVM
@@ -35,7 +35,6 @@ def decide(
     return out
 
 
-@settings(deadline=None)
 @given(SEEDS, COUNTS, WIDTHS, st.integers(1, 90))
 def test_projection_agrees_with_the_definition(
     seed: int, n_sites: int, n_components: int, n_features: int
@@ -47,7 +46,6 @@ def test_projection_agrees_with_the_definition(
     np.testing.assert_allclose(z, slow.project(features, mean, components), atol=1e-4)
 
 
-@settings(deadline=None)
 @given(SEEDS, COUNTS, WIDTHS, st.integers(0, 40), GAMMAS)
 def test_decision_agrees_with_the_definition(
     seed: int, n_sites: int, n_components: int, n_vectors: int, gamma: float
@@ -90,7 +88,6 @@ def test_exponential_is_right_to_one_and_a_half_units_in_the_last_place() -> Non
     assert np.abs((found - exact) / last_place).max() < 1.5
 
 
-@settings(deadline=None)
 @given(SEEDS, st.integers(0, 139))
 def test_nan_spoils_its_own_site_only(seed: int, site: int) -> None:
     z, support = draw(seed, 140, 4), draw(seed + 1, 7, 4)
@@ -126,7 +123,6 @@ def test_score_of_a_site_does_not_depend_on_its_neighbours() -> None:
         assert decide(alone, support, dual)[0] == scores[site]
 
 
-@settings(deadline=None)
 @given(SEEDS, COUNTS, WIDTHS, st.data())
 def test_robust_distance_agrees_with_the_definition(
     seed: int, n_sites: int, n_components: int, data: st.DataObject

@@ -1,7 +1,7 @@
 """Buckets find the neighbours that a search through all places finds."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from latticewatch.kernels.neighbours import (
@@ -22,7 +22,6 @@ def test_marks_are_those_of_the_definition() -> None:
     assert (NOBODY, OUTSIDE) == (slow.NOBODY, slow.OUTSIDE)
 
 
-@settings(deadline=None)
 @given(SEEDS, SIDES, SIDES, st.integers(1, 60), st.floats(0.5, 12.0), st.floats(0.1, 1.0))
 def test_links_agree_with_a_search_through_all_places(
     seed: int, height: int, width: int, n_places: int, edge_px: float, share: float
@@ -42,7 +41,6 @@ def test_links_agree_with_a_search_through_all_places(
             assert int(link) in nearest
 
 
-@settings(deadline=None)
 @given(SEEDS, st.integers(0, 60), st.floats(0.1, 20.0), st.floats(1.0, 9.0))
 def test_groups_agree_with_the_definition(
     seed: int, n_points: int, reach_px: float, edge_in_reaches: float

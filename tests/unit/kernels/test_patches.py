@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -24,7 +24,6 @@ def gather(
     return out[0], bool(inside[0])
 
 
-@settings(deadline=None)
 @given(images(), st.tuples(COORDINATES, COORDINATES), st.sampled_from([1, 3, 5, 7]))
 def test_window_agrees_with_the_definition(
     image: NDArray[np.float32], place: tuple[float, float], size: int

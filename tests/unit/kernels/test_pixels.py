@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -89,7 +89,6 @@ def test_frames_of_any_wire_type_add_no_compiled_variant() -> None:
     assert len(count_pixels.signatures) == n_before  # type: ignore[attr-defined]
 
 
-@settings(deadline=None)
 @given(broken_images(), st.sampled_from([0.0, -1.0, 2.0, 1e30, float("inf"), float("nan")]))
 def test_counts_agree_with_the_definition(image: NDArray[np.float32], full_scale: float) -> None:
     counts = np.full(4, -1, np.int64)
@@ -97,7 +96,6 @@ def test_counts_agree_with_the_definition(image: NDArray[np.float32], full_scale
     assert counts.tolist() == slow.count_pixels(image, float(np.float32(full_scale)))
 
 
-@settings(deadline=None)
 @given(broken_images())
 def test_cleared_image_agrees_with_the_definition(image: NDArray[np.float32]) -> None:
     expected = slow.clear_nonfinite(image, 5.0)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -33,7 +33,6 @@ def random_patches(seed: int, n: int, size: int) -> NDArray[np.float32]:
     return np.random.default_rng(seed).normal(size=(n, size, size)).astype(np.float32)
 
 
-@settings(deadline=None)
 @given(SEEDS, st.integers(0, 20), SIZES, st.data())
 def test_agrees_with_the_definition(seed: int, n: int, size: int, data: st.DataObject) -> None:
     cutoff = data.draw(st.integers(0, size // 2))

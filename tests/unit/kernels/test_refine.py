@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -31,7 +31,6 @@ def intensity(image: NDArray[np.float32], place: tuple[float, float], radius_px:
     return float(out[0])
 
 
-@settings(deadline=None)
 @given(WINDOWS)
 def test_step_agrees_with_least_squares(window: NDArray[np.float32]) -> None:
     _, _, _, dd_y, twist, dd_x = slow.fit_quadratic(window)
@@ -43,7 +42,6 @@ def test_step_agrees_with_least_squares(window: NDArray[np.float32]) -> None:
     )
 
 
-@settings(deadline=None)
 @given(OFFSETS, OFFSETS, st.sampled_from([1.0, -1.0]))
 def test_vertex_of_a_paraboloid_is_found(offset_y: float, offset_x: float, sign: float) -> None:
     y, x = np.mgrid[-3:4, -3:4]
@@ -52,7 +50,6 @@ def test_vertex_of_a_paraboloid_is_found(offset_y: float, offset_x: float, sign:
     np.testing.assert_allclose(refine(image, 3, 3), [3 + offset_y, 3 + offset_x], atol=1e-5)
 
 
-@settings(deadline=None)
 @given(broken_images(), st.integers(-5, 15), st.integers(-5, 15))
 def test_step_is_finite_and_short_on_any_frame(image: NDArray[np.float32], y: int, x: int) -> None:
     assert np.all(np.abs(refine(image, y, x) - (y, x)) <= 0.75)
@@ -69,7 +66,6 @@ def test_plane_and_saddle_and_nan_have_no_step() -> None:
         assert refine(image.astype(np.float32), 1, 1).tolist() == [1, 1]
 
 
-@settings(deadline=None)
 @given(images(), st.tuples(EIGHTHS, EIGHTHS), RADII)
 def test_intensity_agrees_with_the_definition(
     image: NDArray[np.float32], place: tuple[float, float], radius_px: float

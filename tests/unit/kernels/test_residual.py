@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -47,7 +47,6 @@ def bump(at_yx: tuple[float, float], height: float, sigma_px: float = 2.0) -> Im
     return np.asarray(height * np.exp(-distance / (2 * sigma_px**2)), np.float32)
 
 
-@settings(deadline=None)
 @given(
     arrays(np.float32, (9, 13), elements=WHOLE),
     st.sampled_from([1, 3, 5, 7]).flatmap(
@@ -72,7 +71,6 @@ def test_ties_and_flat_windows_agree_with_the_definition(
     np.testing.assert_allclose(found.opposite_yx[0], expected.opposite_yx, atol=1e-12)
 
 
-@settings(deadline=None)
 @given(SEEDS, SIZES, st.floats(-0.5, 0.4999), st.floats(-0.5, 0.4999), st.floats(0.0, 9.0))
 def test_any_numbers_agree_with_the_definition(
     seed: int, size: int, step_y: float, step_x: float, reach_px: float
@@ -103,7 +101,6 @@ def test_mean_window_is_moved_with_the_site(step: tuple[float, float]) -> None:
     assert abs(backwards.amplitude[0]) > 3 * abs(moved.amplitude[0])
 
 
-@settings(deadline=None)
 @given(st.floats(-2.0, 2.0), st.floats(-2.0, 2.0), st.sampled_from([0.7, -0.7]))
 def test_bump_and_hole_are_found_where_they_are(
     offset_y: float, offset_x: float, height: float
@@ -158,7 +155,6 @@ def test_window_without_a_residual_has_no_amplitude_and_no_counterpart() -> None
     assert found.peak_yx.tolist() == [[4.0, 4.0]]
 
 
-@settings(deadline=None)
 @given(SEEDS, SIZES, st.tuples(st.floats(7.5, 8.49), st.floats(7.5, 8.49)))
 def test_negative_has_the_negative_residual(
     seed: int, size: int, place: tuple[float, float]
@@ -171,7 +167,6 @@ def test_negative_has_the_negative_residual(
         np.testing.assert_array_equal(getattr(negative, name), getattr(plain, name), name)
 
 
-@settings(deadline=None)
 @given(SEEDS, SIZES, st.tuples(st.floats(7.5, 8.49), st.floats(7.5, 8.49)))
 def test_transposed_frame_has_the_transposed_residual(
     seed: int, size: int, place: tuple[float, float]
@@ -185,7 +180,6 @@ def test_transposed_frame_has_the_transposed_residual(
         np.testing.assert_allclose(getattr(turned, name), getattr(plain, name), atol=1e-5)
 
 
-@settings(deadline=None)
 @given(SEEDS, SIZES, st.tuples(st.floats(7.6, 8.4), st.floats(7.6, 8.4)))
 def test_mirrored_frame_has_the_mirrored_residual(
     seed: int, size: int, place: tuple[float, float]

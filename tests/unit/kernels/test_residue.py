@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -46,7 +46,6 @@ def unshifted(
     return left, precision, weighted
 
 
-@settings(deadline=None)
 @given(FRAMES, st.integers(1, 9), st.floats(-12.0, 12.0), st.floats(-1.0, 25.0), st.data())
 def test_levels_agree_with_the_definition(
     model: Image, n_bins: int, low: float, span: float, data: st.DataObject
@@ -81,7 +80,6 @@ def test_noise_of_counts_grows_with_the_level() -> None:
     np.testing.assert_allclose(out[2] / out[0], out[1] / out[0], rtol=0.05)
 
 
-@settings(deadline=None)
 @given(FRAMES, LAWS, st.data())
 def test_moments_of_rows_agree_with_the_definition(
     model: Image, law: Law, data: st.DataObject
@@ -92,7 +90,6 @@ def test_moments_of_rows_agree_with_the_definition(
     np.testing.assert_allclose(found, slow.row_moments(model, residual, used, law), atol=0.05)
 
 
-@settings(deadline=None)
 @given(FRAMES, LAWS, st.data())
 def test_rows_shifted_back_agree_with_the_definition(
     model: Image, law: Law, data: st.DataObject

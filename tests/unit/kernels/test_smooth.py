@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -43,14 +43,12 @@ def test_weights_are_symmetric_and_sum_to_one(sigma_px: float, truncate: float) 
     np.testing.assert_array_equal(weights, weights[::-1])
 
 
-@settings(deadline=None)
 @given(images(), SIGMAS)
 def test_blur_agrees_with_the_definition(image: NDArray[np.float32], sigma_px: float) -> None:
     weights = gaussian_weights(sigma_px)
     np.testing.assert_allclose(blur(image, weights), slow.gaussian(image, weights), atol=2e-3)
 
 
-@settings(deadline=None)
 @given(images(st.one_of(COARSE, st.just(float("nan")))), SIGMAS)
 def test_nan_spreads_over_the_weights_and_no_farther(
     image: NDArray[np.float32], sigma_px: float
@@ -67,7 +65,6 @@ def test_blur_is_that_of_scipy() -> None:
     np.testing.assert_allclose(blur(image, gaussian_weights(3.0)), expected, atol=1e-6)
 
 
-@settings(deadline=None)
 @given(broken_images(), SHARES, SHARES, st.integers(1, 300))
 def test_range_agrees_with_the_definition(
     image: NDArray[np.float32], low: float, high: float, n_bins: int
@@ -76,7 +73,6 @@ def test_range_agrees_with_the_definition(
     np.testing.assert_array_equal(levels(image, low, high, n_bins), expected)
 
 
-@settings(deadline=None)
 @given(images(), SHARES)
 def test_range_is_within_one_bin_of_the_sorted_pixels(
     image: NDArray[np.float32], share: float
@@ -87,7 +83,6 @@ def test_range_is_within_one_bin_of_the_sorted_pixels(
     assert found == pytest.approx(float(quantile), abs=1.001 * bin_width + 1e-4)
 
 
-@settings(deadline=None)
 @given(images(COARSE), st.integers(-20, 20), st.integers(-40, 40))
 def test_range_follows_gain_and_offset_exactly(
     image: NDArray[np.float32], exponent: int, offset: int
@@ -108,7 +103,6 @@ def test_frame_without_a_finite_pixel_has_no_range() -> None:
     assert np.isnan(levels(np.full((5, 9), np.inf, np.float32), 0.02, 0.98, 16)).all()
 
 
-@settings(deadline=None)
 @given(images(), st.floats(-10.0, 10.0), st.floats(-10.0, 10.0))
 def test_normalised_image_agrees_with_the_definition(
     image: NDArray[np.float32], low: float, high: float

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -35,7 +35,6 @@ def wrapped(turns: NDArray[np.float64]) -> NDArray[np.float32]:
     return (turns - np.round(turns)).astype(np.float32)
 
 
-@settings(deadline=None)
 @given(images(), st.tuples(FREQUENCIES, FREQUENCIES), STEPS)
 def test_wave_agrees_with_the_definition(
     image: NDArray[np.float32], wave_per_px: tuple[float, float], step: int
@@ -73,7 +72,6 @@ def test_plane_wave_gives_its_phase_and_half_its_amplitude(turns: float, amplitu
     np.testing.assert_allclose(found, expected, atol=1e-5 * amplitude)
 
 
-@settings(deadline=None)
 @given(SEEDS, SIDES, SIDES, st.floats(0.1, 5.0))
 def test_each_place_is_within_half_a_turn_of_one_reached_before(
     seed: int, height: int, width: int, spread: float
@@ -91,7 +89,6 @@ def test_each_place_is_within_half_a_turn_of_one_reached_before(
         reached.add(place)
 
 
-@settings(deadline=None)
 @given(images(st.floats(-50.0, 50.0, width=32)), st.data())
 def test_only_whole_turns_are_taken_out_however_many_places_are_equal(
     turns: NDArray[np.float32], data: st.DataObject
@@ -102,7 +99,6 @@ def test_only_whole_turns_are_taken_out_however_many_places_are_equal(
     assert slow.whole_turns_apart(found, turns).max() < 1e-4
 
 
-@settings(deadline=None)
 @given(SEEDS, SIDES, SIDES, st.floats(-0.45, 0.45), st.floats(-0.45, 0.45))
 def test_wrapped_ramp_comes_back_up_to_a_whole_number(
     seed: int, height: int, width: int, slope_y: float, slope_x: float
