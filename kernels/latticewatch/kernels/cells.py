@@ -37,7 +37,7 @@ def _fill_piece(
 def cell_index(
     reciprocal_per_px: NDArray[np.float64],
     phase: NDArray[np.float32],
-    step: int,
+    step: float,
     out: NDArray[np.uint16],
 ) -> None:
     """Bin of the unit cell that each pixel lies in.
@@ -50,7 +50,7 @@ def cell_index(
         Slow part of both cell coordinates in turns, at the centres of blocks of `step` pixels, at
         least 2 x 2; linear between them, and beyond the outer ones.
     step
-        Side of a block, pixels.
+        Side of a block, pixels; of a binned frame not always whole.
     out : (H, W)
         Receives 128 times the bin along the first vector plus the bin along the second.
     """
@@ -70,8 +70,9 @@ def cell_index(
                 lower = np.float64(phase[axis, above + 1, column])
                 nodes[axis, column] = upper + share * (lower - upper)
         for node in range(n_columns - 1):
-            begin = 0 if node == 0 else (2 * node + 1) * step // 2
-            end = width if node == n_columns - 2 else (2 * node + 3) * step // 2
+            # Where two pieces meet both give the same, so that the very pixel does not matter.
+            begin = 0 if node == 0 else min(int((node + 0.5) * step), width)
+            end = width if node == n_columns - 2 else min(int((node + 1.5) * step), width)
             slope_a = (nodes[0, node + 1] - nodes[0, node]) / step
             slope_b = (nodes[1, node + 1] - nodes[1, node]) / step
             ahead_px = begin + 0.5 - (node + 0.5) * step
@@ -136,7 +137,7 @@ def predict(index: NDArray[np.uint16], cell: NDArray[np.float32], out: NDArray[n
 
 
 @kernel
-def _node_share(at_px: float, step: int, n_nodes: int) -> tuple[int, float]:
+def _node_share(at_px: float, step: float, n_nodes: int) -> tuple[int, float]:
     """Node before a place and the share of the next; as far beyond the outer ones as the frame."""
     # Behind the last whole block up to a block of pixels is left: one and a half steps. The bound
     # comes first, for of max(NaN, bound) NaN is left, which is no index.
@@ -150,7 +151,7 @@ def place_cells(
     wanted: NDArray[np.float64],
     basis_px: NDArray[np.float64],
     phase: NDArray[np.float32],
-    step: int,
+    step: float,
     out: NDArray[np.float64],
 ) -> None:
     """Find where cell coordinates lie in the frame: solves g.r + phase(r) = u for r.

@@ -68,6 +68,55 @@ def _add_rows(
 
 
 @kernel
+def match_size(sigma_px: float) -> int:
+    """Side of the window of `match_column`, pixels."""
+    # Whole groups of eight, so that no pixel of a row is left over and goes by itself.
+    return 8 * ((2 * (int(3.0 * sigma_px) + 1) + 8) // 8)
+
+
+@kernel
+def match_column(
+    weighted: NDArray[np.float32],
+    precision: NDArray[np.float32],
+    place: tuple[float, float],
+    sigma_px: float,
+    scratch: NDArray[np.float32],
+    found: NDArray[np.float64],
+) -> None:
+    """Correlate at one place; parameters as in `match_columns`.
+
+    Parameters
+    ----------
+    scratch : (10, S)
+        S from `match_size`.
+    found : (6,)
+        Receives three correlations and three squared norms.
+    """
+    height, width = weighted.shape
+    half = int(3.0 * sigma_px) + 1
+    size = scratch.shape[1]
+    # Gaussian, Gaussian x distance, and their squares; along y, then along x.
+    along_y, along_x = scratch[:4], scratch[4:8]
+    sums, more = scratch[8], scratch[9]
+    y, x = place
+    top, bottom = _cut(y, half, size, height)
+    left, right = _cut(x, half, size, width)
+    n_y, n_x = max(bottom - top, 0), max(right - left, 0)
+    _bells(top - y, sigma_px, along_y[:, :n_y])
+    _bells(left - x, sigma_px, along_x[:, :n_x])
+    # Down the columns, whole rows at a time; along x the sums wait for the end.
+    window = top, bottom, left, right
+    _add_rows(weighted, window, along_y[0], along_y[1], sums[:n_x], more[:n_x])
+    found[0] = _product(along_x[0, :n_x], sums)
+    found[1] = _product(along_x[0, :n_x], more)
+    found[2] = _product(along_x[1, :n_x], sums)
+    _add_rows(precision, window, along_y[2], along_y[3], sums[:n_x], more[:n_x])
+    found[3] = _product(along_x[2, :n_x], sums)
+    found[4] = _product(along_x[2, :n_x], more)
+    found[5] = _product(along_x[3, :n_x], sums)
+
+
+@kernel
 def match_columns(
     weighted: NDArray[np.float32],
     precision: NDArray[np.float32],
@@ -91,31 +140,10 @@ def match_columns(
     out : (N, 6)
         Receives three correlations and three squared norms.
     """
-    height, width = weighted.shape
-    half = int(3.0 * sigma_px) + 1
-    # Whole groups of eight, so that no pixel of a row is left over and goes by itself.
-    size = 8 * ((2 * half + 8) // 8)
-    # Gaussian, Gaussian x distance, and their squares; along y, then along x.
-    along_y, along_x = np.empty((4, size), np.float32), np.empty((4, size), np.float32)
-    sums, more = np.empty(size, np.float32), np.empty(size, np.float32)
-    for place in range(len(places)):
-        y, x = places[place, 0], places[place, 1]
-        top, bottom = _cut(y, half, size, height)
-        left, right = _cut(x, half, size, width)
-        n_y, n_x = max(bottom - top, 0), max(right - left, 0)
-        _bells(top - y, sigma_px, along_y[:, :n_y])
-        _bells(left - x, sigma_px, along_x[:, :n_x])
-        found = out[place]
-        # Down the columns, whole rows at a time; along x the sums wait for the end.
-        window = top, bottom, left, right
-        _add_rows(weighted, window, along_y[0], along_y[1], sums[:n_x], more[:n_x])
-        found[0] = _product(along_x[0, :n_x], sums)
-        found[1] = _product(along_x[0, :n_x], more)
-        found[2] = _product(along_x[1, :n_x], sums)
-        _add_rows(precision, window, along_y[2], along_y[3], sums[:n_x], more[:n_x])
-        found[3] = _product(along_x[2, :n_x], sums)
-        found[4] = _product(along_x[2, :n_x], more)
-        found[5] = _product(along_x[3, :n_x], sums)
+    scratch = np.empty((10, match_size(sigma_px)), np.float32)
+    for k in range(len(places)):
+        place = places[k, 0], places[k, 1]
+        match_column(weighted, precision, place, sigma_px, scratch, out[k])
 
 
 @kernel

@@ -12,6 +12,7 @@ from latticewatch.kernels.cells import CELL_BINS
 _APART = 0.175  # of a period: maxima nearer than this are one column
 _PEAK_WINDOW = 0.2  # of the cell: half width is a tenth of a period
 _WIDTH_REACH = 0.45  # of a period: how far from a column its profile is looked at
+_ORDERS = 10  # of the cell's Fourier series: a column of a tenth of a period ends at the fifth
 _HALF_WIDTH_TO_SIGMA = 1.177  # of a Gaussian at half its height
 
 
@@ -37,9 +38,10 @@ class Columns:
 def low_pass(lock: LatticeLock, sigma_px: float) -> NDArray[np.float64]:
     """Transfer function (128, 128) of a Gaussian blur in pixels, for the bins of a cell."""
     order = np.fft.fftfreq(CELL_BINS) * CELL_BINS
-    wave = order[:, None, None] * lock.reciprocal_per_px[0]
-    wave = wave + order[:, None] * lock.reciprocal_per_px[1]
-    transfer: NDArray[np.float64] = np.exp(-2 * (np.pi * sigma_px) ** 2 * np.square(wave).sum(-1))
+    metric = lock.reciprocal_per_px @ lock.reciprocal_per_px.T
+    square = metric[0, 0] * np.square(order)[:, None] + metric[1, 1] * np.square(order)
+    square += 2 * metric[0, 1] * np.outer(order, order)
+    transfer: NDArray[np.float64] = np.exp(-2 * (np.pi * sigma_px) ** 2 * square)
     return transfer
 
 
@@ -68,9 +70,9 @@ def find_columns(
     """
     sigma_px = _column_width(cell, lock)
     # Half a column wide: takes the noise off the maxima and moves none.
-    smooth = np.fft.ifft2(np.fft.fft2(cell) * low_pass(lock, 0.5 * sigma_px)).real
+    smooth = _half_grid(np.fft.fft2(cell) * low_pass(lock, 0.5 * sigma_px))
     ground, top = np.percentile(smooth, (10, 100))
-    window = int(_PEAK_WINDOW * CELL_BINS) | 1
+    window = int(_PEAK_WINDOW * len(smooth)) | 1
     is_top = smooth == ndimage.maximum_filter(smooth, window, mode="wrap")
     bins = np.argwhere(is_top & (smooth > ground + least_height * (top - ground)))
     bins = bins[np.argsort(-smooth[bins[:, 0], bins[:, 1]], kind="stable")]
@@ -83,8 +85,98 @@ def find_columns(
     if not fractions:
         return None
     fraction = np.array(fractions)
-    height = _heights(cell, lock, fraction, sigma_px)
-    return Columns(fraction, np.maximum(height, 1e-6 * float(np.ptp(cell))), sigma_px)
+    return Columns(fraction, column_heights(cell, lock, fraction, sigma_px), sigma_px)
+
+
+def column_heights(
+    cell: NDArray[np.float32],
+    lock: LatticeLock,
+    fractions: NDArray[np.float64],
+    sigma_px: float,
+) -> NDArray[np.float64]:
+    """Heights (S,) of Gaussians that, on a flat ground, come nearest to the cell; above zero.
+
+    Parameters
+    ----------
+    cell : (128, 128)
+        From `mean_cell`.
+    lock
+        Whose cell it is.
+    fractions : (S, 2)
+        Where they stand.
+    sigma_px
+        Their width.
+    """
+    # Least squares in Fourier space, where Gaussians are Gaussians and few orders say it all.
+    order = np.arange(-_ORDERS, _ORDERS + 1)
+    seen = (np.fft.fft2(cell)[np.ix_(order, order)] / cell.size).ravel()
+    turns = np.stack(np.meshgrid(order, order, indexing="ij"), -1).reshape(-1, 2).astype(np.float64)
+    area = abs(np.linalg.det(lock.basis_px_yx))
+    wave = np.square(turns @ lock.reciprocal_per_px).sum(axis=1)
+    bell = 2 * np.pi * sigma_px**2 / area * np.exp(-2 * np.pi**2 * sigma_px**2 * wave)
+    # The first bin's centre lies half a bin from the corner of the cell.
+    phase = np.exp(-2j * np.pi * (turns @ (fractions.T - 0.5 / CELL_BINS)))
+    ground = (np.abs(turns).sum(axis=1) == 0).astype(np.complex128)
+    design = np.column_stack([ground, bell[:, None] * phase])
+    solved = np.linalg.lstsq(
+        np.concatenate([design.real, design.imag]),
+        np.concatenate([seen.real, seen.imag]),
+        rcond=None,
+    )[0]
+    heights: NDArray[np.float64] = np.maximum(solved[1:], 1e-6 * float(np.ptp(cell)))
+    return heights
+
+
+def nearest_distance(fractions: NDArray[np.float64], basis_px_yx: NDArray[np.float64]) -> float:
+    """Distance between nearest columns of a crystal, pixels.
+
+    Parameters
+    ----------
+    fractions : (S, 2)
+        Columns of a cell.
+    basis_px_yx : (2, 2)
+        Lattice vectors, rows, Gauss reduced.
+    """
+    around = np.mgrid[-2:3, -2:3].reshape(2, -1).T
+    steps = (fractions[:, None, None] - fractions[None, :, None] + around) @ basis_px_yx
+    apart = np.linalg.norm(steps, axis=-1)
+    return float(apart[apart > 1e-9].min())
+
+
+def away_from_columns(
+    fractions: NDArray[np.float64], basis_px_yx: NDArray[np.float64], reach_px: float
+) -> NDArray[np.bool_]:
+    """Tell which bins (128 * 128,) of a cell lie farther than so much from all columns.
+
+    Parameters
+    ----------
+    fractions : (S, 2)
+        Columns of the cell.
+    basis_px_yx : (2, 2)
+        Lattice vectors, rows, Gauss reduced.
+    reach_px
+        Pixels.
+    """
+    at = (np.arange(CELL_BINS) + 0.5) / CELL_BINS
+    away = np.ones((CELL_BINS, CELL_BINS), np.bool_)
+    metric = basis_px_yx @ basis_px_yx.T
+    for fraction in fractions:
+        # To the nearest copy along each vector; of a reduced cell the next ones are farther, or
+        # so far that it does not matter.
+        a, b = ((at - part + 0.5) % 1 - 0.5 for part in fraction)
+        for p, q in ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)):
+            u, v = (a + p)[:, None], (b + q)[None]
+            square = metric[0, 0] * u * u + 2 * metric[0, 1] * u * v + metric[1, 1] * v * v
+            away &= square > reach_px**2
+    return away.ravel()
+
+
+def _half_grid(spectrum: NDArray[np.complex128]) -> NDArray[np.float64]:
+    """Every second bin (64, 64) of what a spectrum (128, 128) says, from its low orders."""
+    order = np.arange(-CELL_BINS // 4, CELL_BINS // 4)
+    low = np.fft.ifft2(np.fft.ifftshift(spectrum[np.ix_(order, order)]))
+    half: NDArray[np.float64] = low.real / 4
+    return half
 
 
 def _square(bins: NDArray[np.float64] | NDArray[np.int64]) -> NDArray[np.float64]:
@@ -115,38 +207,16 @@ def _column_width(cell: NDArray[np.float32], lock: LatticeLock) -> float:
 
 
 def _refined(smooth: NDArray[np.float64], bin_: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Top of the parabola through a maximum and what lies two bins from it, as a fraction."""
+    """Top of the parabola through a maximum of every second bin and its neighbours, 0..1."""
     fine = np.empty(2)
     for axis in (0, 1):
         step = np.zeros(2, np.intp)
-        step[axis] = 2
+        step[axis] = 1
         before, here, after = (
-            float(smooth[tuple((bin_ + sign * step) % CELL_BINS)]) for sign in (-1, 0, 1)
+            float(smooth[tuple((bin_ + sign * step) % len(smooth))]) for sign in (-1, 0, 1)
         )
         bend = before - 2 * here + after
         shift = 0.5 * (before - after) / bend if bend < 0 else 0.0
-        fine[axis] = bin_[axis] + 2 * np.clip(shift, -1, 1)
+        fine[axis] = 2 * (bin_[axis] + np.clip(shift, -1, 1))
     fraction: NDArray[np.float64] = ((fine + 0.5) / CELL_BINS) % 1
     return fraction
-
-
-def _heights(
-    cell: NDArray[np.float32],
-    lock: LatticeLock,
-    fractions: NDArray[np.float64],
-    sigma_px: float,
-) -> NDArray[np.float64]:
-    """Heights of Gaussians at the columns that, on a flat ground, come nearest to the cell."""
-    every = slice(None, None, 4)  # every fourth bin both ways says enough: 0.8 px at a period of 25
-    u = (np.indices(cell.shape)[:, every, every].reshape(2, -1).T + 0.5) / CELL_BINS
-    shapes = [np.ones(len(u))]
-    around = np.mgrid[-2:3, -2:3].reshape(2, -1).T
-    for fraction in fractions:
-        shape = np.zeros(len(u))
-        for whole in around:
-            away = np.square((u - fraction + whole) @ lock.basis_px_yx).sum(axis=1)
-            shape += np.exp(-away / (2 * sigma_px**2))
-        shapes.append(shape)
-    design = np.stack(shapes, axis=1)
-    solved = np.linalg.lstsq(design, cell[every, every].ravel().astype(np.float64), rcond=None)[0]
-    return solved[1:].astype(np.float64)

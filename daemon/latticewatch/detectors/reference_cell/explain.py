@@ -10,19 +10,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
-from scipy.spatial import KDTree
 
 from latticewatch.detectors.reference_cell.parameters import ReferenceCellParameters
 from latticewatch.detectors.reference_cell.residue import Residue
-from latticewatch.kernels.columns import fit_column, move_column
+from latticewatch.kernels.pursuit import N_CHANGE, judge_columns, pursue
 
 # Below this chance a place is looked at at all. At a false discovery rate of 5 % a defect may be
 # as likely as that by chance where one site in four is strange, as in a doped crystal.
 WORTH_LOG_P = float(np.log(0.0139))
 _MOST_CHANGES = 2000  # a frame where more is wrong is no crystal; the strongest say so
-_PLACE_FACTOR = float(np.log(100.0))  # that much better is "displaced" than "other intensity"
+_LEAST_COLUMN = 0.3  # share of the expected intensity: less is no column that could be displaced
 _OVERLAP = 6.0  # widths: windows of columns farther apart do not meet
+# Standard normal statistic that a defect needs to be listed, about.
+_TYPICAL_CUT = 3.3
+_LEAST_POWER = 0.05  # what is seldom seen is still looked for
 # In distances between nearest columns.
+_TYPICAL_STEP = 0.12  # of a displaced column
 _FARTHEST = 0.5  # a column displaced farther is another column
 _SAME = 0.6
 _BESIDE = 1.8
@@ -85,103 +88,112 @@ def score_of_log_p(log_p: float) -> float:
     return float(np.sqrt(-2.0 * log_p - np.log(2 * np.pi) - 2 * np.log(z)))
 
 
-def log_chances(
-    statistics: NDArray[np.float64], parameters: ReferenceCellParameters
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Log p of other intensity and of displacement (M,), each over its share of false alarms."""
-    intensity = np.log(2.0) + special.log_ndtr(-np.abs(statistics[:, 0]))
-    # Chi-square of two degrees of freedom.
-    place = -0.5 * np.square(statistics[:, 1:]).sum(axis=1)
-    return (
-        np.minimum(intensity - np.log(parameters.share_intensity), 0.0),
-        np.minimum(place - np.log(parameters.share_place), 0.0),
+def explain(residue: Residue, parameters: ReferenceCellParameters) -> list[Change]:
+    """All changes worth a thought, strangest first, strain and overlap taken out.
+
+    Parameters
+    ----------
+    residue
+        Its residual is taken apart in place.
+    parameters
+        How false alarms are shared.
+    """
+    log_share = log_shares(residue, parameters)
+    judged = np.empty((len(residue.label), 5))
+    judge_columns(residue.sums, residue.normal, log_share, judged)
+    sigma_px = residue.columns.sigma_px
+    found = np.empty((min(_MOST_CHANGES, len(judged)), N_CHANGE))
+    n_found = pursue(
+        (residue.residual, residue.precision, residue.weighted),
+        np.column_stack([residue.expected, residue.places_yx]),
+        residue.normal,
+        log_share,
+        (sigma_px, _FARTHEST * residue.nearest_px, _OVERLAP * sigma_px),
+        WORTH_LOG_P,
+        judged,
+        found,
+    )
+    kept: list[Change] = []
+    for row in found[:n_found]:
+        change = _change(row, residue)
+        if not _is_strain(change, kept, residue.nearest_px):
+            kept.append(change)
+    return kept
+
+
+def log_shares(residue: Residue, parameters: ReferenceCellParameters) -> NDArray[np.float64]:
+    """Log share (N, 2) of the false alarms that each site's intensity and place may use.
+
+    Where a missing or a displaced column would hardly be seen, looking for it costs false alarms
+    and finds nothing: p-values are weighted by the chance that a defect is found (Genovese,
+    Roeder and Wasserman, Biometrika 93, 509, 2006). The weights depend on the mean cell and the
+    noise, never on what a site shows.
+    """
+    sublattice = np.arange(len(residue.columns.height))
+    height = residue.columns.height
+    power = np.empty((len(sublattice), 2))
+    for column in sublattice:
+        norms = np.sqrt(residue.sums[residue.label == column, 3:])
+        norm = np.median(norms, axis=0) if len(norms) else np.zeros(3)
+        missing = height[column] * norm[0] / residue.scale[0]
+        step = _TYPICAL_STEP * residue.nearest_px / residue.columns.sigma_px
+        moved = height[column] * step * norm[1] / residue.scale[1]
+        power[column] = special.ndtr(np.array([missing, moved]) - _TYPICAL_CUT)
+    power = np.maximum(power, _LEAST_POWER)
+    wanted = power * (parameters.share_intensity, parameters.share_place)
+    extra = parameters.share_extra
+    mean = wanted[residue.label].sum(axis=1).mean() + extra
+    shares: NDArray[np.float64] = np.log(wanted / mean)[residue.label]
+    return shares
+
+
+def _change(found: NDArray[np.float64], residue: Residue) -> Change:
+    """What `pursue` found at one site, in words."""
+    site = int(found[0])
+    home, place = residue.places_yx[site], found[5:7]
+    ratio = float(found[4] / residue.expected[site])
+    cov = float(found[7]), float(found[8]), float(found[9])
+    is_moved = _moved_more(place - home, cov, found[3], ratio)
+    return Change(
+        site=site,
+        log_p=float(min(found[1], found[2])),
+        kind="displaced" if is_moved else "deficit" if found[3] < 0 else "excess",
+        place_yx=(place if is_moved else home).copy(),
+        intensity_ratio=max(ratio, 0.0),
+        moved_px_yx=place - home,
+        cov_px=cov,
     )
 
 
-class Explainer:
-    """Takes one residue apart; changes its arrays."""
-
-    def __init__(self, residue: Residue, parameters: ReferenceCellParameters) -> None:
-        self._residue = residue
-        self._parameters = parameters
-        self._tree = KDTree(residue.places_yx)
-        apart, _ = self._tree.query(residue.places_yx[:4000], 2)
-        # A cell with a single site in the frame has no neighbour.
-        nearest = float(np.median(apart[:, 1])) if len(residue.places_yx) > 1 else np.inf
-        self.nearest_px = nearest
-        self._fit = np.empty(6)
-
-    def explain(self) -> list[Change]:
-        """All changes worth a thought, strangest first, strain and overlap taken out."""
-        residue = self._residue
-        statistics = residue.statistics(np.arange(len(residue.label)))
-        intensity, place = log_chances(statistics, self._parameters)
-        log_p = np.minimum(intensity, place)
-        waiting = log_p < WORTH_LOG_P
-        kept: list[Change] = []
-        for _ in range(_MOST_CHANGES):
-            candidates = np.flatnonzero(waiting)
-            if not len(candidates):
-                break
-            site = int(candidates[np.argmin(log_p[candidates])])
-            waiting[site] = False
-            is_moved = bool(place[site] < intensity[site] - _PLACE_FACTOR)
-            change = self._change(site, float(log_p[site]), is_moved, statistics[site, 0] < 0)
-            if not self._is_strain(change, kept):
-                kept.append(change)
-            near = np.array(
-                self._tree.query_ball_point(
-                    residue.places_yx[site], _OVERLAP * residue.columns.sigma_px
-                ),
-                np.intp,
-            )
-            near = near[waiting[near]]
-            if len(near):
-                statistics[near] = residue.statistics(near)
-                intensity[near], place[near] = log_chances(statistics[near], self._parameters)
-                log_p[near] = np.minimum(intensity[near], place[near])
-                waiting[near] = log_p[near] < WORTH_LOG_P
-        return kept
-
-    def _change(self, site: int, log_p: float, is_moved: bool, is_less: bool) -> Change:
-        """Fit the column at a site, and take what it explains out of the residual."""
-        residue = self._residue
-        sigma_px = residue.columns.sigma_px
-        y, x = (float(value) for value in residue.places_yx[site])
-        expected = float(residue.columns.height[residue.label[site]] * residue.gain[site])
-        before = (expected, y, x)
-        fit = self._fit
-        farthest_px = _FARTHEST * min(self.nearest_px, 1e6)
-        fit_column(residue.residual, residue.precision, before, sigma_px, farthest_px, fit)
-        after = (float(fit[0]), float(fit[1]), float(fit[2]))
-        move_column(before, after, sigma_px, residue.precision, residue.residual, residue.weighted)
-        found = fit[1:3].copy()
-        home = residue.places_yx[site]
-        return Change(
-            site=site,
-            log_p=log_p,
-            kind="displaced" if is_moved else "deficit" if is_less else "excess",
-            place_yx=found if is_moved else home.copy(),
-            intensity_ratio=max(after[0] / expected, 0.0),
-            moved_px_yx=found - home,
-            cov_px=(float(fit[3]), float(fit[4]), float(fit[5])),
-        )
-
-    def _is_strain(self, change: Change, kept: list[Change]) -> bool:
-        """Tell whether a change is but the strain, or the remains, of a stronger one."""
-        if not kept:
-            return False
-        places = np.array([other.place_yx for other in kept])
-        apart = np.hypot(*(places - change.place_yx).T) / self.nearest_px
-        is_moved = change.kind == "displaced"
-        for near in np.flatnonzero(apart < _AROUND):
-            other = kept[near]
-            both_moved = is_moved and other.kind == "displaced"
-            if apart[near] < _SAME and not both_moved:
-                return True
-            least = _LINE_SHARE if both_moved else _STRAIN_SHARE if is_moved else _OTHER_SHARE
-            if apart[near] >= _BESIDE:
-                least = _FAR_STRAIN_SHARE if is_moved and not both_moved else 0.0
-            if change.score < least * other.score:
-                return True
+def _moved_more(
+    moved_px: NDArray[np.float64], cov_px: tuple[float, float, float], statistic: float, ratio: float
+) -> bool:
+    """Tell whether a column is displaced more than it is other, each in its own errors."""
+    yy, yx, xx = cov_px
+    determinant = yy * xx - yx * yx
+    # A place that no pixel speaks of has an infinite variance.
+    if not 0 < determinant < np.inf or ratio < _LEAST_COLUMN:
         return False
+    y, x = moved_px
+    square = (xx * y * y - 2 * yx * y * x + yy * x * x) / determinant
+    return bool(square > statistic**2)
+
+
+def _is_strain(change: Change, kept: list[Change], nearest_px: float) -> bool:
+    """Tell whether a change is but the strain, or the remains, of a stronger one."""
+    if not kept:
+        return False
+    places = np.array([other.place_yx for other in kept])
+    apart = np.hypot(*(places - change.place_yx).T) / nearest_px
+    is_moved = change.kind == "displaced"
+    for near in np.flatnonzero(apart < _AROUND):
+        other = kept[near]
+        both_moved = is_moved and other.kind == "displaced"
+        if apart[near] < _SAME and not both_moved:
+            return True
+        least = _LINE_SHARE if both_moved else _STRAIN_SHARE if is_moved else _OTHER_SHARE
+        if apart[near] >= _BESIDE and not both_moved:
+            least = _FAR_STRAIN_SHARE if is_moved else 0.0
+        if change.score < least * other.score:
+            return True
+    return False

@@ -1,17 +1,24 @@
 """What a frame shows beyond its own mean cell: model, residual, and the law of its noise."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.detectors.calibration import MAD_TO_SIGMA
 from latticewatch.detectors.lock import LatticeLock
-from latticewatch.detectors.reference_cell.cell import Columns, find_columns, low_pass, mean_cell
+from latticewatch.detectors.reference_cell.cell import (
+    Columns,
+    column_heights,
+    find_columns,
+    low_pass,
+    mean_cell,
+    nearest_distance,
+)
 from latticewatch.detectors.reference_cell.parameters import ReferenceCellParameters
 from latticewatch.kernels.cells import CELL_BINS, add_to_cell, cell_index, predict
 from latticewatch.kernels.columns import N_MATCHES, match_columns
-from latticewatch.kernels.grids import N_MOMENTS, apply_gain, block_moments
+from latticewatch.kernels.grids import N_MOMENTS, apply_gain, block_means, block_moments
 from latticewatch.kernels.residue import row_moments, spread_by_level, unshift_rows
 from latticewatch.kernels.smooth import gaussian, gaussian_scratch, gaussian_weights
 
@@ -25,6 +32,12 @@ _FEWEST_AT_EDGE = 20
 # Statistics at the edge have a heavier tail than a normal law: the error of phase and gain grows
 # towards the corners.
 _EDGE_TAIL = 1.3
+# Frames are binned until the columns are so wide: white noise hides 1.4 % more of a column's
+# intensity and 2.7 % more of its displacement then.
+_LEAST_BINNED_WIDTH_PX = 1.75
+_FIRST_STRIDE = 2
+_LEAST_BINNED_PERIOD_PX = 12.0
+_MOST_STRIDE = 6
 _EDGE_PX = (2, 3)  # sites nearer to the first, to the last pixel are not looked at
 Law = tuple[float, float, float]
 
@@ -33,12 +46,16 @@ Law = tuple[float, float, float]
 class Residue:
     """A frame explained by its cell. Arrays belong to the maker and live until its next frame.
 
+    Lengths are in pixels of a frame that is binned by `stride`; `place` brings them back.
+
     Attributes
     ----------
+    stride
+        So many pixels of the frame, both ways, are one pixel here.
     columns
         Of the mean cell.
     places_yx : (N, 2)
-        Sites, pixels.
+        Sites.
     label : (N,)
         Sublattice: row of `columns`.
     addresses : (N, 2)
@@ -47,13 +64,19 @@ class Residue:
         Local gain at the sites.
     residual, precision, weighted : (H, W)
         Frame less predicted frame, 1 / variance, and their product.
+    sums : (N, 6)
+        Of `match_columns` at the sites.
     scale : (3,)
-        Standard deviation of the three statistics of `match_columns` over all sites.
-    centre, width : (N, 3)
-        What is normal for each site: median and width, at least 1, of the statistics of its like
-        in units of `scale`.
+        Standard deviation of the three statistics over all sites.
+    normal : (N, 6)
+        What is normal for each site: three medians and three widths of the statistics of its like.
+    basis_px_yx : (2, 2)
+        Lattice vectors, rows.
+    nearest_px
+        Distance between nearest columns of the crystal.
     """
 
+    stride: int
     columns: Columns
     places_yx: NDArray[np.float64]
     label: NDArray[np.intp]
@@ -62,19 +85,23 @@ class Residue:
     residual: NDArray[np.float32]
     precision: NDArray[np.float32]
     weighted: NDArray[np.float32]
+    sums: NDArray[np.float64]
     scale: NDArray[np.float64]
-    centre: NDArray[np.float64]
-    width: NDArray[np.float64]
+    normal: NDArray[np.float64]
+    basis_px_yx: NDArray[np.float64]
+    nearest_px: float
 
-    def statistics(self, sites: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Intensity, y and x statistics (M, 3) of sites: standard normal where nothing is wrong."""
-        z = self.matches(self.places_yx[sites]) / self.scale
-        normal: NDArray[np.float64] = (z - self.centre[sites]) / self.width[sites]
-        return normal
+    @property
+    def expected(self) -> NDArray[np.float64]:
+        """Intensity (N,) that each site should have."""
+        heights: NDArray[np.float64] = self.columns.height[self.label] * self.gain
+        return heights
 
-    def matches(self, places_yx: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Raw statistics (M, 3) at any places (M, 2)."""
-        return _matches(self.weighted, self.precision, places_yx, self.columns.sigma_px)
+    def statistics(self, places_yx: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Intensity statistic (M,) at any places (M, 2), standard normal but for its median."""
+        sums = _matches(self.weighted, self.precision, places_yx, self.columns.sigma_px)
+        z: NDArray[np.float64] = _raw(sums)[:, 0] / self.scale[0]
+        return z
 
 
 def _matches(
@@ -85,8 +112,22 @@ def _matches(
 ) -> NDArray[np.float64]:
     sums = np.empty((len(places_yx), N_MATCHES))
     match_columns(weighted, precision, places_yx, sigma_px, sums)
+    return sums
+
+
+def _raw(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     raw: NDArray[np.float64] = sums[:, :3] / np.sqrt(np.maximum(sums[:, 3:], 1e-30))
     return raw
+
+
+@dataclass(frozen=True, slots=True)
+class _Sites:
+    """Columns of the crystal in the frame; see `Residue`."""
+
+    places_yx: NDArray[np.float64]
+    label: NDArray[np.intp]
+    addresses: NDArray[np.int64]
+    near_edge: NDArray[np.bool_]
 
 
 class ResidueMaker:
@@ -94,10 +135,20 @@ class ResidueMaker:
 
     def __init__(self, parameters: ReferenceCellParameters) -> None:
         self._parameters = parameters
-        self._shape = (0, 0)
+        self._bytes = np.empty(0, np.uint8)
+        self._total = np.empty(CELL_BINS**2)
+        self._count = np.empty(CELL_BINS**2, np.int64)
+        self._reserve((0, 0))
+
+    @property
+    def bins(self) -> NDArray[np.uint16]:
+        """Bin of the cell (H, W) that each pixel of the last residue lies in."""
+        return self._index
 
     def explain(self, image: NDArray[np.float32], lock: LatticeLock) -> Residue | None:
         """Explain a frame by the mean of its cells, twice: the second time without the strange.
+
+        Columns that are wide in pixels are looked at in a binned frame, which says as much.
 
         Parameters
         ----------
@@ -111,52 +162,92 @@ class ResidueMaker:
         Residue or None
             None where the mean cell holds no column, or a frame holds no site.
         """
-        self._reserve(image.shape)
-        np.subtract(image, np.float32(image.mean(dtype=np.float64)), out=self._image)
-        cell_index(lock.reciprocal_per_px, lock.phase, lock.step_px, self._index)
-        transfer = low_pass(lock, self._parameters.cell_blur_px)
-        self._used[:] = 1
-        for round_ in range(self._parameters.rounds):
-            columns, gain = self._predict(lock, transfer)
-            if columns is None:
-                return None
-            self._weigh()
-            residue = self._judge(lock, columns, gain)
-            if residue is None:
-                return None
-            if round_ + 1 < self._parameters.rounds:
-                self._mask(residue)
-        return residue
-
-    def _reserve(self, shape: tuple[int, ...]) -> None:
-        if shape == self._shape:
-            return
-        height, width = shape
-        self._shape = (height, width)
-        self._image, self._model, self._residual, self._precision, self._weighted = (
-            np.empty(shape, np.float32) for _ in range(5)
+        stride = _FIRST_STRIDE if lock.period_px >= _LEAST_BINNED_PERIOD_PX else 1
+        columns = self._first_look(image, lock, stride)
+        fitting = _stride_for(stride, columns)
+        if columns is not None and fitting != stride:
+            stride = fitting
+            columns = self._first_look(image, lock, stride)
+        if columns is None:
+            return None
+        fine = _binned(lock, stride)
+        sites = _sites(fine, columns, self._shape)
+        if not len(sites.label):
+            return None
+        gain = self._fit_model(fine)
+        sums = self._match(sites, columns.sigma_px)
+        if self._mask(sites, sums, columns.sigma_px):
+            self._mean_cell()
+            gain = self._fit_model(fine)
+            sums = self._match(sites, columns.sigma_px)
+        height = column_heights(self._cell, fine, columns.fraction, columns.sigma_px)
+        scale, normal = _normal_law(sums, sites)
+        return Residue(
+            stride=stride,
+            columns=replace(columns, height=height),
+            places_yx=sites.places_yx,
+            label=sites.label,
+            addresses=sites.addresses,
+            gain=gain.at(sites.places_yx),
+            residual=self._residual,
+            precision=self._precision,
+            weighted=self._weighted,
+            sums=sums,
+            scale=scale,
+            normal=normal,
+            basis_px_yx=fine.basis_px_yx,
+            nearest_px=nearest_distance(columns.fraction, fine.basis_px_yx),
         )
-        self._index = np.empty(shape, np.uint16)
-        self._used = np.empty(shape, np.uint8)
-        self._total = np.empty(CELL_BINS**2)
-        self._count = np.empty(CELL_BINS**2, np.int64)
 
-    def _predict(
-        self, lock: LatticeLock, transfer: NDArray[np.float64]
-    ) -> tuple[Columns | None, "_BlockGrid"]:
-        """Fill model and residual; return the columns of the cell and the local gain."""
+    def _first_look(
+        self, image: NDArray[np.float32], lock: LatticeLock, stride: int
+    ) -> Columns | None:
+        """Bin the frame, fold it into a cell, and find the columns of the cell."""
+        self._reserve((image.shape[0] // stride, image.shape[1] // stride))
+        if stride == 1:
+            self._image[:] = image
+        else:
+            block_means(image, stride, self._image)
+        # Near zero, so that squares keep their digits.
+        self._image -= np.float32(self._image.mean(dtype=np.float64))
+        fine = _binned(lock, stride)
+        cell_index(fine.reciprocal_per_px, fine.phase, fine.step_px, self._index)
+        self._transfer = low_pass(fine, self._parameters.cell_blur_px)
+        self._used[:] = 1
+        self._mean_cell()
+        return find_columns(self._cell, fine, self._parameters.least_column)
+
+    def _reserve(self, shape: tuple[int, int]) -> None:
+        self._shape = shape
+        n_pixels = shape[0] * shape[1]
+        if n_pixels >= len(self._bytes):
+            self._floats = np.empty((5, n_pixels), np.float32)
+            self._places = np.empty(n_pixels, np.uint16)
+            self._bytes = np.empty(n_pixels, np.uint8)
+        views = (row[:n_pixels].reshape(shape) for row in self._floats)
+        self._image, self._model, self._residual, self._precision, self._weighted = views
+        self._index = self._places[:n_pixels].reshape(shape)
+        self._used = self._bytes[:n_pixels].reshape(shape)
+
+    def _mean_cell(self) -> None:
         self._total[:], self._count[:] = 0.0, 0
         add_to_cell(self._image, self._index, self._used, self._total, self._count)
-        cell = mean_cell(self._total, self._count, transfer)
-        predict(self._index, cell.ravel(), self._model)
+        self._cell = mean_cell(self._total, self._count, self._transfer)
+
+    def _fit_model(self, lock: LatticeLock) -> "_BlockGrid":
+        """Fill model, residual and weighted residual; return the local gain."""
+        predict(self._index, self._cell.ravel(), self._model)
         step = max(2, round(_MOMENT_BLOCK * lock.period_px))
         height, width = self._shape
         moments = np.empty((N_MOMENTS, height // step, width // step), np.float32)
         block_moments(self._image, self._model, self._used, step, moments)
         gain, offset = _local_fit(moments, self._parameters.local_periods * lock.period_px / step)
         apply_gain(gain, offset, step, self._image, self._model, self._residual)
-        columns = find_columns(cell, lock, self._parameters.least_column)
-        return columns, _BlockGrid(gain, step)
+        self._weigh()
+        return _BlockGrid(gain, step)
+
+    def _match(self, sites: _Sites, sigma_px: float) -> NDArray[np.float64]:
+        return _matches(self._weighted, self._precision, sites.places_yx, sigma_px)
 
     def _weigh(self) -> None:
         """Find the law of the noise, take out the shifts of rows, fill the weighted residual."""
@@ -180,43 +271,45 @@ class ResidueMaker:
         slope, intercept = np.polyfit(level, square, 1, w=weight)
         return float(slope), float(intercept), _LEAST_VARIANCE * typical
 
-    def _judge(self, lock: LatticeLock, columns: Columns, gain: "_BlockGrid") -> Residue | None:
-        """Place the sites, and learn how their statistics scatter."""
-        places, label, addresses = _sites(lock, columns, self._shape)
-        if not len(places):
-            return None
-        raw = _matches(self._weighted, self._precision, places, columns.sigma_px)
-        scale = np.maximum(_spread(raw, np.median(raw, axis=0)), 1e-12)
-        z = raw / scale
-        if not len(label):
-            return None
-        centre, width = _normals(z, label, _near_edge(places, self._shape, lock.period_px))
-        return Residue(
-            columns=columns,
-            places_yx=places,
-            label=label,
-            addresses=addresses,
-            gain=gain.at(places),
-            residual=self._residual,
-            precision=self._precision,
-            weighted=self._weighted,
-            scale=scale,
-            centre=centre,
-            width=width,
-        )
-
-    def _mask(self, residue: Residue) -> None:
-        """Leave the surroundings of strange sites out of the next mean cell."""
-        z = residue.statistics(np.arange(len(residue.label)))
+    def _mask(self, sites: _Sites, sums: NDArray[np.float64], sigma_px: float) -> bool:
+        """Leave what is strange out of the next mean cell; tell whether anything is."""
+        _, normal = _normal_law(sums, sites)
+        z = (_raw(sums) - normal[:, :3]) / normal[:, 3:]
         strange = np.square(z).sum(axis=1) > self._parameters.mask_sigmas**2
-        reach = self._parameters.mask_widths * residue.columns.sigma_px
-        self._used[:] = 1
-        for y, x in residue.places_yx[strange]:
+        if not strange.any():
+            return False
+        reach = self._parameters.mask_widths * sigma_px
+        for y, x in sites.places_yx[strange]:
             rows = slice(max(0, int(y - reach)), int(y + reach) + 1)
             self._used[rows, max(0, int(x - reach)) : int(x + reach) + 1] = 0
         # A frame that is strange all over has no other to be compared with.
         if 2 * np.count_nonzero(self._used) < self._used.size:
             self._used[:] = 1
+            return False
+        return True
+
+
+def _stride_for(stride: int, columns: Columns | None) -> int:
+    """Bin as far as columns stay wide enough to be told apart and placed."""
+    if columns is None:
+        return stride
+    width_px = columns.sigma_px * stride
+    return int(np.clip(width_px / _LEAST_BINNED_WIDTH_PX, 1, _MOST_STRIDE))
+
+
+def _binned(lock: LatticeLock, stride: int) -> LatticeLock:
+    """Lock of a frame of which blocks of pixels are averaged."""
+    if stride == 1:
+        return replace(lock, step_px=float(lock.step_px))
+    # The centre of a binned pixel lies half of what was added from the first pixel's.
+    shift = lock.reciprocal_per_px.sum(axis=1) * (0.5 * (stride - 1))
+    return replace(
+        lock,
+        reciprocal_per_px=lock.reciprocal_per_px * stride,
+        basis_px_yx=lock.basis_px_yx / stride,
+        phase=(lock.phase + shift[:, None, None]).astype(np.float32),
+        step_px=lock.step_px / stride,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,9 +361,7 @@ def _row_shifts(moments: NDArray[np.float64]) -> NDArray[np.float32]:
     return shift.astype(np.float32)
 
 
-def _sites(
-    lock: LatticeLock, columns: Columns, shape: tuple[int, int]
-) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.int64]]:
+def _sites(lock: LatticeLock, columns: Columns, shape: tuple[int, int]) -> _Sites:
     """Places, sublattices and addresses of all sites inside the frame."""
     addresses = lock.addresses_in(shape)
     first, beyond = _EDGE_PX[0], np.array(shape) - _EDGE_PX[1]
@@ -281,7 +372,7 @@ def _sites(
         label = np.full(np.count_nonzero(inside), column, np.intp)
         found.append((places[inside], label, addresses[inside]))
     places, label, addresses = (np.concatenate(part) for part in zip(*found, strict=True))
-    return places, label, addresses
+    return _Sites(places, label, addresses, _near_edge(places, shape, lock.period_px))
 
 
 def _near_edge(
@@ -293,26 +384,33 @@ def _near_edge(
     return outside[:, 0] | outside[:, 1]
 
 
-def _normals(
-    z: NDArray[np.float64], label: NDArray[np.intp], near_edge: NDArray[np.bool_]
+def _normal_law(
+    sums: NDArray[np.float64], sites: _Sites
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Median and width (N, 3) of the statistics of a site's like: its sublattice, edge or inside.
+    """Standard deviations (3,) of the statistics, and what is normal for each site (N, 6).
 
-    The edge is never believed to be quieter than the inside.
+    Normal are the median and the width of a site's like: its sublattice, at the edge or inside.
+    Nothing is believed to be quieter than all sites together, nor the edge than the inside.
     """
-    centre, width = np.zeros_like(z), np.ones_like(z)
-    for column in range(int(label.max()) + 1):
-        inside = (label == column) & ~near_edge
-        edge = (label == column) & near_edge
-        if not inside.any():
-            inside = edge
-        middle = np.median(z[inside], axis=0)
-        spread = np.maximum(1.0, _spread(z[inside], middle))
-        centre[label == column], width[label == column] = middle, spread
+    raw = _raw(sums)
+    scale = np.maximum(_spread(raw, np.median(raw, axis=0)), 1e-12)
+    z = raw / scale
+    normal = np.empty((len(z), 6))
+    for column in range(int(sites.label.max()) + 1):
+        of_column = sites.label == column
+        inside, edge = of_column & ~sites.near_edge, of_column & sites.near_edge
+        usual = z[inside] if inside.any() else z[edge]
+        if not len(usual):
+            continue
+        middle = np.median(usual, axis=0)
+        width = np.maximum(1.0, _spread(usual, middle))
+        normal[of_column] = np.concatenate([middle, width])
         if np.count_nonzero(edge) >= _FEWEST_AT_EDGE:
-            centre[edge] = np.median(z[edge], axis=0)
-            width[edge] = np.maximum(spread, _EDGE_TAIL * _spread(z[edge], centre[edge][0]))
-    return centre, width
+            centre = np.median(z[edge], axis=0)
+            width = np.maximum(width, _EDGE_TAIL * _spread(z[edge], centre))
+            normal[edge] = np.concatenate([centre, width])
+    normal *= np.concatenate([scale, scale])
+    return scale, normal
 
 
 def _spread(values: NDArray[np.float64], centre: NDArray[np.float64]) -> NDArray[np.float64]:

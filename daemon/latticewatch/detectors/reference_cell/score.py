@@ -1,6 +1,6 @@
 """Point defects of a frame against its own mean cell."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +10,11 @@ from scipy.spatial import KDTree
 
 from latticewatch.detectors.lattice import Lattice
 from latticewatch.detectors.lock import LatticeLock, lock_lattice
+from latticewatch.detectors.reference_cell.cell import away_from_columns
 from latticewatch.detectors.reference_cell.explain import (
     WORTH_LOG_P,
     Change,
-    Explainer,
+    explain,
     score_of_log_p,
 )
 from latticewatch.detectors.reference_cell.parameters import ReferenceCellParameters
@@ -120,14 +121,14 @@ class ReferenceCellDetector:
         residue = None if lock is None else self._maker.explain(image, lock)
         if lock is None or residue is None or len(residue.label) < _FEWEST_SITES:
             return None
-        extra = self._extra_columns(residue)
-        explainer = Explainer(residue, self._parameters)
-        changes = explainer.explain()
-        defects = [_as_defect(change, residue) for change in _merged(changes, residue, explainer)]
-        defects = _with_extra(defects, extra, _EXTRA_APART * explainer.nearest_px)
+        extra = self._extra_columns(residue, self._maker.bins)
+        changes = _merged(explain(residue, self._parameters), residue)
+        defects = [_as_defect(change, residue) for change in changes]
+        defects = _with_extra(defects, extra, _EXTRA_APART * residue.nearest_px)
+        defects = [_in_frame(defect, residue.stride) for defect in defects]
         return CellResult(lock, len(residue.label), tuple(defects))
 
-    def _extra_columns(self, residue: Residue) -> list[PointDefect]:
+    def _extra_columns(self, residue: Residue, bins: NDArray[np.uint16]) -> list[PointDefect]:
         """Columns where the cell has none, against the frame's own law of maxima (Gumbel)."""
         sigma_px = residue.columns.sigma_px
         weights = gaussian_weights(sigma_px, 3.5)
@@ -137,14 +138,11 @@ class ReferenceCellDetector:
         found = np.empty((filtered.size // 4, 2), np.int32)
         radius = max(1, int(sigma_px))
         n_found = strict_extrema(filtered, -np.inf, radius, 1, _BORDER_PX, found)
-        peaks = found[: min(n_found, len(found))].astype(np.float64)
-        tree = KDTree(residue.places_yx)
-        apart, _ = tree.query(residue.places_yx[:4000], 2)
-        off_site = max(_OFF_SITE[0] * float(np.median(apart[:, 1])), _OFF_SITE[1] * sigma_px)
-        peaks = peaks[tree.query(peaks)[0] > off_site] if len(peaks) else peaks
+        peaks = found[: min(n_found, len(found))]
+        peaks = peaks[self._off_site(residue)[bins[peaks[:, 0], peaks[:, 1]]]].astype(np.float64)
         if len(peaks) <= _FEWEST_MAXIMA:
             return []
-        z = residue.matches(peaks)[:, 0] / residue.scale[0]
+        z = residue.statistics(peaks)
         log_p = _log_gumbel_tail(z) + np.log(
             len(peaks) / len(residue.label) / self._parameters.share_extra
         )
@@ -162,6 +160,27 @@ class ReferenceCellDetector:
             )
             for k in np.flatnonzero((log_p < WORTH_LOG_P) & (z > _LEAST_EXTRA_Z))
         ]
+
+    def _off_site(self, residue: Residue) -> NDArray[np.bool_]:
+        """Tell which bins (128 * 128,) of the cell lie too far from any column to be its own."""
+        sigma_px = residue.columns.sigma_px
+        reach_px = max(_OFF_SITE[0] * residue.nearest_px, _OFF_SITE[1] * sigma_px)
+        return away_from_columns(residue.columns.fraction, residue.basis_px_yx, reach_px)
+
+
+def _in_frame(defect: PointDefect, stride: int) -> PointDefect:
+    """From pixels of the binned frame to those of the frame."""
+    if stride == 1:
+        return defect
+    y, x = (stride * place + 0.5 * (stride - 1) for place in defect.place_yx)
+    yy, yx, xx = (stride * stride * value for value in defect.cov_px)
+    moved = defect.moved_px_yx
+    return replace(
+        defect,
+        place_yx=(y, x),
+        cov_px=(yy, yx, xx),
+        moved_px_yx=None if moved is None else (stride * moved[0], stride * moved[1]),
+    )
 
 
 def _with_extra(
@@ -201,14 +220,14 @@ def _log_gumbel_tail(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return tail
 
 
-def _merged(changes: list[Change], residue: Residue, explainer: Explainer) -> list[Change]:
+def _merged(changes: list[Change], residue: Residue) -> list[Change]:
     """Neighbouring columns that are wrong in the same way become one, unless they form a line."""
     if len(changes) < 2:
         return changes
     homes = residue.places_yx[[change.site for change in changes]]
     tree = KDTree(homes)
-    pairs = _components(tree, _PAIR * explainer.nearest_px)
-    chains = _components(tree, _CHAIN * explainer.nearest_px)
+    pairs = _components(tree, _PAIR * residue.nearest_px)
+    chains = _components(tree, _CHAIN * residue.nearest_px)
     chain_size = np.bincount(chains)[chains]
     merged: list[Change] = []
     for group in range(int(pairs.max()) + 1):

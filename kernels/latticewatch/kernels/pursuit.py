@@ -1,0 +1,162 @@
+"""Matching pursuit over columns: the strangest is explained first, its neighbours then judged anew.
+
+Mallat and Zhang, IEEE Trans. Signal Process. 41, 3397 (1993), with one column as the atom.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latticewatch.kernels.columns import fit_column, match_column, match_size, move_column
+from latticewatch.kernels.jit import kernel
+
+# site, log p of another intensity, log p of another column, its intensity statistic, and what
+# `fit_column` gives.
+N_CHANGE = 10
+_LN_2 = 0.6931471805599453
+_LN_PI = 1.1447298858494002
+
+
+@kernel
+def log_two_sided(z: float) -> float:
+    """Log chance that a standard normal number is farther from zero than z, in either direction."""
+    distance = abs(z)
+    if distance < 36.0:
+        return np.log(math.erfc(distance / np.sqrt(2.0)))
+    # Leading terms of the tail; erfc would be zero.
+    square = distance * distance
+    return -0.5 * square - 0.5 * (np.log(square) + _LN_PI - _LN_2) - 1.0 / square
+
+
+@kernel
+def log_three_squares(x: float) -> float:
+    """Log chance that a chi-square of three degrees of freedom exceeds x."""
+    if not x > 0.0:
+        return min(x, 0.0)  # NaN stays NaN
+    slope = 0.5 * (_LN_2 + np.log(x) - _LN_PI) - 0.5 * x  # log of sqrt(2 x / pi) exp(-x / 2)
+    if x > 1200.0:
+        return slope + 1.0 / x
+    return np.log(math.erfc(np.sqrt(0.5 * x)) + np.exp(slope))
+
+
+@kernel
+def judge_columns(
+    sums: NDArray[np.float64],
+    normal: NDArray[np.float64],
+    log_share: NDArray[np.float64],
+    out: NDArray[np.float64],
+) -> None:
+    """Chances of what `match_columns` found, each over its share of the false alarms.
+
+    Parameters
+    ----------
+    sums : (N, 6)
+        From `match_columns`.
+    normal : (N, 6)
+        Three medians and three widths of the statistics where nothing is wrong.
+    log_share : (N, 2)
+        Log of the share of the false alarms that intensity, and the whole column, may use.
+    out : (N, 5)
+        Receives the three statistics, standard normal where nothing is wrong, log p of the
+        intensity (two-sided), and log p of intensity and place together (their squares).
+    """
+    for k in range(len(sums)):
+        for part in range(3):
+            raw = sums[k, part] / np.sqrt(max(sums[k, 3 + part], 1e-30))
+            out[k, part] = (raw - normal[k, part]) / normal[k, 3 + part]
+        a, y, x = out[k, 0], out[k, 1], out[k, 2]
+        out[k, 3] = min(log_two_sided(a) - log_share[k, 0], 0.0)
+        out[k, 4] = min(log_three_squares(a * a + y * y + x * x) - log_share[k, 1], 0.0)
+
+
+@kernel
+def _strangest(judged: NDArray[np.float64], waiting: NDArray[np.int64], n_waiting: int) -> int:
+    """Where in the queue the site of least chance stands."""
+    best, least = 0, np.inf
+    for k in range(n_waiting):
+        site = waiting[k]
+        log_p = min(judged[site, 3], judged[site, 4])
+        if log_p < least:
+            best, least = k, log_p
+    return best
+
+
+@kernel
+def pursue(
+    frame: tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]],
+    sites: NDArray[np.float64],
+    normal: NDArray[np.float64],
+    log_share: NDArray[np.float64],
+    lengths_px: tuple[float, float, float],
+    worth_log_p: float,
+    judged: NDArray[np.float64],
+    out: NDArray[np.float64],
+) -> int:
+    """Explain a residual column by column, strangest first.
+
+    Parameters
+    ----------
+    frame
+        Residual, precision and weighted residual (H, W) each; the first and the last are changed:
+        what is explained is taken out.
+    sites : (N, 3)
+        Expected intensity and place y, x of each column.
+    normal, log_share
+        As in `judge_columns`.
+    lengths_px
+        Width of a column, how far from its site it may be found, and the distance beyond which
+        columns leave each other alone.
+    worth_log_p
+        Sites of greater chance are left alone.
+    judged : (N, 5)
+        From `judge_columns`; kept up to date for sites that wait for their turn.
+    out : (M, 10)
+        Receives for each change its site, log p of the intensity, log p of the column, the
+        intensity statistic, and the fitted intensity, place and covariance of `fit_column`.
+
+    Returns
+    -------
+    int
+        How many changes there are, at most M.
+    """
+    residual, precision, weighted = frame
+    sigma_px, farthest_px, reach_px = lengths_px
+    waiting = np.empty(len(sites), np.int64)
+    n_waiting = 0
+    for site in range(len(sites)):
+        if min(judged[site, 3], judged[site, 4]) < worth_log_p:
+            waiting[n_waiting] = site
+            n_waiting += 1
+    scratch = np.empty((10, match_size(sigma_px)), np.float32)
+    sums = np.empty((1, 6))
+    n_changes = 0
+    while n_waiting > 0 and n_changes < len(out):
+        place = _strangest(judged, waiting, n_waiting)
+        site = waiting[place]
+        n_waiting -= 1
+        waiting[place] = waiting[n_waiting]
+        change = out[n_changes]
+        n_changes += 1
+        change[0] = site
+        change[1], change[2], change[3] = judged[site, 3], judged[site, 4], judged[site, 0]
+        before = sites[site, 0], sites[site, 1], sites[site, 2]
+        fit_column(residual, precision, before, sigma_px, farthest_px, change[4:])
+        after = change[4], change[5], change[6]
+        move_column(before, after, sigma_px, precision, residual, weighted)
+        k = 0
+        while k < n_waiting:
+            near = waiting[k]
+            y, x = sites[near, 1], sites[near, 2]
+            if abs(y - before[1]) > reach_px or abs(x - before[2]) > reach_px:
+                k += 1
+                continue
+            match_column(weighted, precision, (y, x), sigma_px, scratch, sums[0])
+            one = slice(near, near + 1)
+            judge_columns(sums, normal[one], log_share[one], judged[one])
+            if min(judged[near, 3], judged[near, 4]) < worth_log_p:
+                k += 1
+            else:
+                n_waiting -= 1
+                waiting[k] = waiting[n_waiting]
+    return n_changes
