@@ -24,14 +24,11 @@ class Columns:
     ----------
     fraction : (S, 2)
         Position of each in the cell, 0..1.
-    height : (S,)
-        Intensity of each above the ground: the height of its Gaussian.
     sigma_px
         Width of that Gaussian.
     """
 
     fraction: NDArray[np.float64]
-    height: NDArray[np.float64]
     sigma_px: float
 
 
@@ -84,8 +81,7 @@ def find_columns(
             fractions.append(fraction)
     if not fractions:
         return None
-    fraction = np.array(fractions)
-    return Columns(fraction, column_heights(cell, lock, fraction, sigma_px), sigma_px)
+    return Columns(np.array(fractions), sigma_px)
 
 
 def column_heights(

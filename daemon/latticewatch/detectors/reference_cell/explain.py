@@ -23,6 +23,7 @@ _LEAST_COLUMN = 0.3  # share of the expected intensity: less is no column that c
 _OVERLAP = 6.0  # widths: windows of columns farther apart do not meet
 # Standard normal statistic that a defect needs to be listed, about.
 _TYPICAL_CUT = 3.3
+_ENOUGH_SITES = 500  # to know how precisely a kind of column is measured
 _LEAST_POWER = 0.05  # what is seldom seen is still looked for
 # In distances between nearest columns.
 _TYPICAL_STEP = 0.12  # of a displaced column
@@ -101,11 +102,11 @@ def explain(residue: Residue, parameters: ReferenceCellParameters) -> list[Chang
     log_share = log_shares(residue, parameters)
     judged = np.empty((len(residue.label), 5))
     judge_columns(residue.sums, residue.normal, log_share, judged)
-    sigma_px = residue.columns.sigma_px
+    sigma_px, expected = residue.columns.sigma_px, residue.expected
     found = np.empty((min(_MOST_CHANGES, len(judged)), N_CHANGE))
     n_found = pursue(
         (residue.residual, residue.precision, residue.weighted),
-        np.column_stack([residue.expected, residue.places_yx]),
+        np.column_stack([expected, residue.places_yx]),
         residue.normal,
         log_share,
         (sigma_px, _FARTHEST * residue.nearest_px, _OVERLAP * sigma_px),
@@ -114,9 +115,15 @@ def explain(residue: Residue, parameters: ReferenceCellParameters) -> list[Chang
         found,
     )
     kept: list[Change] = []
+    places, scores = np.empty((n_found, 2)), np.empty(n_found)
     for row in found[:n_found]:
-        change = _change(row, residue)
-        if not _is_strain(change, kept, residue.nearest_px):
+        site = int(row[0])
+        change = _change(row, residue.places_yx[site], float(expected[site]))
+        n_kept = len(kept)
+        apart = np.hypot(*(places[:n_kept] - change.place_yx).T) / residue.nearest_px
+        near = np.flatnonzero(apart < _AROUND)
+        if not any(_is_strain(change, kept[k], float(apart[k]), float(scores[k])) for k in near):
+            places[n_kept], scores[n_kept] = change.place_yx, change.score
             kept.append(change)
     return kept
 
@@ -129,33 +136,29 @@ def log_shares(residue: Residue, parameters: ReferenceCellParameters) -> NDArray
     Roeder and Wasserman, Biometrika 93, 509, 2006). The weights depend on the mean cell and the
     noise, never on what a site shows.
     """
-    sublattice = np.arange(len(residue.columns.height))
-    height = residue.columns.height
-    power = np.empty((len(sublattice), 2))
-    for column in sublattice:
-        norms = np.sqrt(residue.sums[residue.label == column, 3:])
-        norm = np.median(norms, axis=0) if len(norms) else np.zeros(3)
-        missing = height[column] * norm[0] / residue.scale[0]
-        step = _TYPICAL_STEP * residue.nearest_px / residue.columns.sigma_px
-        moved = height[column] * step * norm[1] / residue.scale[1]
-        power[column] = special.ndtr(np.array([missing, moved]) - _TYPICAL_CUT)
-    power = np.maximum(power, _LEAST_POWER)
-    wanted = power * (parameters.share_intensity, parameters.share_place)
-    extra = parameters.share_extra
-    mean = wanted[residue.label].sum(axis=1).mean() + extra
+    sigma_px, least = residue.columns.sigma_px, _LEAST_POWER
+    wanted = np.empty((len(residue.height), 2))
+    for column, height in enumerate(residue.height):
+        norms = np.median(residue.sums[residue.label == column][:_ENOUGH_SITES, 3:5], axis=0)
+        if not np.isfinite(norms).all():
+            norms = np.zeros(2)
+        step = _TYPICAL_STEP * residue.nearest_px / sigma_px
+        expected = height * np.array([1.0, step]) * np.sqrt(norms) / residue.scale[:2]
+        wanted[column] = np.maximum(special.ndtr(expected - _TYPICAL_CUT), least)
+    wanted *= parameters.share_intensity, parameters.share_place
+    mean = wanted.sum(axis=1)[residue.label].mean() + parameters.share_extra
     shares: NDArray[np.float64] = np.log(wanted / mean)[residue.label]
     return shares
 
 
-def _change(found: NDArray[np.float64], residue: Residue) -> Change:
-    """What `pursue` found at one site, in words."""
-    site = int(found[0])
-    home, place = residue.places_yx[site], found[5:7]
-    ratio = float(found[4] / residue.expected[site])
+def _change(found: NDArray[np.float64], home: NDArray[np.float64], expected: float) -> Change:
+    """Say in words what `pursue` found at a site."""
+    place = found[5:7]
+    ratio = float(found[4]) / expected
     cov = float(found[7]), float(found[8]), float(found[9])
-    is_moved = _moved_more(place - home, cov, found[3], ratio)
+    is_moved = _moved_more(place - home, cov, float(found[3]), ratio)
     return Change(
-        site=site,
+        site=int(found[0]),
         log_p=float(min(found[1], found[2])),
         kind="displaced" if is_moved else "deficit" if found[3] < 0 else "excess",
         place_yx=(place if is_moved else home).copy(),
@@ -166,7 +169,10 @@ def _change(found: NDArray[np.float64], residue: Residue) -> Change:
 
 
 def _moved_more(
-    moved_px: NDArray[np.float64], cov_px: tuple[float, float, float], statistic: float, ratio: float
+    moved_px: NDArray[np.float64],
+    cov_px: tuple[float, float, float],
+    statistic: float,
+    ratio: float,
 ) -> bool:
     """Tell whether a column is displaced more than it is other, each in its own errors."""
     yy, yx, xx = cov_px
@@ -179,21 +185,13 @@ def _moved_more(
     return bool(square > statistic**2)
 
 
-def _is_strain(change: Change, kept: list[Change], nearest_px: float) -> bool:
-    """Tell whether a change is but the strain, or the remains, of a stronger one."""
-    if not kept:
-        return False
-    places = np.array([other.place_yx for other in kept])
-    apart = np.hypot(*(places - change.place_yx).T) / nearest_px
+def _is_strain(change: Change, other: Change, apart: float, score: float) -> bool:
+    """Tell whether a change is but the strain, or the remains, of a stronger one of that score."""
     is_moved = change.kind == "displaced"
-    for near in np.flatnonzero(apart < _AROUND):
-        other = kept[near]
-        both_moved = is_moved and other.kind == "displaced"
-        if apart[near] < _SAME and not both_moved:
-            return True
-        least = _LINE_SHARE if both_moved else _STRAIN_SHARE if is_moved else _OTHER_SHARE
-        if apart[near] >= _BESIDE and not both_moved:
-            least = _FAR_STRAIN_SHARE if is_moved else 0.0
-        if change.score < least * other.score:
-            return True
-    return False
+    both_moved = is_moved and other.kind == "displaced"
+    if apart < _SAME and not both_moved:
+        return True
+    least = _LINE_SHARE if both_moved else _STRAIN_SHARE if is_moved else _OTHER_SHARE
+    if apart >= _BESIDE and not both_moved:
+        least = _FAR_STRAIN_SHARE if is_moved else 0.0
+    return change.score < least * score

@@ -22,7 +22,7 @@ from latticewatch.kernels.grids import N_MOMENTS, apply_gain, block_means, block
 from latticewatch.kernels.residue import row_moments, spread_by_level, unshift_rows
 from latticewatch.kernels.smooth import gaussian, gaussian_scratch, gaussian_weights
 
-_MOMENT_BLOCK = 0.5  # of a period: a fifth of the window of the local fit
+_MOMENT_BLOCK = 1.0  # of a period: a block holds a whole cell, and 2.5 of them the window
 _GAIN_RANGE = (0.3, 3.0)  # a cell that says less, or more, is not this cell
 _LEVELS = 256  # fine bins of predicted brightness, gathered into groups of equal size
 _LEVEL_GROUPS = 32
@@ -54,6 +54,8 @@ class Residue:
         So many pixels of the frame, both ways, are one pixel here.
     columns
         Of the mean cell.
+    height : (S,)
+        Intensity of each above the ground: the height of its Gaussian.
     places_yx : (N, 2)
         Sites.
     label : (N,)
@@ -78,6 +80,7 @@ class Residue:
 
     stride: int
     columns: Columns
+    height: NDArray[np.float64]
     places_yx: NDArray[np.float64]
     label: NDArray[np.intp]
     addresses: NDArray[np.int64]
@@ -94,14 +97,8 @@ class Residue:
     @property
     def expected(self) -> NDArray[np.float64]:
         """Intensity (N,) that each site should have."""
-        heights: NDArray[np.float64] = self.columns.height[self.label] * self.gain
+        heights: NDArray[np.float64] = self.height[self.label] * self.gain
         return heights
-
-    def statistics(self, places_yx: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Intensity statistic (M,) at any places (M, 2), standard normal but for its median."""
-        sums = _matches(self.weighted, self.precision, places_yx, self.columns.sigma_px)
-        z: NDArray[np.float64] = _raw(sums)[:, 0] / self.scale[0]
-        return z
 
 
 def _matches(
@@ -116,8 +113,9 @@ def _matches(
 
 
 def _raw(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    raw: NDArray[np.float64] = sums[:, :3] / np.sqrt(np.maximum(sums[:, 3:], 1e-30))
-    return raw
+    """Three statistics (3, N) of matches (N, 6)."""
+    raw: NDArray[np.float64] = (sums[:, :3] / np.sqrt(np.maximum(sums[:, 3:], 1e-30))).T
+    return np.ascontiguousarray(raw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,16 +173,17 @@ class ResidueMaker:
         if not len(sites.label):
             return None
         gain = self._fit_model(fine)
-        sums = self._match(sites, columns.sigma_px)
+        sums = _matches(self._weighted, self._precision, sites.places_yx, columns.sigma_px)
         if self._mask(sites, sums, columns.sigma_px):
             self._mean_cell()
             gain = self._fit_model(fine)
-            sums = self._match(sites, columns.sigma_px)
+            sums = _matches(self._weighted, self._precision, sites.places_yx, columns.sigma_px)
         height = column_heights(self._cell, fine, columns.fraction, columns.sigma_px)
         scale, normal = _normal_law(sums, sites)
         return Residue(
             stride=stride,
-            columns=replace(columns, height=height),
+            columns=columns,
+            height=height,
             places_yx=sites.places_yx,
             label=sites.label,
             addresses=sites.addresses,
@@ -246,9 +245,6 @@ class ResidueMaker:
         self._weigh()
         return _BlockGrid(gain, step)
 
-    def _match(self, sites: _Sites, sigma_px: float) -> NDArray[np.float64]:
-        return _matches(self._weighted, self._precision, sites.places_yx, sigma_px)
-
     def _weigh(self) -> None:
         """Find the law of the noise, take out the shifts of rows, fill the weighted residual."""
         law = self._noise_law()
@@ -273,9 +269,14 @@ class ResidueMaker:
 
     def _mask(self, sites: _Sites, sums: NDArray[np.float64], sigma_px: float) -> bool:
         """Leave what is strange out of the next mean cell; tell whether anything is."""
-        _, normal = _normal_law(sums, sites)
-        z = (_raw(sums) - normal[:, :3]) / normal[:, 3:]
-        strange = np.square(z).sum(axis=1) > self._parameters.mask_sigmas**2
+        raw = _raw(sums)
+        distance = np.zeros(len(sites.label))
+        for column in range(int(sites.label.max()) + 1):
+            same = sites.label == column
+            for part in raw:
+                centre, width = _centre_and_spread(part[same])
+                distance[same] += np.square((part[same] - centre) / width)
+        strange = distance > self._parameters.mask_sigmas**2
         if not strange.any():
             return False
         reach = self._parameters.mask_widths * sigma_px
@@ -393,27 +394,28 @@ def _normal_law(
     Nothing is believed to be quieter than all sites together, nor the edge than the inside.
     """
     raw = _raw(sums)
-    scale = np.maximum(_spread(raw, np.median(raw, axis=0)), 1e-12)
-    z = raw / scale
-    normal = np.empty((len(z), 6))
+    scale = np.array([max(_centre_and_spread(part)[1], 1e-12) for part in raw])
+    normal = np.empty((len(sites.label), 6))
     for column in range(int(sites.label.max()) + 1):
         of_column = sites.label == column
         inside, edge = of_column & ~sites.near_edge, of_column & sites.near_edge
-        usual = z[inside] if inside.any() else z[edge]
-        if not len(usual):
+        at_edge = np.count_nonzero(edge) >= _FEWEST_AT_EDGE
+        if not inside.any():
+            inside = edge
+        if not inside.any():
             continue
-        middle = np.median(usual, axis=0)
-        width = np.maximum(1.0, _spread(usual, middle))
-        normal[of_column] = np.concatenate([middle, width])
-        if np.count_nonzero(edge) >= _FEWEST_AT_EDGE:
-            centre = np.median(z[edge], axis=0)
-            width = np.maximum(width, _EDGE_TAIL * _spread(z[edge], centre))
-            normal[edge] = np.concatenate([centre, width])
-    normal *= np.concatenate([scale, scale])
+        for part, least in enumerate(scale):
+            centre, width = _centre_and_spread(raw[part, inside])
+            width = max(width, least)
+            normal[of_column, part], normal[of_column, 3 + part] = centre, width
+            if at_edge:
+                centre, spread = _centre_and_spread(raw[part, edge])
+                normal[edge, part] = centre
+                normal[edge, 3 + part] = max(width, _EDGE_TAIL * spread)
     return scale, normal
 
 
-def _spread(values: NDArray[np.float64], centre: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Robust standard deviation of each column of values about its centre."""
-    spread: NDArray[np.float64] = MAD_TO_SIGMA * np.median(np.abs(values - centre), axis=0)
-    return spread
+def _centre_and_spread(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Median of some values and robust standard deviation about it."""
+    centre = float(np.median(values))
+    return centre, MAD_TO_SIGMA * float(np.median(np.abs(values - centre)))

@@ -4,9 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import KDTree
 
 from latticewatch.detectors.lattice import Lattice
 from latticewatch.detectors.lock import LatticeLock, lock_lattice
@@ -139,10 +137,13 @@ class ReferenceCellDetector:
         radius = max(1, int(sigma_px))
         n_found = strict_extrema(filtered, -np.inf, radius, 1, _BORDER_PX, found)
         peaks = found[: min(n_found, len(found))]
-        peaks = peaks[self._off_site(residue)[bins[peaks[:, 0], peaks[:, 1]]]].astype(np.float64)
+        peaks = peaks[_off_site(residue)[bins[peaks[:, 0], peaks[:, 1]]]]
         if len(peaks) <= _FEWEST_MAXIMA:
             return []
-        z = residue.statistics(peaks)
+        # Between columns the precision is even, so that one pixel of it stands for the window.
+        rows, columns = peaks.T
+        z = filtered[rows, columns] / np.sqrt(residue.precision[rows, columns].astype(np.float64))
+        z *= 2 * np.sqrt(np.pi) * sigma_px / residue.scale[0]
         log_p = _log_gumbel_tail(z) + np.log(
             len(peaks) / len(residue.label) / self._parameters.share_extra
         )
@@ -161,11 +162,11 @@ class ReferenceCellDetector:
             for k in np.flatnonzero((log_p < WORTH_LOG_P) & (z > _LEAST_EXTRA_Z))
         ]
 
-    def _off_site(self, residue: Residue) -> NDArray[np.bool_]:
-        """Tell which bins (128 * 128,) of the cell lie too far from any column to be its own."""
-        sigma_px = residue.columns.sigma_px
-        reach_px = max(_OFF_SITE[0] * residue.nearest_px, _OFF_SITE[1] * sigma_px)
-        return away_from_columns(residue.columns.fraction, residue.basis_px_yx, reach_px)
+
+def _off_site(residue: Residue) -> NDArray[np.bool_]:
+    """Tell which bins (128 * 128,) of the cell lie too far from any column to be its own."""
+    reach_px = max(_OFF_SITE[0] * residue.nearest_px, _OFF_SITE[1] * residue.columns.sigma_px)
+    return away_from_columns(residue.columns.fraction, residue.basis_px_yx, reach_px)
 
 
 def _in_frame(defect: PointDefect, stride: int) -> PointDefect:
@@ -225,9 +226,9 @@ def _merged(changes: list[Change], residue: Residue) -> list[Change]:
     if len(changes) < 2:
         return changes
     homes = residue.places_yx[[change.site for change in changes]]
-    tree = KDTree(homes)
-    pairs = _components(tree, _PAIR * residue.nearest_px)
-    chains = _components(tree, _CHAIN * residue.nearest_px)
+    apart = np.hypot(*(homes[:, None] - homes).T) / residue.nearest_px
+    pairs = connected_components(apart < _PAIR, directed=False)[1]
+    chains = connected_components(apart < _CHAIN, directed=False)[1]
     chain_size = np.bincount(chains)[chains]
     merged: list[Change] = []
     for group in range(int(pairs.max()) + 1):
@@ -238,15 +239,6 @@ def _merged(changes: list[Change], residue: Residue) -> list[Change]:
             continue
         merged += _as_one(sorted(members, key=lambda change: change.log_p))
     return merged
-
-
-def _components(tree: KDTree, reach_px: float) -> NDArray[np.int32]:
-    """Return the group of each point, groups being linked by steps within reach."""
-    n_points = tree.n
-    steps = tree.query_pairs(reach_px, output_type="ndarray")
-    links = coo_matrix((np.ones(len(steps)), (steps[:, 0], steps[:, 1])), (n_points, n_points))
-    labels: NDArray[np.int32] = connected_components(links, directed=False)[1]
-    return labels
 
 
 def _as_one(members: list[Change]) -> list[Change]:
