@@ -22,13 +22,13 @@ def spread_by_level(
     n_bins: int,
 ) -> Wide:
     """Sums of 1, model and residual^2 over bins of equal width in predicted brightness."""
-    kept = used[::2] == 1
+    kept = used == 1
     # In single precision, so that what lies on the edge of a bin lies on the same side of it.
     scale = np.float32(n_bins / max(levels[1] - levels[0], 1e-30))
     with np.errstate(over="ignore"):
-        place = (model[::2][kept] - np.float32(levels[0])) * scale
+        place = (model[kept] - np.float32(levels[0])) * scale
     bin_ = np.clip(place, 0, n_bins - 1).astype(np.int64)
-    level, rest = (part[::2][kept].astype(np.float64) for part in (model, residual))
+    level, rest = (part[kept].astype(np.float64) for part in (model, residual))
     terms = (np.ones(len(bin_)), level, rest**2)
     return np.stack([np.bincount(bin_, term, n_bins) for term in terms])
 

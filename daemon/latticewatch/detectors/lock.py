@@ -36,13 +36,13 @@ class LatticeLock:
     phase : (2, h, w) float32
         Turns, at the centres of blocks of `step_px` pixels.
     step_px
-        Side of a block.
+        Side of a block; not always whole where the frame is binned.
     """
 
     reciprocal_per_px: NDArray[np.float64]
     basis_px_yx: NDArray[np.float64]
     phase: NDArray[np.float32]
-    step_px: int
+    step_px: float
 
     @property
     def period_px(self) -> float:
@@ -113,7 +113,7 @@ def lock_lattice(image: NDArray[np.float32], lattice: Lattice) -> LatticeLock | 
         reciprocal_per_px=lattice.reciprocal_per_px,
         basis_px_yx=lattice.basis_px_yx,
         phase=np.ascontiguousarray(phase, np.float32),
-        step_px=step,
+        step_px=float(step),
     )
 
 

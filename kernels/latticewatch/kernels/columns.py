@@ -75,6 +75,41 @@ def match_size(sigma_px: float) -> int:
 
 
 @kernel
+def _lines(
+    shape: tuple[int, int],
+    place: tuple[float, float],
+    sigma_px: float,
+    scratch: NDArray[np.float32],
+) -> tuple[int, int, int, int]:
+    """Fill the Gaussians of a place along y, then x; return top, bottom, left, right of it."""
+    half = int(3.0 * sigma_px) + 1
+    size = scratch.shape[1]
+    top, bottom = _cut(place[0], half, size, shape[0])
+    left, right = _cut(place[1], half, size, shape[1])
+    bottom, right = max(bottom, top), max(right, left)
+    _bells(top - place[0], sigma_px, scratch[:4, : bottom - top])
+    _bells(left - place[1], sigma_px, scratch[4:8, : right - left])
+    return top, bottom, left, right
+
+
+@kernel
+def _correlate(
+    weighted: NDArray[np.float32],
+    window: tuple[int, int, int, int],
+    scratch: NDArray[np.float32],
+    found: NDArray[np.float64],
+) -> None:
+    """Correlate with a Gaussian and its two derivatives, lines from `_lines`."""
+    # Down the columns, whole rows at a time; along x the sums wait for the end.
+    n_x = window[3] - window[2]
+    sums, more = scratch[8, :n_x], scratch[9, :n_x]
+    _add_rows(weighted, window, scratch[0], scratch[1], sums, more)
+    found[0] = _product(scratch[4, :n_x], sums)
+    found[1] = _product(scratch[4, :n_x], more)
+    found[2] = _product(scratch[5, :n_x], sums)
+
+
+@kernel
 def match_column(
     weighted: NDArray[np.float32],
     precision: NDArray[np.float32],
@@ -92,28 +127,14 @@ def match_column(
     found : (6,)
         Receives three correlations and three squared norms.
     """
-    height, width = weighted.shape
-    half = int(3.0 * sigma_px) + 1
-    size = scratch.shape[1]
-    # Gaussian, Gaussian x distance, and their squares; along y, then along x.
-    along_y, along_x = scratch[:4], scratch[4:8]
-    sums, more = scratch[8], scratch[9]
-    y, x = place
-    top, bottom = _cut(y, half, size, height)
-    left, right = _cut(x, half, size, width)
-    n_y, n_x = max(bottom - top, 0), max(right - left, 0)
-    _bells(top - y, sigma_px, along_y[:, :n_y])
-    _bells(left - x, sigma_px, along_x[:, :n_x])
-    # Down the columns, whole rows at a time; along x the sums wait for the end.
-    window = top, bottom, left, right
-    _add_rows(weighted, window, along_y[0], along_y[1], sums[:n_x], more[:n_x])
-    found[0] = _product(along_x[0, :n_x], sums)
-    found[1] = _product(along_x[0, :n_x], more)
-    found[2] = _product(along_x[1, :n_x], sums)
-    _add_rows(precision, window, along_y[2], along_y[3], sums[:n_x], more[:n_x])
-    found[3] = _product(along_x[2, :n_x], sums)
-    found[4] = _product(along_x[2, :n_x], more)
-    found[5] = _product(along_x[3, :n_x], sums)
+    window = _lines(weighted.shape, place, sigma_px, scratch)
+    _correlate(weighted, window, scratch, found)
+    n_x = window[3] - window[2]
+    sums, more = scratch[8, :n_x], scratch[9, :n_x]
+    _add_rows(precision, window, scratch[2], scratch[3], sums, more)
+    found[3] = _product(scratch[6, :n_x], sums)
+    found[4] = _product(scratch[6, :n_x], more)
+    found[5] = _product(scratch[7, :n_x], sums)
 
 
 @kernel
@@ -147,31 +168,87 @@ def match_columns(
 
 
 @kernel
-def _normal_equations(
+def correlate_columns(
+    weighted: NDArray[np.float32],
+    places: NDArray[np.float64],
+    sigma_px: float,
+    out: NDArray[np.float64],
+) -> None:
+    """Correlate as `match_columns` does, and leave the norms as they are: half the time.
+
+    Parameters
+    ----------
+    weighted : (H, W)
+        residual / variance.
+    places, sigma_px
+        As in `match_columns`.
+    out : (N, 6)
+        Receives three correlations in front.
+    """
+    scratch = np.empty((10, match_size(sigma_px)), np.float32)
+    for k in range(len(places)):
+        window = _lines(weighted.shape, (places[k, 0], places[k, 1]), sigma_px, scratch)
+        _correlate(weighted, window, scratch, out[k])
+
+
+@kernel
+def _bell_line(centre: float, first: int, inverse: float, out: NDArray[np.float64]) -> None:
+    """Gaussian along one axis: exp(-inverse (k - centre)^2) from pixel `first` on."""
+    for k in range(len(out)):
+        away = first + k - centre
+        out[k] = np.exp(-inverse * away * away)
+
+
+@kernel
+def _target(
     residual: NDArray[np.float32],
     precision: NDArray[np.float32],
     site: tuple[float, float, float],
+    window: tuple[int, int, int, int],
+    sigma_px: float,
+    seen: NDArray[np.float64],
+) -> None:
+    """Fill (2, n_y, n_x): what stands at a site, its column in the model included; its weight."""
+    top, bottom, left, right = window
+    n_y, n_x = bottom - top, right - left
+    lines = np.empty((4, max(n_y, n_x)))
+    narrow = 0.5 / (sigma_px * sigma_px)
+    # Beyond 1.2 widths of the site neighbours say more about themselves.
+    wide = narrow / 1.44
+    _bell_line(site[1], top, narrow, lines[0, :n_y])
+    _bell_line(site[2], left, narrow, lines[1, :n_x])
+    _bell_line(site[1], top, wide, lines[2, :n_y])
+    _bell_line(site[2], left, wide, lines[3, :n_x])
+    for y in range(n_y):
+        rest, weight = residual[top + y, left:right], precision[top + y, left:right]
+        height, share = site[0] * lines[0, y], lines[2, y]
+        for x in range(n_x):
+            seen[0, y, x] = rest[x] + height * lines[1, x]
+            seen[1, y, x] = weight[x] * share * lines[3, x]
+
+
+@kernel
+def _normal_equations(
+    seen: NDArray[np.float64],
+    corner: tuple[int, int],
     column: tuple[float, float, float],
     sigma_px: float,
     sums: NDArray[np.float64],
 ) -> None:
-    """Add up what the step from `column` (intensity, y, x) needs; `site` is in the model."""
-    height, width = residual.shape
-    half = int(3.0 * sigma_px) + 1
-    top, bottom = _cut(site[1], half, 2 * half + 1, height)
-    left, right = _cut(site[2], half, 2 * half + 1, width)
-    sums[:] = 0.0
-    # Beyond 1.2 widths of the site neighbours say more about themselves.
-    wide = 1.0 / (1.44 * sigma_px * sigma_px)
+    """Add up what the step from `column` (intensity, y, x) needs; `seen` is from `_target`."""
+    _, n_y, n_x = seen.shape
+    lines = np.empty((2, max(n_y, n_x)))
     narrow = 1.0 / (sigma_px * sigma_px)
-    for y in range(top, bottom):
-        for x in range(left, right):
-            from_site = (y - site[1]) ** 2 + (x - site[2]) ** 2
-            dy, dx = y - column[1], x - column[2]
-            bell = np.exp(-0.5 * narrow * (dy * dy + dx * dx))
-            target = residual[y, x] + site[0] * np.exp(-0.5 * narrow * from_site)
-            weight = precision[y, x] * np.exp(-0.5 * wide * from_site)
-            left_over = target - column[0] * bell
+    _bell_line(column[1], corner[0], 0.5 * narrow, lines[0, :n_y])
+    _bell_line(column[2], corner[1], 0.5 * narrow, lines[1, :n_x])
+    sums[:] = 0.0
+    for y in range(n_y):
+        dy = corner[0] + y - column[1]
+        for x in range(n_x):
+            dx = corner[1] + x - column[2]
+            bell = lines[0, y] * lines[1, x]
+            weight = seen[1, y, x]
+            left_over = seen[0, y, x] - column[0] * bell
             slope_y, slope_x = column[0] * bell * dy * narrow, column[0] * bell * dx * narrow
             sums[0] += weight * bell * bell
             sums[1] += weight * bell * slope_y
@@ -231,11 +308,18 @@ def fit_column(
         Receives intensity, y, x, and the covariance var_yy, cov_yx, var_xx of the place: infinite
         where no pixel says anything about it.
     """
+    height, width = residual.shape
+    half = int(3.0 * sigma_px) + 1
+    top, bottom = _cut(site[1], half, 2 * half + 1, height)
+    left, right = _cut(site[2], half, 2 * half + 1, width)
+    corner = top, left
+    seen = np.empty((2, max(bottom - top, 0), max(right - left, 0)))
+    _target(residual, precision, site, (top, bottom, left, right), sigma_px, seen)
     sums, step = np.empty(9), np.empty(3)
     intensity, y, x = site
     least = 0.25 * site[0]
     for _ in range(12):
-        _normal_equations(residual, precision, site, (intensity, y, x), sigma_px, sums)
+        _normal_equations(seen, corner, (intensity, y, x), sigma_px, sums)
         # Holds the place where the intensity all but vanishes.
         damping = 5e-5 * sums[0] * (site[0] / sigma_px) ** 2
         if not _solve(sums, damping, step):
@@ -254,9 +338,9 @@ def fit_column(
             break
     if not intensity > least:
         y, x = site[1], site[2]
-        _normal_equations(residual, precision, site, (0.0, y, x), sigma_px, sums)
+        _normal_equations(seen, corner, (0.0, y, x), sigma_px, sums)
         intensity = max(sums[6] / max(sums[0], 1e-300), -0.5 * site[0])
-    _normal_equations(residual, precision, site, (max(intensity, least), y, x), sigma_px, sums)
+    _normal_equations(seen, corner, (max(intensity, least), y, x), sigma_px, sums)
     determinant = sums[3] * sums[5] - sums[4] * sums[4]
     out[0], out[1], out[2] = intensity, y, x
     out[3], out[4], out[5] = np.inf, 0.0, np.inf
@@ -292,10 +376,17 @@ def move_column(
     top, bottom = _cut((before[1] + after[1]) / 2, half, 2 * half + 1, height)
     left, right = _cut((before[2] + after[2]) / 2, half, 2 * half + 1, width)
     narrow = 0.5 / (sigma_px * sigma_px)
-    for y in range(top, bottom):
-        for x in range(left, right):
-            expected = np.exp(-narrow * ((y - before[1]) ** 2 + (x - before[2]) ** 2))
-            found = np.exp(-narrow * ((y - after[1]) ** 2 + (x - after[2]) ** 2))
-            change = np.float32(after[0] * found - before[0] * expected)
-            residual[y, x] -= change
-            weighted[y, x] -= change * precision[y, x]
+    n_y, n_x = max(bottom - top, 0), max(right - left, 0)
+    lines = np.empty((4, max(n_y, n_x)))
+    _bell_line(before[1], top, narrow, lines[0, :n_y])
+    _bell_line(before[2], left, narrow, lines[1, :n_x])
+    _bell_line(after[1], top, narrow, lines[2, :n_y])
+    _bell_line(after[2], left, narrow, lines[3, :n_x])
+    for y in range(n_y):
+        rest, weight = residual[top + y, left:right], precision[top + y, left:right]
+        product = weighted[top + y, left:right]
+        expected, found = before[0] * lines[0, y], after[0] * lines[2, y]
+        for x in range(n_x):
+            change = np.float32(found * lines[3, x] - expected * lines[1, x])
+            rest[x] -= change
+            product[x] -= change * weight[x]

@@ -8,7 +8,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from latticewatch.kernels.columns import fit_column, match_column, match_size, move_column
+from latticewatch.kernels.columns import correlate_columns, fit_column, move_column
 from latticewatch.kernels.jit import kernel
 
 # site, log p of another intensity, log p of another column, its intensity statistic, and what
@@ -23,10 +23,10 @@ def log_two_sided(z: float) -> float:
     """Log chance that a standard normal number is farther from zero than z, in either direction."""
     distance = abs(z)
     if distance < 36.0:
-        return np.log(math.erfc(distance / np.sqrt(2.0)))
+        return math.log(math.erfc(distance / math.sqrt(2.0)))
     # Leading terms of the tail; erfc would be zero.
     square = distance * distance
-    return -0.5 * square - 0.5 * (np.log(square) + _LN_PI - _LN_2) - 1.0 / square
+    return -0.5 * square - 0.5 * (math.log(square) + _LN_PI - _LN_2) - 1.0 / square
 
 
 @kernel
@@ -34,10 +34,10 @@ def log_three_squares(x: float) -> float:
     """Log chance that a chi-square of three degrees of freedom exceeds x."""
     if not x > 0.0:
         return min(x, 0.0)  # NaN stays NaN
-    slope = 0.5 * (_LN_2 + np.log(x) - _LN_PI) - 0.5 * x  # log of sqrt(2 x / pi) exp(-x / 2)
+    slope = 0.5 * (_LN_2 + math.log(x) - _LN_PI) - 0.5 * x  # log of sqrt(2 x / pi) exp(-x / 2)
     if x > 1200.0:
         return slope + 1.0 / x
-    return np.log(math.erfc(np.sqrt(0.5 * x)) + np.exp(slope))
+    return math.log(math.erfc(math.sqrt(0.5 * x)) + math.exp(slope))
 
 
 @kernel
@@ -85,9 +85,9 @@ def _strangest(judged: NDArray[np.float64], waiting: NDArray[np.int64], n_waitin
 @kernel
 def pursue(
     frame: tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]],
-    sites: NDArray[np.float64],
-    normal: NDArray[np.float64],
-    log_share: NDArray[np.float64],
+    sites: tuple[
+        NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]
+    ],
     lengths_px: tuple[float, float, float],
     worth_log_p: float,
     judged: NDArray[np.float64],
@@ -100,10 +100,10 @@ def pursue(
     frame
         Residual, precision and weighted residual (H, W) each; the first and the last are changed:
         what is explained is taken out.
-    sites : (N, 3)
-        Expected intensity and place y, x of each column.
-    normal, log_share
-        As in `judge_columns`.
+    sites
+        Of each column: expected intensity and place y, x (N, 3); what `match_columns` found (N, 6),
+        of which the correlations are kept up to date while a site waits for its turn; `normal`
+        (N, 6) and `log_share` (N, 2) of `judge_columns`.
     lengths_px
         Width of a column, how far from its site it may be found, and the distance beyond which
         columns leave each other alone.
@@ -121,15 +121,14 @@ def pursue(
         How many changes there are, at most M.
     """
     residual, precision, weighted = frame
+    columns, sums, normal, log_share = sites
     sigma_px, farthest_px, reach_px = lengths_px
-    waiting = np.empty(len(sites), np.int64)
+    waiting = np.empty(len(columns), np.int64)
     n_waiting = 0
-    for site in range(len(sites)):
+    for site in range(len(columns)):
         if min(judged[site, 3], judged[site, 4]) < worth_log_p:
             waiting[n_waiting] = site
             n_waiting += 1
-    scratch = np.empty((10, match_size(sigma_px)), np.float32)
-    sums = np.empty((1, 6))
     n_changes = 0
     while n_waiting > 0 and n_changes < len(out):
         place = _strangest(judged, waiting, n_waiting)
@@ -140,20 +139,20 @@ def pursue(
         n_changes += 1
         change[0] = site
         change[1], change[2], change[3] = judged[site, 3], judged[site, 4], judged[site, 0]
-        before = sites[site, 0], sites[site, 1], sites[site, 2]
+        before = columns[site, 0], columns[site, 1], columns[site, 2]
         fit_column(residual, precision, before, sigma_px, farthest_px, change[4:])
         after = change[4], change[5], change[6]
         move_column(before, after, sigma_px, precision, residual, weighted)
         k = 0
         while k < n_waiting:
             near = waiting[k]
-            y, x = sites[near, 1], sites[near, 2]
+            y, x = columns[near, 1], columns[near, 2]
             if abs(y - before[1]) > reach_px or abs(x - before[2]) > reach_px:
                 k += 1
                 continue
-            match_column(weighted, precision, (y, x), sigma_px, scratch, sums[0])
             one = slice(near, near + 1)
-            judge_columns(sums, normal[one], log_share[one], judged[one])
+            correlate_columns(weighted, columns[one, 1:], sigma_px, sums[one])
+            judge_columns(sums[one], normal[one], log_share[one], judged[one])
             if min(judged[near, 3], judged[near, 4]) < worth_log_p:
                 k += 1
             else:

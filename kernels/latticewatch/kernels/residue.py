@@ -26,8 +26,7 @@ def spread_by_level(
         Predicted brightness at the lower edge of the first bin and the upper edge of the last;
         what lies beyond is counted in these.
     out : (3, B)
-        At least one bin. Receives the sums of 1, model, residual^2 in each bin. Every second row
-        is looked at.
+        At least one bin. Receives the sums of 1, model, residual^2 in each bin.
     """
     height, width = model.shape
     n_bins = out.shape[1]
@@ -36,7 +35,7 @@ def spread_by_level(
         raise ValueError("out must have at least one bin")
     scale = np.float32(n_bins / max(levels[1] - levels[0], 1e-30))
     low = np.float32(levels[0])
-    for y in range(0, height, 2):
+    for y in range(height):
         for x in range(width):
             place = (model[y, x] - low) * scale
             # Clipped before the conversion; the bound first, for of max(NaN, 0) NaN is left.

@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from latticewatch.kernels.columns import N_MATCHES, fit_column, match_columns, move_column
+from latticewatch.kernels.columns import (
+    N_MATCHES,
+    correlate_columns,
+    fit_column,
+    match_columns,
+    move_column,
+)
 from reference import columns as slow
 from support.images import random_image
 
@@ -62,6 +68,20 @@ def test_matches_agree_with_the_definition(
     found = matched(weighted, precision, [[y, x]], sigma_px)[0]
     expected = slow.match_column(weighted, precision, (y, x), sigma_px)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=2e-5)
+
+
+@given(SEEDS, st.tuples(SIDES, SIDES), st.lists(st.tuples(PLACES, PLACES), max_size=5), SIGMAS)
+def test_correlations_alone_are_those_of_the_matches(
+    seed: int, shape: tuple[int, int], places: list[tuple[float, float]], sigma_px: float
+) -> None:
+    weighted, precision = noisy(seed, shape)
+    where = np.array(places, np.float64).reshape(-1, 2)
+    out = np.full((len(where), N_MATCHES), -7.0)
+    correlate_columns(weighted, where, sigma_px, out)
+    both = np.empty_like(out)
+    match_columns(weighted, precision, where, sigma_px, both)
+    np.testing.assert_array_equal(out[:, :3], both[:, :3])
+    assert (out[:, 3:] == -7.0).all()
 
 
 @pytest.mark.parametrize("outside", OUTSIDE)

@@ -106,9 +106,12 @@ def explain(residue: Residue, parameters: ReferenceCellParameters) -> list[Chang
     found = np.empty((min(_MOST_CHANGES, len(judged)), N_CHANGE))
     n_found = pursue(
         (residue.residual, residue.precision, residue.weighted),
-        np.column_stack([expected, residue.places_yx]),
-        residue.normal,
-        log_share,
+        (
+            np.column_stack([expected, residue.places_yx]),
+            residue.sums,
+            residue.normal,
+            log_share,
+        ),
         (sigma_px, _FARTHEST * residue.nearest_px, _OVERLAP * sigma_px),
         WORTH_LOG_P,
         judged,

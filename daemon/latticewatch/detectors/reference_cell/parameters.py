@@ -13,9 +13,6 @@ class ReferenceCellParameters:
 
     Attributes
     ----------
-    rounds
-        How often the mean cell is taken, without what the round before found strange. A third
-        round changed nothing on 35 simulated frames.
     cell_blur_px
         Blur of the mean cell: half a pixel, so that a bin borrows from its neighbours.
     local_periods
@@ -29,7 +26,6 @@ class ReferenceCellParameters:
         and columns where none belongs.
     """
 
-    rounds: int = 2
     cell_blur_px: float = 0.5
     local_periods: float = 2.5
     mask_sigmas: float = 5.0

@@ -17,7 +17,7 @@ from latticewatch.detectors.reference_cell.cell import (
 )
 from latticewatch.detectors.reference_cell.parameters import ReferenceCellParameters
 from latticewatch.kernels.cells import CELL_BINS, add_to_cell, cell_index, predict
-from latticewatch.kernels.columns import N_MATCHES, match_columns
+from latticewatch.kernels.columns import N_MATCHES, correlate_columns, match_columns
 from latticewatch.kernels.grids import N_MOMENTS, apply_gain, block_means, block_moments
 from latticewatch.kernels.residue import row_moments, spread_by_level, unshift_rows
 from latticewatch.kernels.smooth import gaussian, gaussian_scratch, gaussian_weights
@@ -26,6 +26,7 @@ _MOMENT_BLOCK = 1.0  # of a period: a block holds a whole cell, and 2.5 of them 
 _GAIN_RANGE = (0.3, 3.0)  # a cell that says less, or more, is not this cell
 _LEVELS = 256  # fine bins of predicted brightness, gathered into groups of equal size
 _LEVEL_GROUPS = 32
+_COARSE_ROWS, _FINE_ROWS = 4, 2  # of rows by which the law is learnt, one in so many
 _LEAST_VARIANCE = 0.25  # of the median: the line may not reach zero
 _STIFF_ROWS = 0.02  # of the mean curvature: rows without structure stay where they are
 _FEWEST_AT_EDGE = 20
@@ -173,11 +174,16 @@ class ResidueMaker:
         if not len(sites.label):
             return None
         gain = self._fit_model(fine)
+        law = self._noise_law(_COARSE_ROWS)
+        self._weigh(np.zeros((self._shape[0], 2), np.float32), law)
         sums = _matches(self._weighted, self._precision, sites.places_yx, columns.sigma_px)
         if self._mask(sites, sums, columns.sigma_px):
             self._mean_cell()
             gain = self._fit_model(fine)
-            sums = _matches(self._weighted, self._precision, sites.places_yx, columns.sigma_px)
+        law = self._noise_law(_FINE_ROWS)
+        self._weigh(self._row_shifts(law), law)
+        # The squared norms are those of the first look but for a change of the law, alike for all.
+        correlate_columns(self._weighted, sites.places_yx, columns.sigma_px, sums)
         height = column_heights(self._cell, fine, columns.fraction, columns.sigma_px)
         scale, normal = _normal_law(sums, sites)
         return Residue(
@@ -242,29 +248,34 @@ class ResidueMaker:
         block_moments(self._image, self._model, self._used, step, moments)
         gain, offset = _local_fit(moments, self._parameters.local_periods * lock.period_px / step)
         apply_gain(gain, offset, step, self._image, self._model, self._residual)
-        self._weigh()
         return _BlockGrid(gain, step)
 
-    def _weigh(self) -> None:
-        """Find the law of the noise, take out the shifts of rows, fill the weighted residual."""
-        law = self._noise_law()
+    def _row_shifts(self, law: Law) -> NDArray[np.float32]:
+        """Displacement (H, 2) of each row, pixels."""
         moments = np.empty((self._shape[0], 5))
         row_moments(self._model, self._residual, self._used, law, moments)
-        shift_px = _row_shifts(moments)
+        return _row_shifts(moments)
+
+    def _weigh(self, shift_px: NDArray[np.float32], law: Law) -> None:
+        """Take out the shifts of rows, fill precision and weighted residual."""
         unshift_rows(self._model, shift_px, law, self._residual, self._precision, self._weighted)
 
-    def _noise_law(self) -> Law:
+    def _noise_law(self, row_step: int) -> Law:
         """Fit the variance as a line over predicted brightness: gain of the counts, readout."""
         low, high = float(self._model.min()), float(self._model.max())
         sums = np.empty((3, _LEVELS))
-        spread_by_level(self._model, self._residual, self._used, (low, high), sums)
+        rows = slice(None, None, row_step)
+        spread_by_level(
+            self._model[rows], self._residual[rows], self._used[rows], (low, high), sums
+        )
         groups = _equal_groups(sums, _LEVEL_GROUPS)
         count, level, square = groups[0], groups[1] / groups[0], groups[2] / groups[0]
         typical = max(float(np.median(square)), 1e-12)
         if len(count) < 3 or not np.ptp(level) > 0:
             return 0.0, typical, _LEAST_VARIANCE * typical
         weight = np.sqrt(count) / np.maximum(square, 1e-3 * typical)
-        slope, intercept = np.polyfit(level, square, 1, w=weight)
+        root = np.stack([weight * level, weight], axis=1)
+        slope, intercept = np.linalg.lstsq(root, weight * square, rcond=None)[0]
         return float(slope), float(intercept), _LEAST_VARIANCE * typical
 
     def _mask(self, sites: _Sites, sums: NDArray[np.float64], sigma_px: float) -> bool:
@@ -301,7 +312,7 @@ def _stride_for(stride: int, columns: Columns | None) -> int:
 def _binned(lock: LatticeLock, stride: int) -> LatticeLock:
     """Lock of a frame of which blocks of pixels are averaged."""
     if stride == 1:
-        return replace(lock, step_px=float(lock.step_px))
+        return lock
     # The centre of a binned pixel lies half of what was added from the first pixel's.
     shift = lock.reciprocal_per_px.sum(axis=1) * (0.5 * (stride - 1))
     return replace(
@@ -388,7 +399,7 @@ def _near_edge(
 def _normal_law(
     sums: NDArray[np.float64], sites: _Sites
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Standard deviations (3,) of the statistics, and what is normal for each site (N, 6).
+    """Learn the standard deviations (3,) of the statistics, and what is normal for sites (N, 6).
 
     Normal are the median and the width of a site's like: its sublattice, at the edge or inside.
     Nothing is believed to be quieter than all sites together, nor the edge than the inside.
@@ -417,5 +428,12 @@ def _normal_law(
 
 def _centre_and_spread(values: NDArray[np.float64]) -> tuple[float, float]:
     """Median of some values and robust standard deviation about it."""
-    centre = float(np.median(values))
-    return centre, MAD_TO_SIGMA * float(np.median(np.abs(values - centre)))
+    centre = _median(values)
+    return centre, MAD_TO_SIGMA * _median(np.abs(values - centre))
+
+
+def _median(values: NDArray[np.float64]) -> float:
+    # np.median looks for NaN and for axes: three times as long on a thousand numbers.
+    half = len(values) // 2
+    parts = np.partition(values, (max(half - 1, 0), half))
+    return float(parts[half] if len(values) % 2 else 0.5 * (parts[half - 1] + parts[half]))

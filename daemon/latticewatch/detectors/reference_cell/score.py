@@ -231,10 +231,11 @@ def _merged(changes: list[Change], residue: Residue) -> list[Change]:
     chains = connected_components(apart < _CHAIN, directed=False)[1]
     chain_size = np.bincount(chains)[chains]
     merged: list[Change] = []
-    for group in range(int(pairs.max()) + 1):
-        rows = np.flatnonzero(pairs == group)
+    order = np.argsort(pairs, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(pairs[order])) + 1):
         members = [changes[row] for row in rows]
-        if len(members) > _MOST_OF_ONE or chain_size[rows[0]] > _LONGEST_CLUSTER:
+        alone = len(members) == 1 or len(members) > _MOST_OF_ONE
+        if alone or chain_size[rows[0]] > _LONGEST_CLUSTER:
             merged += members
             continue
         merged += _as_one(sorted(members, key=lambda change: change.log_p))
