@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from latticewatch.daemon.models import ModelSet, load_patterson
+from latticewatch.daemon.models import ModelSet, PattersonInForce, load_patterson
 from latticewatch.daemon.pipeline import Incoming, Pipeline, PipelineSettings
 from latticewatch.simulator.microscope import Microscope, MicroscopeSettings
 from latticewatch.simulator.truth import Truth
@@ -72,9 +72,14 @@ def spans_the_same_net(found: NDArray[np.float64], truth: NDArray[np.float64]) -
 
 
 @lru_cache
-def shipped(crystal: str = "mos2") -> ModelSet:
+def in_force(crystal: str = "mos2") -> PattersonInForce:
     """Give a model of the package, loaded once."""
     return load_patterson(f"pretrained:{crystal}")
+
+
+def shipped(crystal: str = "mos2") -> ModelSet:
+    """Let a model of the package look, and nobody else."""
+    return ModelSet(in_force(crystal))
 
 
 @dataclass

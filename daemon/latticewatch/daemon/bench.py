@@ -24,7 +24,7 @@ from latticewatch.daemon.bench_kernels import Case, kernel_cases, prepare
 from latticewatch.daemon.config import Settings, load_settings
 from latticewatch.daemon.doctor import blas_name, usable_cores
 from latticewatch.daemon.exchange import Incoming, Outcome
-from latticewatch.daemon.models import load_models
+from latticewatch.daemon.models import load_patterson
 from latticewatch.daemon.offline import incoming_frame, make_pipeline
 from latticewatch.daemon.processes import run_simulator
 
@@ -123,7 +123,7 @@ def run_bench(*, size_px: int, repeats: int) -> dict[str, Any]:  # Any: JSON
         incoming = simulated_frame(size_px, Path(folder))
     frame = measure_pipeline(settings, incoming, repeats=repeats)
     pixels = incoming.pixels
-    model = load_models(settings.detectors).patterson.model
+    model = load_patterson(settings.detectors.patterson.model).detector.model
     ready = prepare(pixels, model)
     row = RowMaker(frame=f"{size_px}x{size_px}", repeats=repeats, twin=twin)
     rows = [row.of_case(case, n_sites=ready.n_sites) for case in kernel_cases(ready, model)]

@@ -54,18 +54,17 @@ def analyze(
     ] = None,
     detectors: Annotated[
         str,
-        typer.Option(help="patterson, or patterson,reference_cell: which detectors look."),
-    ] = "patterson",
+        typer.Option(help="Who looks, commas between: reference_cell, patterson."),
+    ] = "reference_cell,patterson",
 ) -> None:
     """Find the defects of recorded frames with the daemon's own pipeline."""
     from latticewatch.daemon.offline import DETECTORS, analyze_inputs
 
     names = [name.strip() for name in detectors.split(",") if name.strip()]
     unknown = [name for name in names if name not in DETECTORS]
-    if unknown or "patterson" not in names:
+    if unknown or not names:
         raise typer.BadParameter(
-            f"{detectors}: expected patterson or patterson,reference_cell "
-            "(the reference cell works beside patterson in this version)",
+            f"{detectors!r}: expected one or more of {', '.join(DETECTORS)}, commas between",
             param_hint="--detectors",
         )
     lines = None if out == Path("-") else out

@@ -64,8 +64,7 @@ class ReferenceCellSettings(Section):
     """The residual against the frame's own mean cell."""
 
     enabled: bool = Field(
-        default=False,
-        description="Whether this detector looks at frames, too; it needs no model.",
+        default=True, description="Whether this detector looks at frames; it needs no model."
     )
 
 

@@ -1,13 +1,11 @@
 """What goes into the pipeline, what passes through it, and what comes out."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.daemon.config import Settings
-from latticewatch.detectors.protocols import Finding
-from latticewatch.detectors.sites import View
 from latticewatch.wire.events import DefectEvent
 from latticewatch.wire.frames import FrameHeader
 
@@ -82,7 +80,7 @@ class Outcome:
     event
         `stream` is empty, `seq` -1 and `t_pub_ns` 0 until the outbox fills them.
     stage_us
-        validate, segment, features, score, total.
+        validate, lattice, those of each detector, fuse, total.
     n_defects
         Before the cap.
     """
@@ -90,33 +88,3 @@ class Outcome:
     event: DefectEvent
     stage_us: dict[str, int]
     n_defects: int
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the detectors say of one frame.
-
-    Attributes
-    ----------
-    quality
-        Words of the protocol.
-    view
-        Sites of scheme one; None where the frame did not get that far.
-    n_sites, n_scored
-        Places where a defect could be, and those that were judged. None judged: nothing is known,
-        and `quality` says why.
-    stale
-        Scheme one knows another crystal, though the frame may be answered.
-    findings
-        Past the cut, strongest first.
-    q_value : (F,)
-        Of the findings.
-    """
-
-    quality: tuple[str, ...]
-    view: View | None
-    n_sites: int = 0
-    n_scored: int = 0
-    stale: bool = False
-    findings: tuple[Finding, ...] = ()
-    q_value: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))

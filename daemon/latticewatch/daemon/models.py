@@ -1,6 +1,5 @@
 """The models in force: found, loaded, checked, named by digest. Immutable once loaded."""
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -58,34 +57,51 @@ class DetectorChoice(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class ModelSet:
-    """All models in force.
+class PattersonInForce:
+    """A model of scheme one.
 
     Attributes
     ----------
-    patterson
+    detector
         Ready to score; its probe has been checked.
     artifact
         How the settings named it.
     sha256
         Of the file.
-    reference_cell
-        Whether the detector that needs no model looks, too.
     """
 
-    patterson: PattersonDetector
+    detector: PattersonDetector
     artifact: str
     sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSet:
+    """Who looks at frames, and with which models.
+
+    Attributes
+    ----------
+    patterson
+        None where it does not look.
+    reference_cell
+        Whether the detector that needs no model looks.
+    """
+
+    patterson: PattersonInForce | None
     reference_cell: bool = False
 
     @property
     def digest(self) -> str:
         """16 hex digits over the digests of all artifacts; thresholds are added by the pipeline."""
-        return digest_of([self.sha256, *(["reference_cell"] if self.reference_cell else [])])
+        artifacts = [] if self.patterson is None else [self.patterson.sha256]
+        return digest_of([*artifacts, *(["reference_cell"] if self.reference_cell else [])])
 
     def describe(self) -> list[dict[str, object]]:
         """One line per model, for metrics and status."""
-        return [{"name": DETECTOR, "artifact": self.artifact, "sha256": self.sha256}]
+        if self.patterson is None:
+            return []
+        model = self.patterson
+        return [{"name": DETECTOR, "artifact": model.artifact, "sha256": model.sha256}]
 
 
 def digest_of(parts: Sequence[object]) -> str:
@@ -103,9 +119,11 @@ def load_models(choice: DetectorChoice) -> ModelSet:
         message opens with the setting.
     """
     require_detector(choice)
-    with _naming_the_setting():
-        models = load_patterson(choice.patterson.model)
-    return dataclasses.replace(models, reference_cell=choice.reference_cell.enabled)
+    patterson = None
+    if choice.patterson.enabled:
+        with _naming_the_setting():
+            patterson = load_patterson(choice.patterson.model)
+    return ModelSet(patterson, choice.reference_cell.enabled)
 
 
 def check_models(choice: DetectorChoice) -> None:
@@ -117,8 +135,9 @@ def check_models(choice: DetectorChoice) -> None:
         As `load_models`, but for a model that does not give its own answer.
     """
     require_detector(choice)
-    with _naming_the_setting():
-        _read_patterson(choice.patterson.model)
+    if choice.patterson.enabled:
+        with _naming_the_setting():
+            _read_patterson(choice.patterson.model)
 
 
 def model_mistakes(choice: DetectorChoice) -> list[str]:
@@ -138,8 +157,8 @@ def require_detector(choice: DetectorChoice) -> None:
     ModelError
         No detector is enabled.
     """
-    if not choice.patterson.enabled:
-        raise ModelError("detectors: none is enabled: set detectors.patterson.enabled = true")
+    if not (choice.patterson.enabled or choice.reference_cell.enabled):
+        raise ModelError("detectors: none is enabled: set detectors.reference_cell.enabled = true")
 
 
 @contextmanager
@@ -150,7 +169,7 @@ def _naming_the_setting() -> Iterator[None]:
         raise ModelError(f"detectors.patterson.model: {error}") from error
 
 
-def load_patterson(name: str) -> ModelSet:
+def load_patterson(name: str) -> PattersonInForce:
     """Load one Patterson model by path or as `pretrained:NAME`.
 
     Raises
@@ -161,7 +180,7 @@ def load_patterson(name: str) -> ModelSet:
     model, sha256 = _read_patterson(name)
     detector = PattersonDetector(model)
     detector.check_probe(name)
-    return ModelSet(detector, name, sha256)
+    return PattersonInForce(detector, name, sha256)
 
 
 def _read_patterson(name: str) -> tuple[PattersonModel, str]:

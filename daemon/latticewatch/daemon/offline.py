@@ -23,7 +23,7 @@ from latticewatch.daemon.fitting import (
     Reference,
     reference_of,
 )
-from latticewatch.daemon.models import MODEL_SUFFIX, load_patterson, require_detector
+from latticewatch.daemon.models import MODEL_SUFFIX, ModelSet, load_patterson, require_detector
 from latticewatch.daemon.offline_report import Report
 from latticewatch.daemon.offline_results import Results, make_folder, open_lines
 from latticewatch.daemon.pipeline import Pipeline
@@ -34,7 +34,7 @@ from latticewatch.wire.frames import Context, FrameHeader
 from latticewatch.wire.plain import pack_attrs
 
 SOURCE = "analyze"
-DETECTORS = ("patterson", "reference_cell")
+DETECTORS = ("reference_cell", "patterson")
 MOST_DEFECTS = 1024  # the protocol's limit: a file has room, unlike a message
 
 
@@ -44,7 +44,7 @@ def analyze_inputs(
     model: Path | None,
     out: Path | None,
     plot_folder: Path | None,
-    detectors: Sequence[str] = ("patterson",),
+    detectors: Sequence[str] = DETECTORS,
 ) -> int:
     """Write an event for every frame of every input.
 
@@ -53,7 +53,7 @@ def analyze_inputs(
     inputs
         Files and folders.
     model
-        A fitted model; None fits one on each input itself.
+        A fitted model; None fits one on each input itself, if a detector asks for one.
     out
         File for the lines; None for standard output, and then people are told on standard error.
     plot_folder
@@ -79,8 +79,8 @@ def analyze_inputs(
         report = Report(sys.stderr if out is None else sys.stdout)
         results = Results(open_lines(out, stack), make_folder(plot_folder), report)
         choose: Callable[[Recording], Pipeline]
-        if model is not None:
-            pipeline = make_pipeline(with_model(settings, model))
+        if model is not None or not settings.detectors.patterson.enabled:
+            pipeline = make_pipeline(settings if model is None else with_model(settings, model))
             choose = lambda _: pipeline  # noqa: E731 - one of two ways to choose
         else:
             choose = FitOnItself(
@@ -123,7 +123,13 @@ class FitOnItself:
     def __call__(self, recording: Recording) -> Pipeline:
         """Fit, say what the fit warned of, and build."""
         model = self.folder / f"model{MODEL_SUFFIX}"
-        report = self.fitter.fit(reference_of([recording]), out=model)
+        try:
+            report = self.fitter.fit(reference_of([recording]), out=model)
+        except FitRefusedError as refusal:
+            if not self.settings.detectors.reference_cell.enabled:
+                raise
+            sys.stderr.write(f"{refusal}\n{recording.path}: reference_cell looks alone\n")
+            return make_pipeline(with_detectors(self.settings, ("reference_cell",)))
         for warning in report.warnings:
             sys.stderr.write(f"{recording.path}: {warning}\n")
         # The file is gone after the run, and its folder has another name in each: say what it was.
@@ -173,12 +179,13 @@ def make_pipeline(settings: Settings, *, artifact: str | None = None) -> Pipelin
         A model is missing or refused.
     """
     require_detector(settings.detectors)
-    models = dataclasses.replace(
-        load_patterson(settings.detectors.patterson.model),
-        reference_cell=settings.detectors.reference_cell.enabled,
-    )
+    patterson = None
+    if settings.detectors.patterson.enabled:
+        patterson = load_patterson(settings.detectors.patterson.model)
+        if artifact is not None:
+            patterson = dataclasses.replace(patterson, artifact=artifact)
     return Pipeline(
-        models=models if artifact is None else dataclasses.replace(models, artifact=artifact),
+        models=ModelSet(patterson, settings.detectors.reference_cell.enabled),
         settings=pipeline_settings(settings),
         clock=SystemClock(),
     )

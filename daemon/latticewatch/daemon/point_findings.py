@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from latticewatch.daemon.exchange import PipelineSettings
+from latticewatch.daemon.sights import Budget
 from latticewatch.detectors.calibration import adjusted_q
 from latticewatch.detectors.protocols import Finding
 from latticewatch.detectors.reference_cell.score import CellResult, PointDefect
@@ -18,26 +18,20 @@ _VACANCY_BELOW = 0.35  # share of the expected intensity: less is a vacancy, mor
 _SMALLEST_P = 1e-300
 
 
-def cell_findings(
-    result: CellResult, settings: PipelineSettings
-) -> tuple[list[Finding], NDArray[np.float64]]:
+def cell_findings(result: CellResult, budget: Budget) -> tuple[list[Finding], NDArray[np.float64]]:
     """Past the cut, strongest first, with their q-values (F,).
 
     Parameters
     ----------
     result
         Of one frame.
-    settings
-        The rule of the cut, and its limit.
+    budget
+        What the detector may spend.
     """
     found = [_finding(defect, result) for defect in result.defects]
     p_value = np.array([finding.p_value for finding in found])
     q_value = adjusted_q(p_value, result.n_sites)
-    if settings.fdr is not None:
-        passed = q_value <= settings.fdr
-    else:
-        passed = p_value * result.n_sites <= (settings.false_alarms_per_frame or 0.0)
-    kept = np.flatnonzero(passed)
+    kept = np.flatnonzero(budget.passes(p_value, q_value, result.n_sites))
     return [found[k] for k in kept], q_value[kept]
 
 

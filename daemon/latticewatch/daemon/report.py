@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from latticewatch.daemon.exchange import Incoming, PipelineSettings, Verdict
-from latticewatch.daemon.models import ModelSet
+from latticewatch.daemon.exchange import Incoming, PipelineSettings
+from latticewatch.daemon.sights import LatticeSight, Sight
+from latticewatch.daemon.verdicts import Verdict
 from latticewatch.detectors.calibration import score_of_p
 from latticewatch.detectors.protocols import Finding
-from latticewatch.detectors.sites import View
 from latticewatch.wire.codec import copy_attrs
 from latticewatch.wire.events import (
     Cut,
@@ -24,13 +24,20 @@ from latticewatch.wire.geometry import Geometry
 
 
 class Reporter:
-    """Writes events; holds what is the same in all of them."""
+    """Writes events; holds what is the same in all of them.
 
-    def __init__(
-        self, *, models: ModelSet, settings: PipelineSettings, model_set: str, margin_px: int
-    ) -> None:
+    Parameters
+    ----------
+    settings
+        What is listed, and how.
+    model_set
+        Digest of everything that decides.
+    margin_px
+        Defects nearer to the edge of the frame are marked as such.
+    """
+
+    def __init__(self, settings: PipelineSettings, model_set: str, margin_px: int) -> None:
         self._settings = settings
-        self._models = models
         self._model_set = model_set
         self._margin_px = margin_px
         if settings.fdr is not None:
@@ -38,14 +45,11 @@ class Reporter:
         else:
             self._cut = Cut(rule="per_frame", value=settings.false_alarms_per_frame or 0.0)
 
-    def report(
-        self, incoming: Incoming, verdict: Verdict, *, detector_us: int, cell_us: int | None = None
-    ) -> DefectEvent:
+    def report(self, incoming: Incoming, verdict: Verdict) -> DefectEvent:
         """Build the event of a frame, envelope and latencies still empty."""
         header, settings = incoming.header, self._settings
         geometry = Geometry.from_header(header)
         kept = verdict.findings[: settings.max_defects]
-        stale = verdict.stale or "model_stale" in verdict.quality
         quality = verdict.quality + (("replay",) if header.t_source == "replay" else ())
         return DefectEvent(
             source=header.source,
@@ -63,54 +67,17 @@ class Reporter:
             outcome="scored" if verdict.n_scored else "not_scored",
             quality=quality,
             model_set=self._model_set,
-            detectors=self._detectors(stale=stale, patterson_us=detector_us, cell_us=cell_us),
+            detectors=tuple(_state(sight) for sight in verdict.sights),
             cut=self._cut,
             n_sites=verdict.n_sites,
             n_scored=verdict.n_scored,
-            lattice=self._lattice(verdict.view, geometry),
+            lattice=_lattice(verdict.lattice, geometry),
             defects=self._defects(kept, verdict, geometry, header),
             n_defects=len(verdict.findings),
             truncated=len(kept) < len(verdict.findings),
             dropped_since_last=0,
             missing_since_last=0,
             attrs=copy_attrs(header) if settings.copy_attrs else None,
-        )
-
-    def _detectors(
-        self, *, stale: bool, patterson_us: int, cell_us: int | None
-    ) -> tuple[DetectorState, ...]:
-        patterson = DetectorState(
-            name="patterson",
-            artifact=self._models.artifact,
-            sha256=self._models.sha256,
-            state="stale" if stale else "ok",
-            us=patterson_us,
-        )
-        if cell_us is None:
-            return (patterson,)
-        # It has no artifact: the frame is its own reference.
-        cell = DetectorState(
-            name="reference_cell", artifact="none", sha256="0" * 64, state="ok", us=cell_us
-        )
-        return cell, patterson
-
-    def _lattice(self, view: View | None, geometry: Geometry) -> LatticeState | None:
-        if view is None or not len(view.places_yx):
-            return None
-        middle = (np.array(view.image.shape) - 1) / 2
-        found = view.places_yx[~view.predicted]
-        origin = found[np.argmin(np.square(found - middle).sum(axis=1))]
-        period_nm = None
-        if geometry.calibrated:
-            steps = geometry.to_nm(origin + view.basis_px_yx) - geometry.to_nm(origin)
-            period_nm = float(np.sqrt(np.prod(np.linalg.norm(steps, axis=1))))
-        return LatticeState(
-            a_px_yx=_pair(view.basis_px_yx[0]),
-            b_px_yx=_pair(view.basis_px_yx[1]),
-            origin_px_yx=_pair(origin),
-            rms_px=view.rms_px,
-            period_nm=period_nm,
-            domains=1,
         )
 
     def _defects(
@@ -150,6 +117,35 @@ class Reporter:
             )
             for i, finding in enumerate(findings)
         )
+
+
+def _state(sight: Sight) -> DetectorState:
+    """One detector's part in an event."""
+    return DetectorState(
+        name=sight.name,
+        artifact=sight.artifact,
+        sha256=sight.sha256,
+        state=sight.condition,
+        us=sum(sight.stage_us.values()),
+    )
+
+
+def _lattice(seen: LatticeSight | None, geometry: Geometry) -> LatticeState | None:
+    if seen is None:
+        return None
+    period_nm = None
+    if geometry.calibrated:
+        steps = geometry.to_nm(seen.origin_px_yx + seen.basis_px_yx)
+        steps = steps - geometry.to_nm(seen.origin_px_yx)
+        period_nm = float(np.sqrt(np.prod(np.linalg.norm(steps, axis=1))))
+    return LatticeState(
+        a_px_yx=_pair(seen.basis_px_yx[0]),
+        b_px_yx=_pair(seen.basis_px_yx[1]),
+        origin_px_yx=_pair(seen.origin_px_yx),
+        rms_px=seen.rms_px,
+        period_nm=period_nm,
+        domains=1,
+    )
 
 
 def _length_pm(finding: Finding, geometry: Geometry) -> float | None:

@@ -18,9 +18,11 @@ __all__ = ["Analyser", "OutcomeSink", "Service"]
 
 IDLE_S: Final = 0.25  # an idle loop still turns four times in the second that /healthz allows
 _PIPELINE_STAGES: Final[tuple[Stage, ...]] = (
+    "lattice",
     "segment",
     "features",
     "score",
+    "locate",
     "reference_cell",
     "fuse",
     "total",

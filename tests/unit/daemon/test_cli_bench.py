@@ -16,7 +16,7 @@ from reference import straightforward
 
 @pytest.fixture(scope="module")
 def model() -> PattersonModel:
-    return load_patterson("pretrained:mos2").patterson.model
+    return load_patterson("pretrained:mos2").detector.model
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from latticewatch.daemon.pipeline import Incoming, PipelineSettings
-from support.crystals import CRYSTALS, Bench, incoming, places, shipped, specimen, without_times
+from support.crystals import CRYSTALS, Bench, in_force, incoming, places, specimen, without_times
 from support.headers import T_NS
 
 PIXELS, TRUTH = specimen(seed=5)
@@ -174,7 +174,7 @@ def test_event_names_the_frame_the_model_and_the_times(bench: Bench) -> None:
     assert event.t_recv_ns == T_NS + 1_000_000
     (detector,) = event.detectors
     assert (detector.name, detector.artifact) == ("patterson", "pretrained:mos2")
-    assert (detector.sha256, detector.state) == (shipped().sha256, "ok")
+    assert (detector.sha256, detector.state) == (in_force().sha256, "ok")
     assert event.latency_us["queue"] == 11
     assert event.latency_us["validate"] >= 5
     stages = ("validate", "lattice", "patterson", "fuse")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from latticewatch.daemon.models import ModelSet
+from latticewatch.daemon.models import ModelSet, PattersonInForce
 from latticewatch.detectors.artifact import write_artifact
 from latticewatch.detectors.patterson.fit import (
     FitReport,
@@ -92,7 +92,9 @@ def test_fit_does_not_change_the_frames() -> None:
 
 
 def test_fitted_model_finds_the_defects_of_other_specimens(fitted: Fitted) -> None:
-    bench = Bench(models=ModelSet(PattersonDetector(fitted[0]), "fitted", "0" * 64))
+    bench = Bench(
+        models=ModelSet(PattersonInForce(PattersonDetector(fitted[0]), "fitted", "0" * 64))
+    )
     n_right = n_listed = n_hidden = 0
     for seed in range(50, 54):
         pixels, truth = specimen(seed=seed)
@@ -110,7 +112,7 @@ def test_reference_full_of_defects_finds_its_own() -> None:
     """Three per cent of the columns, as in the paper, and the frame is its own reference."""
     pixels, truth = specimen(seed=60, vacancies=20, substitutions=0, displaced=0)
     model, _ = fit([image_of(pixels)], PARAMETERS)
-    bench = Bench(models=ModelSet(PattersonDetector(model), "own", "0" * 64))
+    bench = Bench(models=ModelSet(PattersonInForce(PattersonDetector(model), "own", "0" * 64)))
 
     found = places(bench.judge(pixels))
 

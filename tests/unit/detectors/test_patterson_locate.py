@@ -12,7 +12,7 @@ from latticewatch.detectors.patterson.locate import locate
 from latticewatch.detectors.protocols import Finding
 from latticewatch.detectors.sites import SiteFinder
 from latticewatch.simulator.truth import Truth
-from support.crystals import CRYSTALS, Bench, image_of, places, shipped, specimen
+from support.crystals import CRYSTALS, Bench, image_of, in_force, places, specimen
 
 KINDS = ("vacancy", "excess", "displaced")
 NONE = {"vacancies": 0, "substitutions": 0, "displaced": 0}
@@ -116,7 +116,7 @@ def test_displaced_column_has_no_intensity(crystal: str) -> None:
 
 
 def findings(crystal: str, seed: int) -> list[Finding]:
-    detector = shipped(crystal).patterson
+    detector = in_force(crystal).detector
     view = SiteFinder(detector.model.rule).prepare(image_of(specimen(crystal, seed=seed)[0]))
     scores = detector.score(view)
     sites = np.flatnonzero(scores.scored & (scores.p_value < 1e-4))
@@ -126,7 +126,7 @@ def findings(crystal: str, seed: int) -> list[Finding]:
 @pytest.mark.parametrize("crystal", CRYSTALS)
 def test_one_defect_is_listed_once_though_it_disturbs_many_sites(crystal: str) -> None:
     found = np.array([finding.pixel_yx for finding in findings(crystal, 85)])
-    period_px = shipped(crystal).patterson.model.rule.period_px
+    period_px = in_force(crystal).detector.model.rule.period_px
 
     gaps = np.linalg.norm(found[:, None] - found[None], axis=2)
     np.fill_diagonal(gaps, np.inf)
@@ -136,7 +136,7 @@ def test_one_defect_is_listed_once_though_it_disturbs_many_sites(crystal: str) -
 
 
 def test_strongest_evidence_comes_first() -> None:
-    detector = shipped().patterson
+    detector = in_force().detector
     view = SiteFinder(detector.model.rule).prepare(image_of(specimen(seed=86)[0]))
     scores = detector.score(view)
     sites = np.flatnonzero(scores.scored & (scores.p_value < 1e-4))
@@ -149,7 +149,7 @@ def test_strongest_evidence_comes_first() -> None:
 
 
 def test_order_of_the_sites_does_not_matter() -> None:
-    detector = shipped().patterson
+    detector = in_force().detector
     view = SiteFinder(detector.model.rule).prepare(image_of(specimen(seed=86)[0]))
     scores = detector.score(view)
     sites = np.flatnonzero(scores.scored & (scores.p_value < 1e-4))
@@ -162,7 +162,7 @@ def test_order_of_the_sites_does_not_matter() -> None:
 
 
 def test_no_strange_site_gives_no_finding() -> None:
-    detector = shipped().patterson
+    detector = in_force().detector
     view = SiteFinder(detector.model.rule).prepare(image_of(specimen(seed=86)[0]))
 
     assert locate(view, detector.model, np.empty(0, np.intp), detector.score(view)) == []
@@ -170,7 +170,7 @@ def test_no_strange_site_gives_no_finding() -> None:
 
 def test_every_site_at_once_is_located_without_harm() -> None:
     """More sites than are searched, all of them ordinary: numbers stay numbers."""
-    detector = shipped().patterson
+    detector = in_force().detector
     frame = image_of(specimen(seed=87, perfect=True, shape_yx=(768, 768))[0])
     view = SiteFinder(detector.model.rule).prepare(frame)
     scores = detector.score(view)
@@ -186,7 +186,7 @@ def test_every_site_at_once_is_located_without_harm() -> None:
 
 
 def test_frame_of_equal_windows_is_located_without_dividing_by_zero() -> None:
-    detector = shipped().patterson
+    detector = in_force().detector
     view = SiteFinder(detector.model.rule).prepare(image_of(specimen(seed=86)[0]))
     blank = dataclasses.replace(view, image=np.zeros_like(view.image))
     scores = detector.score(view)

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from latticewatch.daemon.models import load_models, load_patterson
+from latticewatch.daemon.models import ModelSet, load_models, load_patterson
 from latticewatch.detectors import pretrained
 from latticewatch.detectors.artifact import Artifact, write_artifact
 from latticewatch.detectors.patterson.fit import FitReport
 from latticewatch.detectors.patterson.model import PattersonModel
 from latticewatch.detectors.patterson.score import PattersonDetector
 from latticewatch.detectors.protocols import ModelError
-from support.crystals import CRYSTALS, shipped
+from support.crystals import CRYSTALS, in_force
 
 WHERE = "my.model"
-MODEL = shipped().patterson.model
+MODEL = in_force().detector.model
 NUMBERS = [
     name for name, value in MODEL.header().items() if isinstance(value, int | float)
 ]  # all but the units
@@ -66,8 +66,8 @@ def test_fitted_model_comes_back_from_its_file(
     loaded = load_patterson(str(path))
 
     assert loaded.artifact == str(path)
-    assert loaded.patterson.model.header() == model.header()
-    assert loaded.describe()[0]["sha256"] == loaded.sha256
+    assert loaded.detector.model.header() == model.header()
+    assert ModelSet(loaded).describe()[0]["sha256"] == loaded.sha256
 
 
 def test_equal_models_are_written_as_equal_files(tmp_path: Path) -> None:
@@ -203,11 +203,11 @@ def test_model_whose_arrays_were_exchanged_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize("crystal", CRYSTALS)
 def test_shipped_models_give_their_own_answers(crystal: str) -> None:
-    models = shipped(crystal)
+    model = in_force(crystal)
 
-    models.patterson.check_probe(crystal)
-    assert len(models.sha256) == 64
-    assert len(models.digest) == 16
+    model.detector.check_probe(crystal)
+    assert len(model.sha256) == 64
+    assert len(ModelSet(model).digest) == 16
 
 
 def test_every_model_in_the_list_is_shipped_and_no_other() -> None:
@@ -247,9 +247,18 @@ class Choices:
 
 
 def test_settings_choose_the_model() -> None:
-    assert load_models(Choices(Choice())).sha256 == shipped().sha256
+    models = load_models(Choices(Choice()))
+    assert models.patterson is not None
+    assert models.patterson.sha256 == in_force().sha256
+
+
+def test_no_model_is_read_where_none_is_asked_for() -> None:
+    choices = Choices(Choice(enabled=False, model="no such file"), Choice())
+    models = load_models(choices)
+    assert (models.patterson, models.describe(), models.reference_cell) == (None, [], True)
+    assert len(models.digest) == 16
 
 
 def test_daemon_without_any_detector_is_refused() -> None:
-    with pytest.raises(ModelError, match=r"detectors\.patterson\.enabled"):
+    with pytest.raises(ModelError, match=r"detectors\.reference_cell\.enabled"):
         load_models(Choices(Choice(enabled=False)))

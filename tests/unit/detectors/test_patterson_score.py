@@ -14,7 +14,7 @@ from latticewatch.detectors.patterson.score import PattersonDetector, turn_rad
 from latticewatch.detectors.patterson.windows import margin_px
 from latticewatch.detectors.protocols import Scores
 from latticewatch.detectors.sites import SiteFinder, View
-from support.crystals import CRYSTALS, Image, image_of, shipped, specimen
+from support.crystals import CRYSTALS, Image, image_of, in_force, specimen
 
 
 @dataclasses.dataclass
@@ -40,7 +40,7 @@ def perfect(crystal: str, seed: int) -> Image:
 
 
 def test_decisions_are_those_of_scikit_learn() -> None:
-    model = shipped().patterson.model
+    model = in_force().detector.model
     frame = image_of(specimen(seed=21)[0])
     features, _, _ = collect([frame], model.rule, model.patch_size_px, model.cutoff, [])
     features /= model.scale
@@ -61,7 +61,7 @@ def test_gain_and_offset_leave_decisions_unchanged(
     crystal: str, gain: float, offset: float
 ) -> None:
     """Measured below 7e-5: levels are float32, and their percentiles come from a histogram."""
-    detector = PattersonDetector(shipped(crystal).patterson.model)
+    detector = PattersonDetector(in_force(crystal).detector.model)
     frame = image_of(specimen(crystal, seed=22)[0])
     plain = judged(frame, detector)
 
@@ -75,7 +75,7 @@ def test_gain_and_offset_leave_decisions_unchanged(
 
 @pytest.mark.parametrize("crystal", CRYSTALS)
 def test_frames_without_defects_have_few_small_p_values(crystal: str) -> None:
-    detector = PattersonDetector(shipped(crystal).patterson.model)
+    detector = PattersonDetector(in_force(crystal).detector.model)
 
     p_values = np.concatenate(
         [
@@ -90,7 +90,7 @@ def test_frames_without_defects_have_few_small_p_values(crystal: str) -> None:
 
 
 def test_frames_without_defects_have_few_outliers_of_the_machine() -> None:
-    detector = PattersonDetector(shipped().patterson.model)
+    detector = PattersonDetector(in_force().detector.model)
     decisions = []
     for seed in range(4):
         one = judged(perfect("mos2", seed), detector)
@@ -101,7 +101,7 @@ def test_frames_without_defects_have_few_outliers_of_the_machine() -> None:
 
 def test_p_value_of_a_defect_is_far_below_that_of_any_other_site() -> None:
     pixels, truth = specimen(seed=22)
-    one = judged(image_of(pixels), PattersonDetector(shipped().patterson.model))
+    one = judged(image_of(pixels), PattersonDetector(in_force().detector.model))
     gaps = np.linalg.norm(one.view.places_yx[:, None] - truth.pixel_yx[None], axis=2).min(axis=1)
     scored = one.scores.scored
 
@@ -117,7 +117,7 @@ def test_p_value_of_a_defect_is_far_below_that_of_any_other_site() -> None:
 def test_crystal_turned_by_five_degrees_is_stale_or_no_crystal(
     crystal: str, angle_deg: float
 ) -> None:
-    detector = PattersonDetector(shipped(crystal).patterson.model)
+    detector = PattersonDetector(in_force(crystal).detector.model)
     turned = specimen(crystal, seed=22, rotation_deg=11.0 + angle_deg)[0]
 
     one = judged(image_of(turned), detector)
@@ -127,13 +127,13 @@ def test_crystal_turned_by_five_degrees_is_stale_or_no_crystal(
 
 def test_crystal_of_the_model_is_not_stale() -> None:
     for crystal in CRYSTALS:
-        one = judged(image_of(specimen(crystal, seed=22)[0]), shipped(crystal).patterson)
+        one = judged(image_of(specimen(crystal, seed=22)[0]), in_force(crystal).detector)
         assert one.view.is_periodic
         assert not one.scores.stale
 
 
 def test_sites_near_the_edge_are_unscored_and_all_others_scored() -> None:
-    model = shipped().patterson.model
+    model = in_force().detector.model
     one = judged(image_of(specimen(seed=22)[0]), PattersonDetector(model))
     margin = margin_px(model.patch_size_px, model.rule.smooth_sigma_px)
     places = one.view.places_yx
@@ -147,7 +147,7 @@ def test_sites_near_the_edge_are_unscored_and_all_others_scored() -> None:
 
 
 def test_chance_beyond_the_reference_is_marked() -> None:
-    model = shipped().patterson.model
+    model = in_force().detector.model
     scores = judged(image_of(specimen(seed=22)[0]), PattersonDetector(model)).scores
     countable = 1.0 / (len(model.reference_decisions) + 1)
 
@@ -157,7 +157,7 @@ def test_chance_beyond_the_reference_is_marked() -> None:
 
 
 def test_window_that_is_not_finite_is_unscored() -> None:
-    detector = PattersonDetector(shipped().patterson.model)
+    detector = PattersonDetector(in_force().detector.model)
     view = SiteFinder(detector.model.rule).prepare(image_of(specimen(seed=22)[0]))
     z, inside = detector.features(view)
     broken = z.copy()
@@ -172,7 +172,7 @@ def test_window_that_is_not_finite_is_unscored() -> None:
 
 
 def test_no_site_has_no_scores() -> None:
-    detector = PattersonDetector(shipped().patterson.model)
+    detector = PattersonDetector(in_force().detector.model)
     view = SiteFinder(detector.model.rule).prepare(image_of(specimen(seed=22)[0]))
     nothing = dataclasses.replace(
         view,
@@ -190,7 +190,7 @@ def test_no_site_has_no_scores() -> None:
 
 def test_change_of_dose_raises_no_alarms() -> None:
     """Half the dose makes every site a little strange, and none more than the others."""
-    detector = PattersonDetector(shipped().patterson.model)
+    detector = PattersonDetector(in_force().detector.model)
     dose = 0.5 * 5e5
     frame = specimen(seed=22, perfect=True, dose_e_per_ang2=dose)[0]
 
@@ -215,7 +215,7 @@ def test_fitted_model_scores_as_the_shipped_one_does(
 ) -> None:
     frame = image_of(specimen(seed=23)[0])
     ours = judged(frame, PattersonDetector(fitted[0]))
-    theirs = judged(frame, shipped().patterson)
+    theirs = judged(frame, in_force().detector)
 
     defects = [one.view.places_yx[one.scores.p_value < 1e-6] for one in (ours, theirs)]
     gaps = np.linalg.norm(defects[0][:, None] - defects[1][None], axis=2)

@@ -8,7 +8,7 @@ from latticewatch.detectors.patterson.fit import fit
 from latticewatch.detectors.patterson.model import PattersonModel
 from latticewatch.detectors.patterson.parameters import PattersonParameters
 from latticewatch.simulator.microscope import Microscope, MicroscopeSettings
-from support.crystals import CRYSTALS, Image, image_of, shipped
+from support.crystals import CRYSTALS, Image, image_of, in_force
 
 # What deploy/make_models asks of the simulator.
 SEEDS = range(101, 109)
@@ -53,4 +53,4 @@ def test_shipped_model_is_made_again_by_the_library(crystal: str) -> None:
     made, report = fit(references(crystal), PattersonParameters())
 
     assert report.n_frames == len(SEEDS) * FRAMES_EACH
-    assert_close(made, shipped(crystal).patterson.model)
+    assert_close(made, in_force(crystal).detector.model)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from latticewatch.detectors.lattice import find_lattice
+from latticewatch.detectors.lock import lock_lattice
 from latticewatch.detectors.reference_cell.score import (
     CellResult,
     PointDefect,
@@ -18,7 +19,8 @@ DUMBBELL = ((0.0, 0.0), (0.35, 0.35))
 
 def look(image: Image) -> CellResult | None:
     lattice = find_lattice(image)
-    return None if lattice is None else ReferenceCellDetector().look(image, lattice)
+    lock = None if lattice is None else lock_lattice(image, lattice)
+    return None if lock is None else ReferenceCellDetector().look(image, lock)
 
 
 def listed(image: Image) -> list[PointDefect]:
@@ -118,11 +120,13 @@ def test_same_frame_gives_the_same_result_whatever_came_before() -> None:
     image = image_of(specimen(seed=5)[0])
     lattice = find_lattice(image)
     assert lattice is not None
-    first = detector.look(image, lattice)
+    lock = lock_lattice(image, lattice)
+    assert lock is not None
+    first = detector.look(image, lock)
     assert first is not None
-    detector.look(net_frame(SQUARE), lattice)
+    detector.look(net_frame(SQUARE), lock)
 
-    again = detector.look(image, lattice)
+    again = detector.look(image, lock)
 
     assert again is not None
     assert again.defects == first.defects

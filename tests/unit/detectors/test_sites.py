@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from latticewatch.detectors.sites import SiteFinder, SiteRule, View, expected_places
 from latticewatch.kernels.neighbours import NOBODY
-from support.crystals import CRYSTALS, Image, image_of, net_frame, shipped, specimen
+from support.crystals import CRYSTALS, Image, image_of, in_force, net_frame, specimen
 
 BASIS = [[20.0, 3.0], [-3.0, 20.0]]
 RULE = SiteRule(
@@ -121,7 +121,7 @@ def test_site_beside_the_lattice_is_no_site() -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_noise_is_no_crystal_to_any_model(crystal: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    finder = SiteFinder(shipped(crystal).patterson.model.rule)
+    finder = SiteFinder(in_force(crystal).detector.model.rule)
 
     for noise in (rng.normal(size=(384, 384)), rng.poisson(0.05, (384, 384))):
         assert not finder.prepare(noise.astype(np.float32)).is_periodic
@@ -155,7 +155,7 @@ def test_frames_of_changing_shape_share_a_finder() -> None:
 @pytest.mark.parametrize(("gain", "offset"), [(1.5, 0.0), (1.0, 20.0), (1.5, 20.0), (0.01, -7.0)])
 def test_levels_know_nothing_of_gain_and_offset(gain: float, offset: float) -> None:
     frame = image_of(specimen(seed=3)[0])
-    finder = SiteFinder(shipped().patterson.model.rule)
+    finder = SiteFinder(in_force().detector.model.rule)
     plain = finder.level(frame).copy()
 
     changed = finder.level((np.float32(gain) * frame + np.float32(offset)).astype(np.float32))

@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
-from latticewatch.detectors.lattice import Lattice
-from latticewatch.detectors.lock import LatticeLock, lock_lattice
+from latticewatch.detectors.lock import LatticeLock
 from latticewatch.detectors.reference_cell.cell import away_from_columns
 from latticewatch.detectors.reference_cell.explain import (
     WORTH_LOG_P,
@@ -82,15 +81,20 @@ class CellResult:
     ----------
     lock
         Where the cells are.
-    n_sites
-        Columns of the crystal in the frame, all sublattices.
+    places_yx : (N, 2)
+        Columns of the crystal that were looked at, all sublattices; pixels.
     defects
         Strangest first; not yet cut at a threshold.
     """
 
     lock: LatticeLock
-    n_sites: int
+    places_yx: NDArray[np.float64]
     defects: tuple[PointDefect, ...]
+
+    @property
+    def n_sites(self) -> int:
+        """How many columns were looked at."""
+        return len(self.places_yx)
 
 
 class ReferenceCellDetector:
@@ -100,31 +104,31 @@ class ReferenceCellDetector:
         self._parameters = parameters or ReferenceCellParameters()
         self._maker = ResidueMaker(self._parameters)
 
-    def look(self, image: NDArray[np.float32], lattice: Lattice) -> CellResult | None:
+    def look(self, image: NDArray[np.float32], lock: LatticeLock) -> CellResult | None:
         """Find what the mean cell does not explain.
 
         Parameters
         ----------
         image : (H, W)
             Finite, native.
-        lattice
-            Found in this frame.
+        lock
+            Of this frame.
 
         Returns
         -------
         CellResult or None
-            None where the frame does not lock, or holds too few columns to know a normal one.
+            None where the frame holds too few columns to know a normal one.
         """
-        lock = lock_lattice(image, lattice)
-        residue = None if lock is None else self._maker.explain(image, lock)
-        if lock is None or residue is None or len(residue.label) < _FEWEST_SITES:
+        residue = self._maker.explain(image, lock)
+        if residue is None or len(residue.label) < _FEWEST_SITES:
             return None
         extra = self._extra_columns(residue, self._maker.bins)
         changes = _merged(explain(residue, self._parameters), residue)
         defects = [_as_defect(change, residue) for change in changes]
         defects = _with_extra(defects, extra, _EXTRA_APART * residue.nearest_px)
         defects = [_in_frame(defect, residue.stride) for defect in defects]
-        return CellResult(lock, len(residue.label), tuple(defects))
+        places = residue.stride * residue.places_yx + 0.5 * (residue.stride - 1)
+        return CellResult(lock, places, tuple(defects))
 
     def _extra_columns(self, residue: Residue, bins: NDArray[np.uint16]) -> list[PointDefect]:
         """Columns where the cell has none, against the frame's own law of maxima (Gumbel)."""

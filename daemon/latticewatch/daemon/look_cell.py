@@ -1,0 +1,55 @@
+"""The reference cell in the pipeline."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latticewatch.daemon.point_findings import NAME, cell_findings
+from latticewatch.daemon.ports import Clock
+from latticewatch.daemon.sights import Budget, LatticeSight, Scene, Sight
+from latticewatch.daemon.stopwatch import Stopwatch
+from latticewatch.detectors.reference_cell.score import CellResult, ReferenceCellDetector
+
+# It has no artifact: the frame is its own reference.
+_NAMED = (NAME, "none", "0" * 64)
+
+
+class CellLooker:
+    """Asks what the frame's own mean cell does not explain."""
+
+    name = NAME
+
+    def __init__(self, clock: Clock) -> None:
+        self._detector = ReferenceCellDetector()
+        self._clock = clock
+
+    def look(self, scene: Scene, budget: Budget) -> Sight:
+        """Judge every column of a frame, and list what is within the budget."""
+        watch = Stopwatch(self._clock)
+        result = None if scene.lock is None else self._detector.look(scene.image, scene.lock)
+        if result is None:
+            watch.lap(NAME)
+            return Sight(*_NAMED, faults=("not_periodic",), stage_us=watch.us)
+        findings, q_value = cell_findings(result, budget)
+        watch.lap(NAME)
+        return Sight(
+            *_NAMED,
+            n_sites=result.n_sites,
+            n_scored=result.n_sites,
+            findings=tuple(findings),
+            q_value=q_value,
+            lattice=_lattice_of(result, scene),
+            stage_us=watch.us,
+        )
+
+    def warm_up(self, image: NDArray[np.float32]) -> None:
+        """Nothing is left to run: every frame goes all the way."""
+
+
+def _lattice_of(result: CellResult, scene: Scene) -> LatticeSight:
+    """Vectors of the lattice, the column nearest to the middle, and the rms distortion."""
+    lock = result.lock
+    middle = (np.array(scene.image.shape) - 1) / 2
+    origin = result.places_yx[np.argmin(np.square(result.places_yx - middle).sum(axis=1))]
+    along = lock.phase.reshape(2, -1).astype(np.float64)
+    bend_px = (along - along.mean(axis=1, keepdims=True)).T @ lock.basis_px_yx
+    return LatticeSight(lock.basis_px_yx, origin, float(np.sqrt(np.square(bend_px).mean())))

@@ -1,0 +1,96 @@
+"""Scheme one in the pipeline: sites, scores, cut, places."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latticewatch.daemon.models import PattersonInForce
+from latticewatch.daemon.pixel_check import near_bad_pixel
+from latticewatch.daemon.ports import Clock
+from latticewatch.daemon.sights import Budget, LatticeSight, Scene, Sight
+from latticewatch.daemon.stopwatch import Stopwatch
+from latticewatch.detectors.calibration import adjusted_q
+from latticewatch.detectors.patterson.locate import locate
+from latticewatch.detectors.patterson.model import DETECTOR
+from latticewatch.detectors.patterson.windows import margin_px
+from latticewatch.detectors.protocols import Finding, Scores
+from latticewatch.detectors.sites import SiteFinder, View
+
+
+class PattersonLooker:
+    """Asks the one-class machine on Patterson maps."""
+
+    name = DETECTOR
+
+    def __init__(self, model: PattersonInForce, clock: Clock) -> None:
+        self._detector = model.detector
+        self._named = (DETECTOR, model.artifact, model.sha256)
+        self._clock = clock
+        rule = self._detector.model.rule
+        self._finder = SiteFinder(rule)
+        self.margin_px = margin_px(self._detector.model.patch_size_px, rule.smooth_sigma_px)
+
+    def look(self, scene: Scene, budget: Budget) -> Sight:
+        """Judge every site of a frame, and list what is within the budget."""
+        watch = Stopwatch(self._clock)
+        view = self._finder.prepare(scene.image)
+        watch.lap("segment")
+        if not view.is_periodic:
+            # A crystal that the model does not fit is no fault of the crystal.
+            if scene.lattice is None:
+                return Sight(*self._named, faults=("not_periodic",), stage_us=watch.us)
+            return Sight(*self._named, "stale", ("model_stale",), stage_us=watch.us)
+        features, inside = self._detector.features(view)
+        shape = (scene.image.shape[0], scene.image.shape[1])
+        inside &= ~near_bad_pixel(view.places_yx, scene.bad_yx, shape, self.margin_px)
+        watch.lap("features")
+        scores = self._detector.judge(view, features, inside)
+        watch.lap("score")
+        seen = _lattice_of(view)
+        n_sites = len(view.places_yx)
+        if scores.stale:
+            return Sight(
+                *self._named, "stale", ("model_stale",), n_sites, lattice=seen, stage_us=watch.us
+            )
+        findings, q_value = self._cut(view, scores, budget)
+        watch.lap("locate")
+        return Sight(
+            *self._named,
+            n_sites=n_sites,
+            n_scored=int(np.count_nonzero(scores.scored)),
+            findings=findings,
+            q_value=q_value,
+            lattice=seen,
+            stage_us=watch.us,
+        )
+
+    def warm_up(self, image: NDArray[np.float32]) -> None:
+        """Place a few sites as if they were defects."""
+        view = self._finder.prepare(image)
+        if view.is_periodic:
+            scores = self._detector.score(view)
+            locate(view, self._detector.model, np.flatnonzero(scores.scored)[:3], scores)
+
+    def _cut(
+        self, view: View, scores: Scores, budget: Budget
+    ) -> tuple[tuple[Finding, ...], NDArray[np.float64]]:
+        """Decide which places are defects, and where each of them is."""
+        scored = np.flatnonzero(scores.scored)
+        n_scored = len(scored)
+        p_value = scores.p_value[scored]
+        passed = scored[budget.passes(p_value, adjusted_q(p_value), n_scored)]
+        findings = locate(view, self._detector.model, passed, scores)
+        # One defect disturbs several sites. Counted by site, it would vouch for as many false
+        # ones, so the rate is controlled once more over what is left after merging.
+        p_merged = np.array([finding.p_value for finding in findings])
+        q_merged = adjusted_q(p_merged, n_scored)
+        kept = np.arange(len(findings))
+        if budget.fdr is not None:
+            kept = kept[budget.passes(p_merged, q_merged, n_scored)]
+        return tuple(findings[k] for k in kept), q_merged[kept]
+
+
+def _lattice_of(view: View) -> LatticeSight:
+    middle = (np.array(view.image.shape) - 1) / 2
+    found = view.places_yx[~view.predicted]
+    origin = found[np.argmin(np.square(found - middle).sum(axis=1))]
+    return LatticeSight(view.basis_px_yx, origin, view.rms_px)

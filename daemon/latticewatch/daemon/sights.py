@@ -1,0 +1,139 @@
+"""What one detector is given of a frame, and what it says: the same words for all of them."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latticewatch.daemon.exchange import PipelineSettings
+from latticewatch.detectors.lattice import Lattice
+from latticewatch.detectors.lock import LatticeLock
+from latticewatch.detectors.protocols import Finding
+from latticewatch.wire.words import DetectorCondition
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A frame on its way through the detectors.
+
+    Attributes
+    ----------
+    image : (H, W) float32
+        Finite.
+    bad_yx : (N, 2)
+        Pixels that were repaired.
+    lattice, lock
+        What all detectors stand on; None where the frame holds no lattice, or does not lock.
+    """
+
+    image: NDArray[np.float32]
+    bad_yx: NDArray[np.int64]
+    lattice: Lattice | None
+    lock: LatticeLock | None
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """False alarms that a detector may spend on a frame: exactly one is not None.
+
+    Attributes
+    ----------
+    fdr
+        Largest q-value.
+    per_frame
+        Largest p-value times places looked at.
+    """
+
+    fdr: float | None
+    per_frame: float | None
+
+    @classmethod
+    def of(cls, settings: PipelineSettings) -> "Budget":
+        """All that the settings allow."""
+        return cls(settings.fdr, settings.false_alarms_per_frame)
+
+    def share(self, part: float) -> "Budget":
+        """Return a part of it, 0..1."""
+        return Budget(
+            None if self.fdr is None else part * self.fdr,
+            None if self.per_frame is None else part * self.per_frame,
+        )
+
+    def passes(
+        self, p_value: NDArray[np.float64], q_value: NDArray[np.float64], n_places: int
+    ) -> NDArray[np.bool_]:
+        """Tell which findings (F,) are within it."""
+        if self.fdr is not None:
+            return q_value <= self.fdr
+        return p_value * n_places <= (self.per_frame or 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class LatticeSight:
+    """Lattice of a frame as an event tells it; pixels.
+
+    Attributes
+    ----------
+    basis_px_yx : (2, 2)
+        Rows a and b.
+    origin_px_yx : (2,)
+        A site near the middle of the frame.
+    rms_px
+        Scatter about the ideal lattice, per axis.
+    """
+
+    basis_px_yx: NDArray[np.float64]
+    origin_px_yx: NDArray[np.float64]
+    rms_px: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What one detector says of one frame.
+
+    Attributes
+    ----------
+    name, artifact, sha256
+        Of the detector and its model.
+    condition
+        `stale`: the model knows another crystal.
+    faults
+        Words of the protocol: what keeps this detector from an answer.
+    n_sites, n_scored
+        Places where a defect could be, and those that were judged. None judged: it has no answer.
+    findings
+        Past the cut, strongest first.
+    q_value : (F,)
+        Of the findings.
+    lattice
+        As this detector found it, or None.
+    stage_us
+        What it spent its time on.
+    """
+
+    name: str
+    artifact: str
+    sha256: str
+    condition: DetectorCondition = "ok"
+    faults: tuple[str, ...] = ()
+    n_sites: int = 0
+    n_scored: int = 0
+    findings: tuple[Finding, ...] = ()
+    q_value: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    lattice: LatticeSight | None = None
+    stage_us: dict[str, int] = field(default_factory=dict)
+
+
+class Looker(Protocol):
+    """A detector as the pipeline knows it: buffers of its own, one frame at a time."""
+
+    name: str
+
+    def look(self, scene: Scene, budget: Budget) -> Sight:
+        """Judge a frame."""
+        ...
+
+    def warm_up(self, image: NDArray[np.float32]) -> None:
+        """Run what `look` did not run on frames without defects."""
+        ...
