@@ -2,6 +2,7 @@ import io
 import json
 import math
 import shutil
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,17 @@ from typer.testing import CliRunner
 from latticewatch.adapters.recorded import open_recording
 from latticewatch.daemon.cli import app
 from latticewatch.daemon.config import Settings
-from latticewatch.daemon.fitting import FitReport, Reference, reference_of
+from latticewatch.daemon.fitting import FitRefusedError, FitReport, Reference, reference_of
 from latticewatch.daemon.models import MODEL_SUFFIX
 from latticewatch.daemon.offline import (
+    DETECTORS,
     FitOnItself,
     analyze_inputs,
     analyze_recording,
     incoming_frame,
     make_pipeline,
     offline_settings,
+    with_detectors,
     with_model,
 )
 from latticewatch.daemon.offline_report import ADVICE, NO_SITES, Report, reason_of
@@ -42,8 +45,14 @@ def crystal(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def analyze(*inputs: Path, out: Path, plot_folder: Path | None = None) -> list[dict[str, Any]]:
-    analyze_inputs(list(inputs), model=Path("pretrained:mos2"), out=out, plot_folder=plot_folder)
+def analyze(
+    *inputs: Path,
+    out: Path,
+    plot_folder: Path | None = None,
+    model: Path | None = Path("pretrained:mos2"),
+    detectors: Sequence[str] = DETECTORS,
+) -> list[dict[str, Any]]:
+    analyze_inputs(list(inputs), model=model, out=out, plot_folder=plot_folder, detectors=detectors)
     return [json.loads(line) for line in out.read_text().splitlines()]
 
 
@@ -90,10 +99,45 @@ def test_a_recording_judged_by_itself_gives_the_same_lines_in_every_run(
     first = analyze_by_itself(crystal, tmp_path / "one")
     second = analyze_by_itself(crystal, tmp_path / "another")
 
-    assert first[0]["detectors"][0]["artifact"] == "fitted:crystal.npy"
+    assert first[0]["detectors"][1]["artifact"] == "fitted:crystal.npy"
     assert [json.dumps(without_times(line)) for line in first] == [
         json.dumps(without_times(line)) for line in second
     ]
+
+
+class RefusingFitter:
+    """Fits nothing, and says so."""
+
+    def fit(self, reference: Reference, *, out: Path) -> FitReport:
+        raise FitRefusedError(f"{reference.labels[0]}: 12 sites, 60 are needed for {out.name}")
+
+
+def test_where_no_model_can_be_fitted_the_reference_cell_looks_alone(
+    crystal: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recording, lines = open_recording(crystal), io.StringIO()
+    choose = FitOnItself(fitter=RefusingFitter(), folder=tmp_path, settings=offline_settings())
+
+    analyze_recording(
+        recording, choose(recording), Results(lines, plot_folder=None, report=Report(io.StringIO()))
+    )
+
+    event = json.loads(lines.getvalue().splitlines()[0])
+    assert (event["outcome"], [one["name"] for one in event["detectors"]]) == (
+        "scored", ["reference_cell"]
+    )  # fmt: skip
+    assert "60 are needed" in (told := capsys.readouterr().err)
+    assert "reference_cell looks alone" in told
+
+
+def test_where_no_model_can_be_fitted_and_nobody_else_looks_that_is_the_answer(
+    crystal: Path, tmp_path: Path
+) -> None:
+    alone = with_detectors(offline_settings(), ("patterson",))
+    choose = FitOnItself(fitter=RefusingFitter(), folder=tmp_path, settings=alone)
+
+    with pytest.raises(FitRefusedError, match="60 are needed"):
+        choose(open_recording(crystal))
 
 
 def test_a_line_that_would_be_no_json_is_never_written(crystal: Path) -> None:
@@ -134,8 +178,9 @@ def test_a_frame_that_the_model_does_not_fit_says_what_to_do(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     np.save(tmp_path / "other.npy", specimen("srtio3")[0])
+    out = tmp_path / "events.jsonl"
 
-    analyze(tmp_path / "other.npy", out=tmp_path / "events.jsonl")
+    analyze(tmp_path / "other.npy", out=out, detectors=("patterson",))
 
     assert "not scored: model_stale: " in (told := capsys.readouterr().out)
     assert "`latticewatch fit`" in told
@@ -211,28 +256,28 @@ def test_pictures_of_equal_names_do_not_overwrite_each_other(crystal: Path, tmp_
     ]  # fmt: skip
 
 
-def test_two_detectors_look_where_asked(crystal: Path, tmp_path: Path) -> None:
-    out = tmp_path / "events.jsonl"
-    analyze_inputs(
-        [crystal],
-        model=Path("pretrained:mos2"),
-        out=out,
-        plot_folder=None,
-        detectors=("patterson", "reference_cell"),
-    )
+@pytest.mark.parametrize(
+    "asked", [("reference_cell",), ("patterson",), ("reference_cell", "patterson")]
+)
+def test_those_detectors_look_that_are_asked_for(
+    crystal: Path, tmp_path: Path, asked: tuple[str, ...]
+) -> None:
+    model = Path("pretrained:mos2") if "patterson" in asked else None
+    events = analyze(crystal, out=tmp_path / "events.jsonl", model=model, detectors=asked)
 
-    events = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [[state["name"] for state in event["detectors"]] for event in events] == [
+        list(asked)
+    ] * 2
+    assert all(event["outcome"] == "scored" for event in events)
 
-    names = [[state["name"] for state in event["detectors"]] for event in events]
-    assert names == [["reference_cell", "patterson"]] * 2
 
-
-@pytest.mark.parametrize("asked", ["vae", "reference_cell", "patterson,vae", ""])
+@pytest.mark.parametrize("asked", ["vae", "patterson,vae", ""])
 def test_detectors_that_are_not_there_are_refused(crystal: Path, asked: str) -> None:
     done = CliRunner().invoke(app, ["analyze", str(crystal), "--detectors", asked])
 
     assert done.exit_code == 2
-    assert "expected patterson" in done.output
+    assert "expected one or more of" in done.output
+    assert "patterson" in done.output
 
 
 def test_one_bad_input_does_not_spoil_the_others(
