@@ -26,6 +26,7 @@ _CHAIN = 1.9
 _MOST_OF_ONE = 3
 _LONGEST_CLUSTER = 5  # more in a chain are a line or a patch, and every column is listed
 _PAIR_SHARE = 0.3
+_ALONG = 0.7  # cosine
 _OFF_SITE = (0.4, 1.2)  # of that distance, of a column width: nearer is the site's own business
 _EXTRA_APART = 1.8
 _PEER_SHARE = 0.5
@@ -249,16 +250,27 @@ def _merged(changes: list[Change], residue: Residue) -> list[Change]:
 def _as_one(members: list[Change]) -> list[Change]:
     """Let the strongest stand for its like, in their middle; others of another kind stay."""
     first = members[0]
-    like = [
-        change
-        for change in members
-        if change.kind == first.kind and change.score > _PAIR_SHARE * first.score
-    ]
-    rest = [change for change in members if change.kind not in (first.kind, "displaced")]
+    like, rest = [], []
+    for change in members:
+        if change is not first and _moves_along(first, change):
+            rest.append(change)  # a row that is shifted as a whole is not one defect
+        elif change.kind == first.kind:
+            if change.score > _PAIR_SHARE * first.score:
+                like.append(change)
+        elif change.kind != "displaced":
+            rest.append(change)
     weight = np.array([change.score for change in like])
     places = np.array([change.place_yx for change in like])
     first.place_yx = (weight[:, None] * places).sum(axis=0) / weight.sum()
     return [first, *rest]
+
+
+def _moves_along(one: Change, other: Change) -> bool:
+    """Tell whether two displaced columns went the same way."""
+    if not one.kind == other.kind == "displaced":
+        return False
+    lengths = np.linalg.norm(one.moved_px_yx) * np.linalg.norm(other.moved_px_yx)
+    return bool(one.moved_px_yx @ other.moved_px_yx > _ALONG * lengths)
 
 
 def _as_defect(change: Change, residue: Residue) -> PointDefect:
