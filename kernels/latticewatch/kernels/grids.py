@@ -143,6 +143,41 @@ def subtract_grid(
 
 
 @kernel
+def taper(
+    image: NDArray[np.float32],
+    grid: NDArray[np.float32],
+    step: int,
+    windows: tuple[NDArray[np.float32], NDArray[np.float32]],
+    out: NDArray[np.float32],
+) -> None:
+    """Subtract a block grid as `subtract_grid` does, and fade the frame out towards its edges.
+
+    Parameters
+    ----------
+    image, out : (H, W)
+        May be the same array.
+    grid : (h, w)
+        Values at the centres of blocks of `step` pixels, at least 1 x 1.
+    step
+        Side of a block, pixels.
+    windows : (H,), (W,)
+        Factors of the rows and of the columns.
+    """
+    if grid.size == 0:
+        raise ValueError("grid has no block: the frame must hold at least one")
+    height, width = image.shape
+    of_rows, of_columns = windows
+    nodes = np.empty(grid.shape[1], np.float32)
+    background = np.empty(width, np.float32)
+    for y in range(height):
+        _grid_row(grid, y, step, nodes)
+        _spread_row(nodes, step, background)
+        factor = of_rows[y]
+        for x in range(width):
+            out[y, x] = (image[y, x] - background[x]) * (factor * of_columns[x])
+
+
+@kernel
 def apply_gain(
     gain: NDArray[np.float32],
     offset: NDArray[np.float32],
