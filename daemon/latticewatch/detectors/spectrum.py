@@ -15,6 +15,7 @@ HIGHEST_CYCLES_PX = 0.22
 _LOWEST_CYCLES_PX = 0.008  # slower than this is background, not lattice
 # What fits fewer times across the frame is no lattice either.
 _LOWEST_BINS = 4.0
+_SMALLEST_PX = 32  # below, there are hardly more bins than make up one level
 _PEAK_POWER = 25.0  # of a noise level that is Exp(1): one noise bin in 7e10 gets there
 _PEAK_REACH = 3
 _MOST_FOUND = 4096  # only noise that is not levelled has so many
@@ -101,8 +102,10 @@ def spectral_peaks(frame: NDArray[np.float32]) -> Peaks:
     Parameters
     ----------
     frame : (H, W)
-        Finite.
+        Finite. A frame below 32 px has no peaks.
     """
+    if min(frame.shape) < _SMALLEST_PX:
+        return Peaks(np.empty((0, 2)), np.empty(0))
     relative = relative_power(frame)
     out = np.empty((_MOST_FOUND, N_PEAK))
     found = out[: band_peaks(relative, _PEAK_POWER, _PEAK_REACH, out)]
@@ -115,7 +118,7 @@ def spectral_peaks(frame: NDArray[np.float32]) -> Peaks:
 def relative_power(frame: NDArray[np.float32]) -> NDArray[np.float32]:
     """Half plane of the power spectrum in units of the local noise level: noise is Exp(1).
 
-    Rows are gy = -K..K, columns gx = 0..M bins, out to `HIGHEST_CYCLES_PX`; zero beyond.
+    Of frames from 32 px on. Rows are gy = -K..K, columns gx = 0..M bins, out to `HIGHEST_CYCLES_PX`; zero beyond.
     """
     band = _band((frame.shape[0], frame.shape[1]))
     power = _band_power(frame, band)
