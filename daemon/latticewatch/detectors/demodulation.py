@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from latticewatch.kernels.grids import block_means
+from latticewatch.kernels.grids import block_means, halve
 from latticewatch.kernels.smooth import gaussian, gaussian_scratch, gaussian_weights
 from latticewatch.kernels.waves import block_wave
 
@@ -15,7 +15,8 @@ Waves = NDArray[np.complex64]
 # Lengths in lattice periods.
 # Over which a wave is averaged first. What the blocks alias to zero is what they average away.
 _BLOCK = 0.5
-_LOW_PASS = 1.5  # wide enough for 28 cells, narrow enough to follow the scan
+LOW_PASS_PERIODS = 1.5
+"""Standard deviation of the low-pass: wide enough for 28 cells, narrow enough to follow the scan."""
 _BACKGROUND = 2.0
 _FEWEST_BLOCKS = 9
 # Between the reflections, in no simple ratio, where a superlattice has none of its own either.
@@ -96,21 +97,34 @@ def demodulate(
         From `block_side`.
     """
     period_px = float(1 / np.sqrt(abs(np.linalg.det(reciprocal_per_px))))
-    bin_px = _bin_side(period_px)
-    binned = _means(image, bin_px) if bin_px > 1 else image
+    # A lattice that is followed keeps its blocks, whatever its period has become.
+    bin_px = _bin_side(period_px) if step_px % 2 == 0 else 1
+    binned = _halved(image) if bin_px > 1 else image
     side = step_px // bin_px
     slow = _blurred(_means(binned, side), _BACKGROUND * period_px / step_px)
-    weights = gaussian_weights(_LOW_PASS * period_px / step_px)
+    weights = gaussian_weights(LOW_PASS_PERIODS * period_px / step_px)
     g_per_px = np.concatenate([chosen, [chosen[0] + _BETWEEN]]) @ reciprocal_per_px
     three = [_wave(binned, g * bin_px, side, slow, weights) for g in g_per_px]
     # A bin's centre lies so far from that of its first pixel.
     late = np.exp(-1j * np.pi * (bin_px - 1) * g_per_px.sum(axis=1)).astype(np.complex64)
     # The median of an exponential law is ln 2 of its mean; borders of a crystal do not move it.
-    noise = float(np.sqrt(np.median(np.square(np.abs(three[2]))) / np.log(2)))
-    middle = float(np.median(slow))
+    noise = _ranked(np.abs(three[2]), 0.5) / float(np.sqrt(np.log(2)))
+    middle = _ranked(slow, 0.5)
     brightness = slow / np.float32(middle) if middle > 0 else np.ones_like(slow)
     waves = np.stack([late[0] * three[0], late[1] * three[1]])
     return Demodulated(waves, noise, brightness, step_px)
+
+
+def _ranked(values: Grid, share: float) -> float:
+    """Value that a share of the others do not reach; np.median takes five times as long."""
+    rank = int(share * (values.size - 1))
+    return float(np.partition(values.ravel(), rank)[rank])
+
+
+def _halved(image: Grid) -> Grid:
+    out = np.empty((image.shape[0] // 2, image.shape[1] // 2), np.float32)
+    halve(image, out)
+    return out
 
 
 def _means(image: Grid, step: int) -> Grid:
@@ -123,16 +137,14 @@ def where_it_holds(found: Demodulated) -> tuple[Grid, NDArray[np.bool_]]:
     """Relative amplitude (h, w), one where the lattice is, and whether it is there (h, w)."""
     amplitude = found.amplitude
     dim = np.clip(found.brightness, _LEAST_BRIGHTNESS, 1.0)
-    # What nine blocks of ten do not reach; np.quantile takes ten times as long.
-    rank = int(0.9 * (amplitude.size - 1))
-    inside = float(np.partition(amplitude.ravel(), rank)[rank])
+    inside = _ranked(amplitude, 0.9)
     holds = np.zeros(amplitude.shape, bool)
     for _ in range(_ROUNDS):
         least = np.maximum(_LEAST_AMPLITUDE * inside * dim, _OVER_NOISE * found.noise)
-        holds = amplitude > least
-        if not holds.any():
+        before, holds = holds, amplitude > least
+        if not holds.any() or (holds == before).all():
             break
-        inside = float(np.median(amplitude[holds]))
+        inside = _ranked(amplitude[holds], 0.5)
     return amplitude / np.float32(max(inside, 1e-30)), holds
 
 

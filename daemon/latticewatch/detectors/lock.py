@@ -23,6 +23,10 @@ from latticewatch.kernels.waves import unwrap, unwrap_smooth
 
 # A lattice bent by more is another one: a twin or a grain turned by a few degrees.
 _MOST_STRAIN = 0.08
+_LEAST_OF_STRONGEST = 0.1
+# Over the noise, of a whole frame. Beyond, phase is good to a hundredth of a turn at any block, and
+# shorter reflections are better: they bear more distortion.
+_POWER_ENOUGH = 1e4
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +162,31 @@ def lock_waves(
 
 
 def strongest_pair(lattice: Lattice) -> NDArray[np.int64] | None:
-    """Return the indices (2, 2) of the strongest reflection and the next not parallel to it."""
-    index = lattice.reflections[np.argsort(-lattice.power, kind="stable")]
-    first = index[0]
-    for other in index[1:]:
-        if first[0] * other[1] != first[1] * other[0]:
-            return np.stack([first, other])
-    return None
+    """Indices (2, 2) of two strong independent reflections, None if all lie in one row.
+
+    The strongest two that span the whole net, unless others have ten times the power of the
+    weaker: of those that span a part of it, the phase leaves open which of several cells it is.
+    """
+    power = np.minimum(lattice.power, _POWER_ENOUGH)
+    length = np.linalg.norm(lattice.reflections @ lattice.reciprocal_per_px, axis=1)
+    order = np.lexsort((length, -power))
+    index, power = lattice.reflections[order], power[order]
+    strongest: int | None = None
+    for weaker in range(1, len(index)):
+        spans = index[:weaker, 0] * index[weaker, 1] - index[:weaker, 1] * index[weaker, 0]
+        if strongest is None and spans.any():
+            strongest = weaker
+        if strongest is None:
+            continue
+        if power[weaker] < _LEAST_OF_STRONGEST * power[strongest]:
+            break
+        whole = np.flatnonzero(np.abs(spans) == 1)
+        if len(whole):
+            return np.stack([index[whole[0]], index[weaker]])
+    if strongest is None:
+        return None
+    spans = index[:strongest, 0] * index[strongest, 1] - index[:strongest, 1] * index[strongest, 0]
+    return np.stack([index[np.flatnonzero(spans)[0]], index[strongest]])
 
 
 def _is_straight(

@@ -47,7 +47,7 @@ class Peaks:
     g_per_px : (N, 2)
         Centroids [gy, gx], cycles per pixel.
     power : (N,)
-        Over the noise, at most 1e5.
+        Over the noise.
     """
 
     g_per_px: NDArray[np.float64]
@@ -55,8 +55,8 @@ class Peaks:
 
     @property
     def weight(self) -> NDArray[np.float64]:
-        """What a peak counts as evidence, (N,): log(1 + power)."""
-        return np.log1p(self.power)
+        """What a peak counts as evidence, (N,): log(1 + power), power 1e5 at most."""
+        return np.log1p(np.minimum(self.power, _HIGHEST_POWER))
 
     def __len__(self) -> int:
         """How many there are."""
@@ -110,9 +110,7 @@ def spectral_peaks(frame: NDArray[np.float32]) -> Peaks:
     out = np.empty((_MOST_FOUND, N_PEAK))
     found = out[: band_peaks(relative, _PEAK_POWER, _PEAK_REACH, out)]
     found = found[np.argsort(-found[:, 2], kind="stable")][:_MOST_PEAKS]
-    return Peaks(
-        np.ascontiguousarray(found[:, :2] / frame.shape), np.minimum(found[:, 2], _HIGHEST_POWER)
-    )
+    return Peaks(np.ascontiguousarray(found[:, :2] / frame.shape), found[:, 2].copy())
 
 
 def relative_power(frame: NDArray[np.float32]) -> NDArray[np.float32]:
