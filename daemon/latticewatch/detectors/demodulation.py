@@ -21,6 +21,7 @@ _BACKGROUND = 2.0
 _FEWEST_BLOCKS = 9
 # Between the reflections, in no simple ratio, where a superlattice has none of its own either.
 _BETWEEN = np.array([0.382, 0.433])
+_CALM = 0.2
 # A crystal's border lies where its wave is half as high as inside.
 _LEAST_AMPLITUDE = 0.5
 # The gain may fall by this much, and the wave with it.
@@ -107,8 +108,8 @@ def demodulate(
     three = [_wave(binned, g * bin_px, side, slow, weights) for g in g_per_px]
     # A bin's centre lies so far from that of its first pixel.
     late = np.exp(-1j * np.pi * (bin_px - 1) * g_per_px.sum(axis=1)).astype(np.complex64)
-    # The median of an exponential law is ln 2 of its mean; borders of a crystal do not move it.
-    noise = _ranked(np.abs(three[2]), 0.5) / float(np.sqrt(np.log(2)))
+    # Quantile of Rayleigh's law. A low one, since another domain may have a reflection there.
+    noise = _ranked(np.abs(three[2]), _CALM) / float(np.sqrt(-np.log1p(-_CALM)))
     middle = _ranked(slow, 0.5)
     brightness = slow / np.float32(middle) if middle > 0 else np.ones_like(slow)
     waves = np.stack([late[0] * three[0], late[1] * three[1]])
