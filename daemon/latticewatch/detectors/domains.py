@@ -13,7 +13,7 @@ _LEAST_LEFT = 0.05
 _LEAST_HELD = 0.03
 # Of the second lattice, where the first one is: domains lie side by side. Superlattices, layers
 # on one another and peaks split by distortion lie in the same place.
-_MOST_SHARED = 0.3
+_MOST_SHARED = 0.5
 _APART_BINS = 3.0
 _FEWEST_OWN = 3
 # So far beyond the border of what is held the first lattice still shows, and its last row, cut off,
