@@ -9,18 +9,24 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from latticewatch.detectors.demodulation import (
+    Demodulated,
+    block_side,
+    demodulate,
+    extended,
+    has_blocks,
+    where_it_holds,
+)
 from latticewatch.detectors.lattice import Lattice
 from latticewatch.kernels.cells import place_cells
-from latticewatch.kernels.grids import block_means, subtract_grid
-from latticewatch.kernels.smooth import gaussian, gaussian_scratch, gaussian_weights
-from latticewatch.kernels.waves import block_wave, unwrap
+from latticewatch.kernels.waves import unwrap, unwrap_smooth
 
-# Lengths in lattice periods.
-# Over which a wave is averaged first. What the blocks alias to zero is what they average away.
-_BLOCK = 0.5
-_LOW_PASS = 1.5  # wide enough for 28 cells, narrow enough to follow the scan
-_BACKGROUND = 2.0
-_FEWEST_BLOCKS = 9
+# A lattice bent by more is another one: a twin or a grain turned by a few degrees.
+_MOST_STRAIN = 0.08
+_LEAST_OF_STRONGEST = 0.1
+# Over the noise, of a whole frame. Beyond, phase is good to a hundredth of a turn at any block, and
+# shorter reflections are better: they bear more distortion.
+_POWER_ENOUGH = 1e4
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +43,31 @@ class LatticeLock:
         Turns, at the centres of blocks of `step_px` pixels.
     step_px
         Side of a block; not always whole where the frame is binned.
+    amplitude : (h, w) float32
+        Of the two waves that carry the phase, over its median where the lattice holds.
+    holds : (h, w) bool
+        False where there is no such lattice: vacuum, an amorphous part, another domain. The
+        phase there is that of the surroundings.
     """
 
     reciprocal_per_px: NDArray[np.float64]
     basis_px_yx: NDArray[np.float64]
     phase: NDArray[np.float32]
     step_px: float
+    amplitude: NDArray[np.float32]
+    holds: NDArray[np.bool_]
+
+    @property
+    def share_held(self) -> float:
+        """Part of the frame that holds the lattice, 0..1."""
+        return float(self.holds.mean())
+
+    def holds_at(self, places_yx: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether the lattice holds at places (N, 2), [y, x] in pixels; beyond, as at the edge."""
+        last = np.array(self.holds.shape) - 1
+        block = np.clip((places_yx + 0.5) // self.step_px, 0, last).astype(np.int64)
+        held: NDArray[np.bool_] = self.holds[block[:, 0], block[:, 1]]
+        return held
 
     @property
     def period_px(self) -> float:
@@ -98,69 +123,97 @@ def lock_lattice(image: NDArray[np.float32], lattice: Lattice) -> LatticeLock | 
     LatticeLock or None
         None if all reflections lie in one row, or the frame is smaller than a few blocks.
     """
-    chosen = _strongest_pair(lattice)
-    step = max(2, round(_BLOCK * lattice.cell_px))
-    height, width = image.shape
-    shape = (height // step, width // step)
-    if chosen is None or min(shape) < _FEWEST_BLOCKS:
+    chosen = strongest_pair(lattice)
+    step_px = block_side(lattice.cell_px)
+    if chosen is None or not has_blocks(image.shape, step_px):
         return None
-    flat = _without_background(image, step, shape, lattice.cell_px)
-    sigma = _LOW_PASS * lattice.cell_px / step
-    waves = [_wave(flat, lattice.reciprocal_per_px, index, step, sigma) for index in chosen]
-    turns = np.stack([_unwrapped(wave) for wave in waves])
-    phase = np.tensordot(np.linalg.inv(chosen.astype(np.float64)), turns, 1)
+    found = demodulate(image, lattice.reciprocal_per_px, chosen, step_px)
+    return lock_waves(found, lattice.reciprocal_per_px, chosen)
+
+
+def lock_waves(
+    found: Demodulated, reciprocal_per_px: NDArray[np.float64], chosen: NDArray[np.int64]
+) -> LatticeLock:
+    """Lock a lattice to two of its demodulated reflections.
+
+    Parameters
+    ----------
+    found
+        Waves against the phase of `reciprocal_per_px`.
+    reciprocal_per_px : (2, 2)
+        Rows [gy, gx], cycles per pixel.
+    chosen : (2, 2)
+        Indices of the two reflections, rows.
+    """
+    amplitude, holds = where_it_holds(found)
+    factors = extended(found.waves, holds)
+    turns = np.stack([_unwrapped(factor, amplitude * holds) for factor in factors])
+    to_basis = np.linalg.inv(chosen.astype(np.float64)).astype(np.float32)
+    phase = (to_basis @ turns.reshape(2, -1)).reshape(turns.shape)
+    basis = np.linalg.inv(reciprocal_per_px).T.astype(np.float64)
     return LatticeLock(
-        reciprocal_per_px=lattice.reciprocal_per_px,
-        basis_px_yx=lattice.basis_px_yx,
-        phase=np.ascontiguousarray(phase, np.float32),
-        step_px=float(step),
+        reciprocal_per_px=reciprocal_per_px,
+        basis_px_yx=basis,
+        phase=phase,
+        step_px=float(found.step_px),
+        amplitude=amplitude,
+        holds=holds & _is_straight(phase, basis, found.step_px),
     )
 
 
-def _strongest_pair(lattice: Lattice) -> NDArray[np.int64] | None:
-    """Return the indices (2, 2) of the strongest reflection and the next not parallel to it."""
-    index = lattice.reflections[np.argsort(-lattice.power, kind="stable")]
-    first = index[0]
-    for other in index[1:]:
-        if first[0] * other[1] != first[1] * other[0]:
-            return np.stack([first, other])
-    return None
+def strongest_pair(lattice: Lattice) -> NDArray[np.int64] | None:
+    """Indices (2, 2) of two strong independent reflections, None if all lie in one row.
+
+    The strongest two that span the whole net, unless others have ten times the power of the
+    weaker: of those that span a part of it, the phase leaves open which of several cells it is.
+    """
+    power = np.minimum(lattice.power, _POWER_ENOUGH)
+    length = np.linalg.norm(lattice.reflections @ lattice.reciprocal_per_px, axis=1)
+    order = np.lexsort((length, -power))
+    index, power = lattice.reflections[order], power[order]
+    strongest: int | None = None
+    for weaker in range(1, len(index)):
+        spans = index[:weaker, 0] * index[weaker, 1] - index[:weaker, 1] * index[weaker, 0]
+        if strongest is None and spans.any():
+            strongest = weaker
+        if strongest is None:
+            continue
+        if power[weaker] < _LEAST_OF_STRONGEST * power[strongest]:
+            break
+        whole = np.flatnonzero(np.abs(spans) == 1)
+        if len(whole):
+            return np.stack([index[whole[0]], index[weaker]])
+    if strongest is None:
+        return None
+    spans = index[:strongest, 0] * index[strongest, 1] - index[:strongest, 1] * index[strongest, 0]
+    return np.stack([index[np.flatnonzero(spans)[0]], index[strongest]])
 
 
-def _without_background(
-    image: NDArray[np.float32], step: int, shape: tuple[int, int], period_px: float
+def _is_straight(
+    phase: NDArray[np.float32], basis_px_yx: NDArray[np.float64], step_px: int
+) -> NDArray[np.bool_]:
+    """Whether the displacement that a phase means changes slowly enough, (h, w)."""
+    straight = np.ones(phase.shape[1:], bool)
+    # A place of equal address moves by -A^T phase.
+    to_px = (basis_px_yx.T / step_px).astype(np.float32)
+    for axis in (0, 1):
+        bend = np.tensordot(to_px, np.diff(phase, axis=axis + 1), 1)
+        bent = np.square(bend).sum(axis=0) > _MOST_STRAIN**2
+        if bent.any():
+            before = [slice(None)] * 2
+            after = [slice(None)] * 2
+            before[axis], after[axis] = slice(None, -1), slice(1, None)
+            straight[tuple(before)] &= ~bent
+            straight[tuple(after)] &= ~bent
+    return straight
+
+
+def _unwrapped(
+    factors: NDArray[np.complex64], quality: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    means = np.empty(shape, np.float32)
-    block_means(image, step, means)
-    flat = np.empty_like(image)
-    subtract_grid(image, _blurred(means, _BACKGROUND * period_px / step), step, flat)
-    return flat
-
-
-def _blurred(grid: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
-    weights = gaussian_weights(sigma)
-    out = np.empty_like(grid)
-    gaussian(grid, weights, gaussian_scratch(grid.shape[1], weights), out)
-    return out
-
-
-def _wave(
-    flat: NDArray[np.float32],
-    reciprocal_per_px: NDArray[np.float64],
-    index: NDArray[np.int64],
-    step: int,
-    sigma: float,
-) -> NDArray[np.complex64]:
-    """Amplitude and phase of one reflection at the blocks."""
-    g = index @ reciprocal_per_px
-    parts = np.empty((2, flat.shape[0] // step, flat.shape[1] // step), np.float32)
-    block_wave(flat, (float(g[0]), float(g[1])), step, parts)
-    return _blurred(parts[0], sigma) + np.complex64(1j) * _blurred(parts[1], sigma)
-
-
-def _unwrapped(wave: NDArray[np.complex64]) -> NDArray[np.float32]:
     """Phase in turns, whole turns taken out."""
-    turns = (np.angle(wave) / np.float32(2 * np.pi)).astype(np.float32)
+    turns = (np.angle(factors) / np.float32(2 * np.pi)).astype(np.float32)
     out = np.empty_like(turns)
-    unwrap(turns, np.abs(wave), out)
+    if not unwrap_smooth(turns, out):
+        unwrap(turns, quality, out)
     return out

@@ -1,0 +1,229 @@
+"""Two reflections of a lattice from place to place: amplitude, phase, noise, and where they hold."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latticewatch.kernels.grids import block_means, halve
+from latticewatch.kernels.smooth import gaussian, gaussian_scratch, gaussian_weights
+from latticewatch.kernels.waves import block_wave
+
+Grid = NDArray[np.float32]
+Waves = NDArray[np.complex64]
+
+# Lengths in lattice periods.
+# Over which a wave is averaged first. What the blocks alias to zero is what they average away.
+_BLOCK = 0.5
+LOW_PASS_PERIODS = 1.5
+"""Standard deviation of the low-pass: wide enough for 28 cells, narrow enough to follow the scan."""
+_BACKGROUND = 2.0
+_FEWEST_BLOCKS = 9
+# Between the reflections, in no simple ratio, where a superlattice has none of its own either.
+_BETWEEN = np.array([0.382, 0.433])
+_CALM = 0.2
+# A crystal's border lies where its wave is half as high as inside.
+_LEAST_AMPLITUDE = 0.5
+# The gain may fall by this much, and the wave with it.
+_LEAST_BRIGHTNESS = 0.5
+# Times the noise of a wave: chance gets there at 3 blocks in 1000, as the geometric mean of two
+# amplitudes, which follows Rayleigh's law each, does.
+_OVER_NOISE = 1.9
+_ROUNDS = 3
+# Such a period loses nothing in bins of 2 x 2 pixels, which leave a quarter of the arithmetic: what
+# they fold lies beyond |g| = 0.28, where no reflection is looked for.
+_COARSE_PX = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Demodulated:
+    """Two reflections at the blocks of a frame.
+
+    Attributes
+    ----------
+    waves : (2, h, w)
+        Complex amplitudes against the phase of the lattice given.
+    noise
+        Root mean square of what noise alone gives.
+    brightness : (h, w)
+        Mean of the frame over a few periods, over its median.
+    step_px
+        Side of a block.
+    """
+
+    waves: Waves
+    noise: float
+    brightness: Grid
+    step_px: int
+
+    @property
+    def amplitude(self) -> Grid:
+        """Geometric mean of both amplitudes, (h, w): high only where both reflections are."""
+        product = np.abs(self.waves[0]) * np.abs(self.waves[1])
+        return np.sqrt(product).astype(np.float32)
+
+
+def block_side(period_px: float) -> int:
+    """Side of the blocks for a lattice of this period, pixels: a multiple of the bins'."""
+    bin_px = _bin_side(period_px)
+    return max(2, bin_px * round(_BLOCK * period_px / bin_px))
+
+
+def _bin_side(period_px: float) -> int:
+    return 2 if period_px >= _COARSE_PX else 1
+
+
+def has_blocks(shape_yx: tuple[int, ...], step_px: int) -> bool:
+    """Tell whether a frame has enough blocks to say anything."""
+    return min(shape_yx) // step_px >= _FEWEST_BLOCKS
+
+
+def demodulate(
+    image: Grid,
+    reciprocal_per_px: NDArray[np.float64],
+    chosen: NDArray[np.int64],
+    step_px: int,
+) -> Demodulated:
+    """Amplitude and phase of two reflections, and of the noise between them.
+
+    Parameters
+    ----------
+    image : (H, W)
+        Finite.
+    reciprocal_per_px : (2, 2)
+        Rows [gy, gx], cycles per pixel.
+    chosen : (2, 2)
+        Indices of the reflections, rows.
+    step_px
+        From `block_side`.
+    """
+    period_px = float(1 / np.sqrt(abs(np.linalg.det(reciprocal_per_px))))
+    # A lattice that is followed keeps its blocks, whatever its period has become.
+    bin_px = _bin_side(period_px) if step_px % 2 == 0 else 1
+    binned = _halved(image) if bin_px > 1 else image
+    side = step_px // bin_px
+    slow = _blurred(_means(binned, side), _BACKGROUND * period_px / step_px)
+    weights = gaussian_weights(LOW_PASS_PERIODS * period_px / step_px)
+    g_per_px = np.concatenate([chosen, [chosen[0] + _BETWEEN]]) @ reciprocal_per_px
+    three = [_wave(binned, g * bin_px, side, slow, weights) for g in g_per_px]
+    # A bin's centre lies so far from that of its first pixel.
+    late = np.exp(-1j * np.pi * (bin_px - 1) * g_per_px.sum(axis=1)).astype(np.complex64)
+    # Quantile of Rayleigh's law. A low one, since another domain may have a reflection there.
+    noise = _ranked(np.abs(three[2]), _CALM) / float(np.sqrt(-np.log1p(-_CALM)))
+    middle = _ranked(slow, 0.5)
+    brightness = slow / np.float32(middle) if middle > 0 else np.ones_like(slow)
+    waves = np.stack([late[0] * three[0], late[1] * three[1]])
+    return Demodulated(waves, noise, brightness, step_px)
+
+
+def _ranked(values: Grid, share: float) -> float:
+    """Value that a share of the others do not reach; np.median takes five times as long."""
+    rank = int(share * (values.size - 1))
+    return float(np.partition(values.ravel(), rank)[rank])
+
+
+def _halved(image: Grid) -> Grid:
+    out = np.empty((image.shape[0] // 2, image.shape[1] // 2), np.float32)
+    halve(image, out)
+    return out
+
+
+def _means(image: Grid, step: int) -> Grid:
+    means = np.empty((image.shape[0] // step, image.shape[1] // step), np.float32)
+    block_means(image, step, means)
+    return means
+
+
+def where_it_holds(found: Demodulated) -> tuple[Grid, NDArray[np.bool_]]:
+    """Relative amplitude (h, w), one where the lattice is, and whether it is there (h, w)."""
+    amplitude = found.amplitude
+    dim = np.clip(found.brightness, _LEAST_BRIGHTNESS, 1.0)
+    inside = _ranked(amplitude, 0.9)
+    holds = np.zeros(amplitude.shape, bool)
+    for _ in range(_ROUNDS):
+        least = np.maximum(_LEAST_AMPLITUDE * inside * dim, _OVER_NOISE * found.noise)
+        before, holds = holds, amplitude > least
+        if not holds.any() or (holds == before).all():
+            break
+        inside = _ranked(amplitude[holds], 0.5)
+    return amplitude / np.float32(max(inside, 1e-30)), holds
+
+
+def extended(waves: Waves, holds: NDArray[np.bool_]) -> Waves:
+    """Phase factors (2, h, w) of the waves; where they do not hold, those of their surroundings.
+
+    Means over ever larger squares, from coarse to fine: the nearest held blocks count most.
+    """
+    size = np.abs(waves)
+    factors = waves / np.maximum(size, np.finfo(np.float32).tiny)
+    if holds.all() or not holds.any():
+        return factors.astype(np.complex64)
+    filled = _filled(np.where(holds, factors, 0).astype(np.complex64), holds.astype(np.float32))
+    return np.where(holds, factors, filled).astype(np.complex64)
+
+
+def _filled(values: Waves, weight: Grid) -> Waves:
+    """Values (2, h, w) times their weight (h, w), and a smooth guess where that is small."""
+    if min(weight.shape) < 2:
+        total = max(float(weight.sum()), 1e-30)
+        mean = values.sum(axis=(1, 2), keepdims=True) / np.float32(total)
+        return np.broadcast_to(mean, values.shape).astype(np.complex64)
+    coarse_weight = _quartered(weight)
+    known = np.minimum(coarse_weight, 1.0)
+    scale = known / np.maximum(coarse_weight, 1e-30)
+    coarse = _filled(_quartered(values) * scale, known)
+    guess = _doubled(coarse, weight.shape)
+    return (values + (1 - weight) * guess).astype(np.complex64)
+
+
+def _quartered(grid: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Sum over squares of 2 x 2, the last row and column repeated as zero."""
+    height, width = grid.shape[-2:]
+    padding = [(0, 0)] * (grid.ndim - 2) + [(0, height % 2), (0, width % 2)]
+    even = np.pad(grid, padding)
+    rows = even[..., ::2, :] + even[..., 1::2, :]
+    return rows[..., ::2] + rows[..., 1::2]
+
+
+def _doubled(grid: Waves, shape: tuple[int, ...]) -> Waves:
+    """Twice as many rows and columns, three quarters of the nearest and a quarter of the next."""
+    for axis in (1, 2):
+        before = np.concatenate([grid.take([0], axis), grid.take(range(grid.shape[axis] - 1), axis)], axis)
+        after = np.concatenate([grid.take(range(1, grid.shape[axis]), axis), grid.take([-1], axis)], axis)
+        both = np.stack([0.75 * grid + 0.25 * before, 0.75 * grid + 0.25 * after], axis + 1)
+        sides = list(grid.shape)
+        sides[axis] *= 2
+        grid = both.reshape(sides).astype(np.complex64)
+    return grid[:, : shape[0], : shape[1]]
+
+
+def _wave(
+    image: Grid, g: NDArray[np.float64], step: int, slow: Grid, weights: Grid
+) -> Waves:
+    """Low-passed wave (h, w) of the frame without its background, the latter constant in a block."""
+    parts = np.empty((2, *slow.shape), np.float32)
+    block_wave(image, (float(g[0]), float(g[1])), step, parts)
+    carrier = [_mean_carrier(float(part), step, n) for part, n in zip(g, slow.shape, strict=True)]
+    background = carrier[0][:, None] * carrier[1] * slow
+    real = _convolved(parts[0] - background.real, weights)
+    imaginary = _convolved(parts[1] - background.imag, weights)
+    return real + np.complex64(1j) * imaginary
+
+
+def _mean_carrier(g: float, step: int, n_blocks: int) -> NDArray[np.complex64]:
+    """Mean of exp(-2 pi i g x) over each of n blocks of `step` pixels."""
+    inside = np.exp(-2j * np.pi * g * np.arange(step)).mean()
+    carrier: NDArray[np.complex64] = (
+        inside * np.exp(-2j * np.pi * ((g * step * np.arange(n_blocks)) % 1.0))
+    ).astype(np.complex64)
+    return carrier
+
+
+def _blurred(grid: Grid, sigma: float) -> Grid:
+    return _convolved(grid, gaussian_weights(sigma))
+
+
+def _convolved(grid: Grid, weights: Grid) -> Grid:
+    out = np.empty_like(grid)
+    gaussian(grid, weights, gaussian_scratch(grid.shape[1], weights), out)
+    return out
