@@ -33,7 +33,7 @@ class CellLooker:
         watch.lap(NAME)
         return Sight(
             *_NAMED,
-            n_sites=result.n_sites,
+            n_sites=result.n_sites + result.n_beyond,
             n_scored=result.n_sites,
             findings=tuple(findings),
             q_value=q_value,

@@ -188,8 +188,12 @@ def _quartered(grid: NDArray[np.generic]) -> NDArray[np.generic]:
 def _doubled(grid: Waves, shape: tuple[int, ...]) -> Waves:
     """Twice as many rows and columns, three quarters of the nearest and a quarter of the next."""
     for axis in (1, 2):
-        before = np.concatenate([grid.take([0], axis), grid.take(range(grid.shape[axis] - 1), axis)], axis)
-        after = np.concatenate([grid.take(range(1, grid.shape[axis]), axis), grid.take([-1], axis)], axis)
+        before = np.concatenate(
+            [grid.take([0], axis), grid.take(range(grid.shape[axis] - 1), axis)], axis
+        )
+        after = np.concatenate(
+            [grid.take(range(1, grid.shape[axis]), axis), grid.take([-1], axis)], axis
+        )
         both = np.stack([0.75 * grid + 0.25 * before, 0.75 * grid + 0.25 * after], axis + 1)
         sides = list(grid.shape)
         sides[axis] *= 2
@@ -197,9 +201,7 @@ def _doubled(grid: Waves, shape: tuple[int, ...]) -> Waves:
     return grid[:, : shape[0], : shape[1]]
 
 
-def _wave(
-    image: Grid, g: NDArray[np.float64], step: int, slow: Grid, weights: Grid
-) -> Waves:
+def _wave(image: Grid, g: NDArray[np.float64], step: int, slow: Grid, weights: Grid) -> Waves:
     """Low-passed wave (h, w) of the frame without its background, the latter constant in a block."""
     parts = np.empty((2, *slow.shape), np.float32)
     block_wave(image, (float(g[0]), float(g[1])), step, parts)

@@ -208,9 +208,7 @@ def _is_straight(
     return straight
 
 
-def _unwrapped(
-    factors: NDArray[np.complex64], quality: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def _unwrapped(factors: NDArray[np.complex64], quality: NDArray[np.float32]) -> NDArray[np.float32]:
     """Phase in turns, whole turns taken out."""
     turns = (np.angle(factors) / np.float32(2 * np.pi)).astype(np.float32)
     out = np.empty_like(turns)

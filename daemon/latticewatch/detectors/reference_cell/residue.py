@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from latticewatch.detectors.calibration import MAD_TO_SIGMA
 from latticewatch.detectors.lock import LatticeLock
@@ -29,6 +30,7 @@ _LEVEL_GROUPS = 32
 _COARSE_ROWS, _FINE_ROWS = 4, 2  # of rows by which the law is learnt, one in so many
 _LEAST_VARIANCE = 0.25  # of the median: the line may not reach zero
 _STIFF_ROWS = 0.02  # of the mean curvature: rows without structure stay where they are
+_RIM = 1.0  # of a period: columns nearer to where the lattice ends have other neighbours
 _FEWEST_AT_EDGE = 20
 # Statistics at the edge have a heavier tail than a normal law: the error of phase and gain grows
 # towards the corners.
@@ -77,6 +79,10 @@ class Residue:
         Lattice vectors, rows.
     nearest_px
         Distance between nearest columns of the crystal.
+    n_beyond
+        Places of the lattice in the frame where it does not hold: nobody looks at them.
+    within : (h, w)
+        Blocks of `step_px` pixels that hold the lattice, and so do all within a period.
     """
 
     stride: int
@@ -94,6 +100,13 @@ class Residue:
     normal: NDArray[np.float64]
     basis_px_yx: NDArray[np.float64]
     nearest_px: float
+    n_beyond: int
+    within: NDArray[np.bool_]
+    step_px: float
+
+    def is_within(self, places_yx: NDArray[np.number]) -> NDArray[np.bool_]:
+        """Tell which places (M, 2) the lattice holds, and so do all within a period."""
+        return _at_blocks(self.within, self.step_px, places_yx)
 
     @property
     def expected(self) -> NDArray[np.float64]:
@@ -127,6 +140,7 @@ class _Sites:
     label: NDArray[np.intp]
     addresses: NDArray[np.int64]
     near_edge: NDArray[np.bool_]
+    n_beyond: int
 
 
 class ResidueMaker:
@@ -177,7 +191,7 @@ class ResidueMaker:
         law = self._noise_law(_COARSE_ROWS)
         self._weigh(np.zeros((self._shape[0], 2), np.float32), law)
         sums = _matches(self._weighted, self._precision, sites.places_yx, columns.sigma_px)
-        if self._mask(sites, sums, columns.sigma_px):
+        if self._mask(fine, sites, sums, columns.sigma_px):
             self._mean_cell()
             gain = self._fit_model(fine)
         law = self._noise_law(_FINE_ROWS)
@@ -202,6 +216,9 @@ class ResidueMaker:
             normal=normal,
             basis_px_yx=fine.basis_px_yx,
             nearest_px=nearest_distance(columns.fraction, fine.basis_px_yx),
+            n_beyond=sites.n_beyond,
+            within=_well_within(fine),
+            step_px=fine.step_px,
         )
 
     def _first_look(
@@ -218,9 +235,21 @@ class ResidueMaker:
         fine = _binned(lock, stride)
         cell_index(fine.reciprocal_per_px, fine.phase, fine.step_px, self._index)
         self._transfer = low_pass(fine, self._parameters.cell_blur_px)
-        self._used[:] = 1
+        self._hold(fine)
         self._mean_cell()
         return find_columns(self._cell, fine, self._parameters.least_column)
+
+    def _hold(self, lock: LatticeLock) -> None:
+        """Use the parts of the frame that hold the lattice, and no other."""
+        self._used[:] = 1
+        if lock.holds.all():
+            return
+        last = np.array(lock.holds.shape) - 1
+        rows, columns = (
+            np.minimum((np.arange(size) + 0.5) / lock.step_px, end).astype(np.intp)
+            for size, end in zip(self._shape, last, strict=True)
+        )
+        self._used[:] = lock.holds[rows[:, None], columns]
 
     def _reserve(self, shape: tuple[int, int]) -> None:
         self._shape = shape
@@ -278,7 +307,9 @@ class ResidueMaker:
         slope, intercept = np.linalg.lstsq(root, weight * square, rcond=None)[0]
         return float(slope), float(intercept), _LEAST_VARIANCE * typical
 
-    def _mask(self, sites: _Sites, sums: NDArray[np.float64], sigma_px: float) -> bool:
+    def _mask(
+        self, lock: LatticeLock, sites: _Sites, sums: NDArray[np.float64], sigma_px: float
+    ) -> bool:
         """Leave what is strange out of the next mean cell; tell whether anything is."""
         raw = _raw(sums)
         distance = np.zeros(len(sites.label))
@@ -290,13 +321,14 @@ class ResidueMaker:
         strange = distance > self._parameters.mask_sigmas**2
         if not strange.any():
             return False
+        n_used = np.count_nonzero(self._used)
         reach = self._parameters.mask_widths * sigma_px
         for y, x in sites.places_yx[strange]:
             rows = slice(max(0, int(y - reach)), int(y + reach) + 1)
             self._used[rows, max(0, int(x - reach)) : int(x + reach) + 1] = 0
         # A frame that is strange all over has no other to be compared with.
-        if 2 * np.count_nonzero(self._used) < self._used.size:
-            self._used[:] = 1
+        if 2 * np.count_nonzero(self._used) < n_used:
+            self._hold(lock)
             return False
         return True
 
@@ -377,14 +409,41 @@ def _sites(lock: LatticeLock, columns: Columns, shape: tuple[int, int]) -> _Site
     """Places, sublattices and addresses of all sites inside the frame."""
     addresses = lock.addresses_in(shape)
     first, beyond = _EDGE_PX[0], np.array(shape) - _EDGE_PX[1]
+    within = _well_within(lock)
+    n_beyond = 0
     found = []
     for column, fraction in enumerate(columns.fraction):
         places = lock.places(addresses, fraction)
         inside = ((places >= first) & (places < beyond)).all(axis=1)
+        if not within.all():
+            held = _at_blocks(within, lock.step_px, places)
+            n_beyond += int(np.count_nonzero(inside & ~held))
+            inside &= held
         label = np.full(np.count_nonzero(inside), column, np.intp)
         found.append((places[inside], label, addresses[inside]))
     places, label, addresses = (np.concatenate(part) for part in zip(*found, strict=True))
-    return _Sites(places, label, addresses, _near_edge(places, shape, lock.period_px))
+    near_edge = _near_edge(places, shape, lock.period_px)
+    return _Sites(places, label, addresses, near_edge, n_beyond)
+
+
+def _well_within(lock: LatticeLock) -> NDArray[np.bool_]:
+    """Blocks (h, w) that hold the lattice, and so do all within a period."""
+    if lock.holds.all():
+        return lock.holds
+    n_blocks = round(_RIM * lock.period_px / lock.step_px)
+    within: NDArray[np.bool_] = ndimage.binary_erosion(
+        lock.holds, np.ones((3, 3), bool), iterations=max(1, n_blocks), border_value=1
+    )
+    return within
+
+
+def _at_blocks(
+    blocks: NDArray[np.bool_], step_px: float, places_yx: NDArray[np.number]
+) -> NDArray[np.bool_]:
+    """Value of the block that each place (N, 2) lies in; beyond the last, that of the last."""
+    block = np.clip((places_yx + 0.5) / step_px, 0, np.array(blocks.shape) - 1).astype(np.intp)
+    values: NDArray[np.bool_] = blocks[block[:, 0], block[:, 1]]
+    return values
 
 
 def _near_edge(

@@ -84,12 +84,15 @@ class CellResult:
         Where the cells are.
     places_yx : (N, 2)
         Columns of the crystal that were looked at, all sublattices; pixels.
+    n_beyond
+        Places of the lattice in the frame where it does not hold; nobody looked at them.
     defects
         Strangest first; not yet cut at a threshold.
     """
 
     lock: LatticeLock
     places_yx: NDArray[np.float64]
+    n_beyond: int
     defects: tuple[PointDefect, ...]
 
     @property
@@ -129,7 +132,7 @@ class ReferenceCellDetector:
         defects = _with_extra(defects, extra, _EXTRA_APART * residue.nearest_px)
         defects = [_in_frame(defect, residue.stride) for defect in defects]
         places = residue.stride * residue.places_yx + 0.5 * (residue.stride - 1)
-        return CellResult(lock, places, tuple(defects))
+        return CellResult(lock, places, residue.n_beyond, tuple(defects))
 
     def _extra_columns(self, residue: Residue, bins: NDArray[np.uint16]) -> list[PointDefect]:
         """Columns where the cell has none, against the frame's own law of maxima (Gumbel)."""
@@ -143,6 +146,7 @@ class ReferenceCellDetector:
         n_found = strict_extrema(filtered, -np.inf, radius, 1, _BORDER_PX, found)
         peaks = found[: min(n_found, len(found))]
         peaks = peaks[_off_site(residue)[bins[peaks[:, 0], peaks[:, 1]]]]
+        peaks = peaks[residue.is_within(peaks)]
         if len(peaks) <= _FEWEST_MAXIMA:
             return []
         # Between columns the precision is even, so that one pixel of it stands for the window.
