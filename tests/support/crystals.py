@@ -141,6 +141,6 @@ def places(event: DefectEvent) -> NDArray[np.float64]:
 
 
 def without_times(event: DefectEvent) -> DefectEvent:
-    """Same event as it would be from an infinitely fast machine."""
+    """Same event as from an infinitely fast machine that has seen no frame before."""
     detectors = tuple(msgspec.structs.replace(state, us=0) for state in event.detectors)
-    return msgspec.structs.replace(event, latency_us={}, detectors=detectors)
+    return msgspec.structs.replace(event, latency_us={}, detectors=detectors, drift=None)

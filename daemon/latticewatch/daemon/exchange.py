@@ -83,8 +83,11 @@ class Outcome:
         validate, lattice, those of each detector, fuse, total.
     n_defects
         Before the cap.
+    note
+        Why there is no lattice, in words and numbers for a person; else empty.
     """
 
     event: DefectEvent
     stage_us: dict[str, int]
     n_defects: int
+    note: str = ""

@@ -25,7 +25,8 @@ class CellLooker:
     def look(self, scene: Scene, budget: Budget) -> Sight:
         """Judge every column of a frame, and list what is within the budget."""
         watch = Stopwatch(self._clock)
-        result = None if scene.lock is None else self._detector.look(scene.image, scene.lock)
+        lattice = scene.lattice
+        result = None if lattice is None else self._detector.look(scene.image, lattice.lock)
         if result is None:
             watch.lap(NAME)
             return Sight(*_NAMED, faults=("not_periodic",), stage_us=watch.us)

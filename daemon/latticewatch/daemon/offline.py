@@ -197,7 +197,8 @@ def analyze_recording(recording: Recording, pipeline: Pipeline, results: Results
         incoming = incoming_frame(recording, index)
         if index == 0:  # compiles, so that the first frame's time is like the others'
             pipeline.warm_up(recording.shape_yx, incoming.header.dtype)
-        results.write(recording, index, numbered(pipeline.process(incoming).event, incoming))
+        outcome = pipeline.process(incoming)
+        results.write(recording, index, numbered(outcome.event, incoming), note=outcome.note)
 
 
 def write_unscored(recording: Recording, settings: Settings, results: Results) -> None:

@@ -39,12 +39,15 @@ class Report:
     n_scored: int = 0
     n_defects: int = 0
 
-    def add(self, recording: Recording, index: int, event: DefectEvent) -> None:
-        """Count a frame and write its line."""
+    def add(self, recording: Recording, index: int, event: DefectEvent, note: str = "") -> None:
+        """Count a frame and write its line, with a note where there is one."""
         self.n_frames += 1
         self.n_scored += event.outcome == "scored"
         self.n_defects += event.n_defects
-        self._write(f"{recording.path} [{index}]: {outcome_of(event)}")
+        told = outcome_of(event)
+        if note:
+            told = f"{told}; {note.removeprefix('not periodic: ')}"
+        self._write(f"{recording.path} [{index}]: {told}")
 
     def finish(self, *, n_failed: int, out: Path | None, plot_folder: Path | None) -> None:
         """Write what all inputs add up to, and where the results are."""

@@ -42,8 +42,10 @@ class Results:
         self.n_failed += 1
         sys.stderr.write(f"{failure}\n")
 
-    def write(self, recording: Recording, index: int, event: DefectEvent) -> None:
-        """Write the line of a frame and its picture, and tell of it."""
+    def write(
+        self, recording: Recording, index: int, event: DefectEvent, *, note: str = ""
+    ) -> None:
+        """Write the line of a frame and its picture, and tell of it, with a note for people."""
         line = to_jsonable(event)
         line["input"] = {"path": str(recording.path), "index": index}
         self.lines.write(json.dumps(line, allow_nan=False) + "\n")
@@ -51,7 +53,7 @@ class Results:
             path = self.plot_folder / self._new_name(recording, index)
             image = recording.frame(index)
             draw_frame(image, marks_of(event), title=title_of(recording, index, event), path=path)
-        self.report.add(recording, index, event)
+        self.report.add(recording, index, event, note)
 
     def _new_name(self, recording: Recording, index: int) -> str:
         stem = recording.path.stem

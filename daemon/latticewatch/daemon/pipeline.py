@@ -1,27 +1,27 @@
-"""A frame becomes an event: no socket, no thread, and no state from frame to frame.
+"""A frame becomes an event: no socket, no thread; from frame to frame only the lattice is kept.
 
-The daemon, `analyze` and the demo all go through here, so the same frame gives the same event,
-times apart.
+The daemon, `analyze` and the demo all go through here, so the same frames in the same order give
+the same events, times apart.
 """
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from latticewatch.daemon.drift import Followed
 from latticewatch.daemon.exchange import Incoming as Incoming
 from latticewatch.daemon.exchange import Outcome as Outcome
 from latticewatch.daemon.exchange import PipelineSettings as PipelineSettings
 from latticewatch.daemon.look_cell import CellLooker
 from latticewatch.daemon.look_patterson import PattersonLooker
 from latticewatch.daemon.models import ModelSet, digest_of
-from latticewatch.daemon.pixel_check import CheckedPixels, PixelCheck
+from latticewatch.daemon.pixel_check import PixelCheck
 from latticewatch.daemon.ports import Clock
 from latticewatch.daemon.report import Reporter
 from latticewatch.daemon.sights import Budget, Looker, Scene, Sight
 from latticewatch.daemon.stopwatch import Stopwatch
 from latticewatch.daemon.verdicts import verdict_of
-from latticewatch.detectors.lattice import find_lattice
-from latticewatch.detectors.lock import lock_lattice
+from latticewatch.detectors.follow import Refusal
 from latticewatch.wire.frames import FrameHeader
 
 # Of the false alarms that are allowed, what the first detector that answers may spend, where
@@ -40,6 +40,7 @@ class Pipeline:
         self._clock = clock
         self._source = settings.source
         self._pixels = PixelCheck()
+        self._followed = Followed()
         self._lookers: list[Looker] = [CellLooker(clock)] if models.reference_cell else []
         basis_px, polarity, margin_px = _REHEARSAL_BASIS_PX, 1, 0
         if models.patterson is not None:
@@ -80,6 +81,7 @@ class Pipeline:
         dead = crystal.astype(np.float32)
         dead[::16, ::16] = np.nan
         self._pixels.check(dead, None)
+        self._followed.warm_up()
         for looker in self._lookers:
             looker.warm_up(crystal.astype(np.float32))
 
@@ -90,13 +92,19 @@ class Pipeline:
         checked = self._pixels.check(incoming.pixels, incoming.header.full_scale)
         watch.lap("validate")
         sights: list[Sight] = []
+        drift, note = None, ""
         if checked.usable:
-            scene = self._scene(checked)
+            found, drift = self._followed.look(incoming.header, checked.image)
             watch.lap("lattice")
-            sights = self._look(scene)
+            lattice = None
+            if isinstance(found, Refusal):
+                note = str(found)
+            else:
+                lattice = found
+            sights = self._look(Scene(checked.image, checked.bad_yx, lattice))
         fuse = Stopwatch(self._clock)
         verdict = verdict_of(checked.quality, sights)
-        event = self._reporter.report(incoming, verdict)
+        event = self._reporter.report(incoming, verdict, drift)
         fuse.lap("fuse")
         stages = dict(watch.us)
         for sight in sights:
@@ -112,14 +120,8 @@ class Pipeline:
             "total": incoming.queue_us + incoming.validate_us + stages["total"],
         }
         return Outcome(
-            msgspec.structs.replace(event, latency_us=latency_us), stages, event.n_defects
+            msgspec.structs.replace(event, latency_us=latency_us), stages, event.n_defects, note
         )
-
-    def _scene(self, checked: CheckedPixels) -> Scene:
-        """Find what all detectors stand on."""
-        lattice = find_lattice(checked.image)
-        lock = None if lattice is None else lock_lattice(checked.image, lattice)
-        return Scene(checked.image, checked.bad_yx, lattice, lock)
 
     def _look(self, scene: Scene) -> list[Sight]:
         """Ask every detector; those after the first that answers share what it left."""

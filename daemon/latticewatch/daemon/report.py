@@ -16,6 +16,7 @@ from latticewatch.wire.events import (
     Defect,
     DefectEvent,
     DetectorState,
+    Drift,
     FrameRef,
     LatticeState,
 )
@@ -45,7 +46,9 @@ class Reporter:
         else:
             self._cut = Cut(rule="per_frame", value=settings.false_alarms_per_frame or 0.0)
 
-    def report(self, incoming: Incoming, verdict: Verdict) -> DefectEvent:
+    def report(
+        self, incoming: Incoming, verdict: Verdict, drift: Drift | None = None
+    ) -> DefectEvent:
         """Build the event of a frame, envelope and latencies still empty."""
         header, settings = incoming.header, self._settings
         geometry = Geometry.from_header(header)
@@ -72,6 +75,7 @@ class Reporter:
             n_sites=verdict.n_sites,
             n_scored=verdict.n_scored,
             lattice=_lattice(verdict.lattice, geometry),
+            drift=drift,
             defects=self._defects(kept, verdict, geometry, header),
             n_defects=len(verdict.findings),
             truncated=len(kept) < len(verdict.findings),

@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.daemon.exchange import PipelineSettings
-from latticewatch.detectors.lattice import Lattice
-from latticewatch.detectors.lock import LatticeLock
+from latticewatch.detectors.follow import FrameLattice
 from latticewatch.detectors.protocols import Finding
 from latticewatch.wire.words import DetectorCondition
 
@@ -23,14 +22,13 @@ class Scene:
         Finite.
     bad_yx : (N, 2)
         Pixels that were repaired.
-    lattice, lock
-        What all detectors stand on; None where the frame holds no lattice, or does not lock.
+    lattice
+        What all detectors stand on; None where the frame holds none.
     """
 
     image: NDArray[np.float32]
     bad_yx: NDArray[np.int64]
-    lattice: Lattice | None
-    lock: LatticeLock | None
+    lattice: FrameLattice | None
 
 
 @dataclass(frozen=True, slots=True)

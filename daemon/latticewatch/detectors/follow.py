@@ -63,6 +63,9 @@ class Refusal:
     strength: float
     threshold: float
 
+    def __str__(self) -> str:
+        return f"{self.reason} (evidence {self.strength:.1f}, needed {self.threshold:.1f})"
+
 
 class LatticeFollower:
     """Finds the lattice of the first frame, and follows it through the next ones."""

@@ -27,6 +27,7 @@ _LEAST_OF_STRONGEST = 0.1
 # Over the noise, of a whole frame. Beyond, phase is good to a hundredth of a turn at any block, and
 # shorter reflections are better: they bear more distortion.
 _POWER_ENOUGH = 1e4
+_WARM_UP_BLOCKS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,12 @@ def lock_lattice(image: NDArray[np.float32], lattice: Lattice) -> LatticeLock | 
         return None
     found = demodulate(image, lattice.reciprocal_per_px, chosen, step_px)
     return lock_waves(found, lattice.reciprocal_per_px, chosen)
+
+
+def warm_up() -> None:
+    """Compile what a frame without jumps of the phase does not run."""
+    turns = np.zeros((_WARM_UP_BLOCKS, _WARM_UP_BLOCKS), np.float32)
+    unwrap(turns, np.ones_like(turns), np.empty_like(turns))
 
 
 def lock_waves(
