@@ -1,18 +1,21 @@
 """What is wrong with the pixels of a frame before any lattice is looked for."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from latticewatch.detectors.dead_pixels import fill_dead
+from latticewatch.detectors.dead_pixels import fill_dead, take_out_wild
 from latticewatch.kernels.pixels import count_pixels, native_float32
 
 # Chosen: more dead pixels than this, and too few windows are whole to know the crowd.
 _MOST_NONFINITE = 0.01
 # More saturated pixels than this, and the tops of the columns are cut off.
 _MOST_SATURATED = 0.05
+# Squares and fourth powers of what lies between are floats. Currents in amperes are not.
+_LEAST_TYPICAL, _MOST_TYPICAL = 1e-5, 1e7
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +25,10 @@ class CheckedPixels:
     Attributes
     ----------
     image : (H, W) float32
-        Finite: dead pixels hold the median of the others.
+        Finite: dead pixels hold the median of the others. Floats that are all tiny or huge are
+        scaled.
     bad_yx : (B, 2)
-        Places of the dead pixels, empty when there are none or too many.
+        Places of the dead and wild pixels, empty when there are none or too many.
     quality
         Words of the protocol: nonfinite, saturated, constant.
     usable
@@ -58,6 +62,7 @@ class PixelCheck:
         if self._image.shape != pixels.shape:
             self._image = np.empty(pixels.shape, np.float32)
         native_float32(pixels, self._image)
+        typical = 1.0 if pixels.dtype.kind in "iu" else take_out_wild(self._image)
         limit = full_scale if full_scale is not None else _largest(pixels.dtype)
         count_pixels(self._image, limit, self._counts)
         n_nonfinite, n_saturated, _, n_different = (int(count) for count in self._counts)
@@ -74,6 +79,9 @@ class PixelCheck:
             usable &= n_nonfinite <= _MOST_NONFINITE * pixels.size
             finite = fill_dead(self._image)
             bad_yx = np.argwhere(~finite) if usable else bad_yx
+        if usable and not _LEAST_TYPICAL < typical < _MOST_TYPICAL:
+            # A power of two, so that no digit is lost.
+            np.ldexp(self._image, -round(math.log2(typical)), out=self._image)
         return CheckedPixels(self._image, bad_yx, tuple(quality), usable)
 
 

@@ -8,6 +8,38 @@ from latticewatch.kernels.pixels import clear_nonfinite
 # Chosen: the median of so many lies between the 49th and 51st percentile of all. The median of all
 # takes 15 ms of a 1024 x 1024 frame; their mean takes 1.9 and follows a single spark, this 0.9.
 _SAMPLE = 2**14
+_WILD = 1e6
+
+
+def take_out_wild(image: NDArray[np.float32]) -> float:
+    """Make NaN of the few pixels that are a million times larger than all others.
+
+    Parameters
+    ----------
+    image : (H, W)
+        Changed in place.
+
+    Returns
+    -------
+    float
+        Typical size of a pixel, larger than 0.
+
+    Examples
+    --------
+    >>> image = np.array([[1, np.nan, 3, 3e38]], np.float32)
+    >>> take_out_wild(image), image.tolist()
+    (3.0, [[1.0, nan, 3.0, nan]])
+    """
+    sample = np.abs(image.ravel()[:: (image.size // _SAMPLE) | 1])
+    sample = sample[np.isfinite(sample) & (sample > 0)]
+    if not len(sample):
+        return 1.0
+    # Of a small frame all pixels are looked at, the wild ones too.
+    typical = float(np.median(sample))
+    limit = min(_WILD * typical, float(np.finfo(np.float32).max))
+    if np.fmax.reduce(image, axis=None) > limit or np.fmin.reduce(image, axis=None) < -limit:
+        image[np.abs(image) > limit] = np.nan
+    return typical
 
 
 def fill_dead(image: NDArray[np.float32]) -> NDArray[np.bool_]:
