@@ -22,7 +22,7 @@ Quality = Literal[
     "truncated_rows",
     "replay",
 ]
-Flag = Literal["merged", "row_glitch", "tail_p", "human"]
+Flag = Literal["merged", "row_glitch", "tail_p", "human", "dopant"]
 StatusCode = Literal[
     "started",
     "ready",

@@ -32,6 +32,12 @@ class DetectSettings(Section):
         description="Expected false alarms in a frame without any defect, instead of fdr.",
     )  # fmt: skip
 
+    dopants_are_defects: bool = Field(
+        default=False,
+        description="Whether columns of a second species, where there are many, count as defects; "
+        "else they are listed apart, as excess with the flag dopant.",
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _one_rule_replaces_the_default(cls, values: object) -> object:

@@ -22,6 +22,8 @@ class PipelineSettings:
         Most defects in one event; the best are kept.
     valid_for_ms
         When a controller must treat the event as void.
+    dopants_are_defects
+        Columns of a second species are judged with all others, and not marked.
     copy_attrs
         Copy the vendor metadata of the header, undecoded.
     source
@@ -32,6 +34,7 @@ class PipelineSettings:
     false_alarms_per_frame: float | None = None
     max_defects: int = 256
     valid_for_ms: int = 1000
+    dopants_are_defects: bool = False
     copy_attrs: bool = False
     source: str = "haadf1"
 
@@ -43,6 +46,7 @@ def pipeline_settings(settings: Settings) -> PipelineSettings:
         false_alarms_per_frame=settings.detect.false_alarms_per_frame,
         max_defects=settings.events.max_defects,
         valid_for_ms=settings.events.valid_for_ms,
+        dopants_are_defects=settings.detect.dopants_are_defects,
         copy_attrs=settings.events.copy_attrs,
         source=settings.source.name,
     )

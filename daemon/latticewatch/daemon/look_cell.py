@@ -18,7 +18,8 @@ class CellLooker:
 
     name = NAME
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, dopants_are_defects: bool = False) -> None:
+        self._dopants_are_defects = dopants_are_defects
         self._detector = ReferenceCellDetector()
         self._clock = clock
 
@@ -30,7 +31,9 @@ class CellLooker:
         if result is None:
             watch.lap(NAME)
             return Sight(*_NAMED, faults=("not_periodic",), stage_us=watch.us)
-        findings, q_value = cell_findings(result, budget)
+        findings, q_value = cell_findings(
+            result, budget, dopants_are_defects=self._dopants_are_defects
+        )
         watch.lap(NAME)
         return Sight(
             *_NAMED,

@@ -41,7 +41,11 @@ class Pipeline:
         self._source = settings.source
         self._pixels = PixelCheck()
         self._followed = Followed()
-        self._lookers: list[Looker] = [CellLooker(clock)] if models.reference_cell else []
+        self._lookers: list[Looker] = []
+        if models.reference_cell:
+            self._lookers.append(
+                CellLooker(clock, dopants_are_defects=settings.dopants_are_defects)
+            )
         basis_px, polarity, margin_px = _REHEARSAL_BASIS_PX, 1, 0
         if models.patterson is not None:
             patterson = PattersonLooker(models.patterson, clock)
@@ -52,7 +56,13 @@ class Pipeline:
         self._rehearsal = (basis_px, polarity)
         self._budget = Budget.of(settings)
         self.model_set = digest_of(
-            [models.digest, settings.fdr, settings.false_alarms_per_frame, settings.max_defects]
+            [
+                models.digest,
+                settings.fdr,
+                settings.false_alarms_per_frame,
+                settings.max_defects,
+                settings.dopants_are_defects,
+            ]
         )
         self._reporter = Reporter(settings, self.model_set, margin_px)
 

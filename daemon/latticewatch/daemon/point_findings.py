@@ -18,7 +18,9 @@ _VACANCY_BELOW = 0.35  # share of the expected intensity: less is a vacancy, mor
 _SMALLEST_P = 1e-300
 
 
-def cell_findings(result: CellResult, budget: Budget) -> tuple[list[Finding], NDArray[np.float64]]:
+def cell_findings(
+    result: CellResult, budget: Budget, *, dopants_are_defects: bool = False
+) -> tuple[list[Finding], NDArray[np.float64]]:
     """Past the cut, strongest first, with their q-values (F,).
 
     Parameters
@@ -27,10 +29,16 @@ def cell_findings(result: CellResult, budget: Budget) -> tuple[list[Finding], ND
         Of one frame.
     budget
         What the detector may spend.
+    dopants_are_defects
+        Judge columns of a second species together with all others, and do not mark them.
     """
-    found = [_finding(defect, result) for defect in result.defects]
+    found = [_finding(defect, result, apart=not dopants_are_defects) for defect in result.defects]
     p_value = np.array([finding.p_value for finding in found])
-    q_value = adjusted_q(p_value, result.n_sites)
+    # Dopants are many and certain. Counted among the defects, they would vouch for false ones.
+    apart = np.array(["dopant" in finding.flags for finding in found], bool)
+    q_value = np.empty(len(found))
+    for family in (apart, ~apart):
+        q_value[family] = adjusted_q(p_value[family], result.n_sites)
     kept = np.flatnonzero(budget.passes(p_value, q_value, result.n_sites))
     return [found[k] for k in kept], q_value[kept]
 
@@ -75,7 +83,7 @@ def merge_findings(
     return tuple(findings[k] for k in order), np.array(q_values)[order]
 
 
-def _finding(defect: PointDefect, result: CellResult) -> Finding:
+def _finding(defect: PointDefect, result: CellResult, *, apart: bool) -> Finding:
     p_value = max(float(np.exp(max(defect.log_p, -745.0))), _SMALLEST_P)
     kind = defect.kind
     ratio = defect.intensity_ratio
@@ -96,4 +104,5 @@ def _finding(defect: PointDefect, result: CellResult) -> Finding:
         tail=p_value * result.n_sites < 1.0,
         address=address,
         displacement_px_yx=defect.moved_px_yx if kind == "displaced" else None,
+        flags=("dopant",) if apart and defect.is_dopant else (),
     )

@@ -117,7 +117,7 @@ class Reporter:
                 displacement_px_yx=finding.displacement_px_yx,
                 displacement_pm=_length_pm(finding, geometry),
                 edge=edge[i],
-                flags=("tail_p",) if finding.tail else (),
+                flags=(*finding.flags, *(("tail_p",) if finding.tail else ())),
             )
             for i, finding in enumerate(findings)
         )

@@ -3,8 +3,13 @@
 import numpy as np
 import pytest
 
-from latticewatch.daemon.point_findings import merge_findings
+from latticewatch.daemon.point_findings import cell_findings, merge_findings
+from latticewatch.daemon.sights import Budget
+from latticewatch.detectors.lattice import find_lattice
+from latticewatch.detectors.lock import lock_lattice
 from latticewatch.detectors.protocols import Finding
+from latticewatch.detectors.reference_cell.score import CellResult, PointDefect
+from support.crystals import net_frame
 
 PERIOD_PX = 20.0
 
@@ -54,3 +59,48 @@ def test_a_detector_that_saw_nothing_takes_nothing_away(empty: str) -> None:
     merged, q_value = merge_findings(precise, other, PERIOD_PX)
 
     assert len(merged) == len(q_value) == (0 if empty == "both" else 1)
+
+
+def result_of(p_values: dict[float, bool]) -> CellResult:
+    """Defects of these chances in a crystal of 1000 columns; true: a dopant."""
+    frame = net_frame([[20.0, 0.0], [0.0, 20.0]])
+    lattice = find_lattice(frame)
+    assert lattice is not None
+    lock = lock_lattice(frame, lattice)
+    assert lock is not None
+    defects = tuple(
+        PointDefect(
+            place_yx=(float(k), 5.0),
+            kind="excess" if is_dopant else "deficit",
+            log_p=float(np.log(p_value)),
+            intensity_ratio=1.5 if is_dopant else 0.5,
+            moved_px_yx=None,
+            cov_px=(0.1, 0.0, 0.1),
+            sublattice=0,
+            address=(k, 0),
+            is_dopant=is_dopant,
+        )
+        for k, (p_value, is_dopant) in enumerate(p_values.items())
+    )
+    return CellResult(lock, np.zeros((1000, 2)), 0, defects)
+
+
+def test_dopants_do_not_vouch_for_defects() -> None:
+    # At 5 % the third best of three may have 1.5e-4, the best of one 5e-5.
+    result = result_of({1e-12: True, 1e-11: True, 1.2e-4: False})
+
+    apart, _ = cell_findings(result, Budget(0.05, None))
+    together, _ = cell_findings(result, Budget(0.05, None), dopants_are_defects=True)
+
+    assert [one.flags for one in apart] == [("dopant",), ("dopant",)]
+    assert [one.kind for one in together] == ["excess", "excess", "deficit"]
+    assert [one.flags for one in together] == [(), (), ()]
+
+
+def test_false_alarms_per_frame_are_those_of_the_columns_looked_at() -> None:
+    result = result_of({1e-5: False, 4e-4: False, 6e-4: False})
+
+    found, q_value = cell_findings(result, Budget(None, 0.5))
+
+    assert [one.p_value for one in found] == pytest.approx([1e-5, 4e-4])
+    assert len(q_value) == 2

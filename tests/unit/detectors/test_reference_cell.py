@@ -115,6 +115,64 @@ def test_neighbouring_vacancies_are_one_defect() -> None:
     assert found[0].place_yx == pytest.approx((123.5, 143.5), abs=1.0)
 
 
+def doped(share: float, *, counts: float = 10.0, seed: int = 11) -> tuple[Image, list[list[float]]]:
+    """Draw a square net of which some columns are brighter, and one is missing; noisy."""
+    rng = np.random.default_rng(seed)
+    frame = net_frame(SQUARE, seed=None)
+    columns = [[20.0 * i, 20.0 * j] for i in range(1, 12) for j in range(1, 12)]
+    chosen = rng.permutation(len(columns))[: round(share * len(columns)) + 1]
+    missing, *bright = (columns[k] for k in chosen)
+    frame -= column((missing[0], missing[1]), 25.0)
+    for place in bright:
+        frame += column((place[0], place[1]), counts)
+    return rng.poisson(np.maximum(frame, 0.0)).astype(np.float32), [missing, *bright]
+
+
+@pytest.mark.parametrize("seed", [11, 12, 13])
+def test_many_bright_columns_are_dopants_and_a_missing_one_is_none(seed: int) -> None:
+    frame, (missing, *bright) = doped(0.12, seed=seed)
+
+    found = listed(frame)
+
+    dopants = np.array([defect.place_yx for defect in found if defect.is_dopant])
+    others = [defect for defect in found if not defect.is_dopant]
+    gaps = np.linalg.norm(np.array(bright)[:, None] - dopants[None], axis=2)
+    assert (gaps.min(axis=1) < 2).mean() >= 0.9
+    assert (gaps.min(axis=0) < 2).all()
+    assert others[0].kind == "deficit"
+    assert others[0].place_yx == pytest.approx(missing, abs=0.5)
+    assert len(others) <= 2
+
+
+def test_a_few_bright_columns_are_defects() -> None:
+    frame, (_, *bright) = doped(0.03)
+    found = listed(frame)
+    assert len([defect for defect in found if defect.kind == "excess"]) == len(bright)
+    assert not any(defect.is_dopant for defect in found)
+
+
+@pytest.mark.parametrize("crystal", CRYSTALS)
+def test_crystal_of_one_species_has_no_dopants(crystal: str) -> None:
+    for seed, dose in ((1, 2e5), (2, 3e4), (3, 5e3)):
+        pixels, _ = specimen(crystal, seed=seed, perfect=True, dose_e_per_ang2=dose)
+        result = look(image_of(pixels))
+        assert result is not None
+        assert not any(defect.is_dopant for defect in result.defects)
+
+
+def test_columns_are_looked_at_only_where_the_lattice_holds() -> None:
+    frame = net_frame(SQUARE)
+    rng = np.random.default_rng(5)
+    frame[:, 130:] = rng.poisson(1.0, frame[:, 130:].shape)
+
+    result = look(frame)
+
+    assert result is not None
+    assert result.n_beyond >= 0.4 * (result.n_sites + result.n_beyond)
+    assert result.places_yx[:, 1].max() < 130 - 10
+    assert not listed(frame)
+
+
 def test_same_frame_gives_the_same_result_whatever_came_before() -> None:
     detector = ReferenceCellDetector()
     image = image_of(specimen(seed=5)[0])

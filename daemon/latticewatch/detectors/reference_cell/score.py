@@ -16,6 +16,7 @@ from latticewatch.detectors.reference_cell.explain import (
 )
 from latticewatch.detectors.reference_cell.parameters import ReferenceCellParameters
 from latticewatch.detectors.reference_cell.residue import Residue, ResidueMaker
+from latticewatch.detectors.reference_cell.species import dopants_among
 from latticewatch.kernels.extrema import strict_extrema
 from latticewatch.kernels.smooth import gaussian, gaussian_scratch, gaussian_weights
 
@@ -57,6 +58,8 @@ class PointDefect:
         Row of the columns of the cell, or None.
     address
         Lattice address (i, j), or None.
+    is_dopant
+        A column of a second species, of which there are many.
     """
 
     place_yx: tuple[float, float]
@@ -67,6 +70,7 @@ class PointDefect:
     cov_px: tuple[float, float, float]
     sublattice: int | None
     address: tuple[int, int] | None
+    is_dopant: bool = False
 
     @property
     def score(self) -> float:
@@ -127,8 +131,12 @@ class ReferenceCellDetector:
         if residue is None or len(residue.label) < _FEWEST_SITES:
             return None
         extra = self._extra_columns(residue, self._maker.bins)
-        changes = _merged(explain(residue, self._parameters), residue)
-        defects = [_as_defect(change, residue) for change in changes]
+        changes = explain(residue, self._parameters)
+        is_dopant = dopants_among(changes, residue)
+        dopants = [change for change, it_is in zip(changes, is_dopant, strict=True) if it_is]
+        others = [change for change, it_is in zip(changes, is_dopant, strict=True) if not it_is]
+        defects = [_as_defect(change, residue) for change in _merged(others, residue)]
+        defects += [replace(_as_defect(change, residue), is_dopant=True) for change in dopants]
         defects = _with_extra(defects, extra, _EXTRA_APART * residue.nearest_px)
         defects = [_in_frame(defect, residue.stride) for defect in defects]
         places = residue.stride * residue.places_yx + 0.5 * (residue.stride - 1)
