@@ -7,6 +7,7 @@ from latticewatch.daemon.point_findings import NAME, cell_findings
 from latticewatch.daemon.ports import Clock
 from latticewatch.daemon.sights import Budget, LatticeSight, Scene, Sight
 from latticewatch.daemon.stopwatch import Stopwatch
+from latticewatch.detectors.reference_cell.residue import Strangers
 from latticewatch.detectors.reference_cell.score import CellResult, ReferenceCellDetector
 
 # It has no artifact: the frame is its own reference.
@@ -22,12 +23,17 @@ class CellLooker:
         self._dopants_are_defects = dopants_are_defects
         self._detector = ReferenceCellDetector()
         self._clock = clock
+        self._strangers: Strangers | None = None
 
     def look(self, scene: Scene, budget: Budget) -> Sight:
         """Judge every column of a frame, and list what is within the budget."""
         watch = Stopwatch(self._clock)
         lattice = scene.lattice
-        result = None if lattice is None else self._detector.look(scene.image, lattice.lock)
+        result = None
+        if lattice is not None:
+            known = self._strangers if lattice.followed else None
+            result = self._detector.look(scene.image, lattice.lock, known)
+        self._strangers = None if result is None else result.strangers
         if result is None:
             watch.lap(NAME)
             return Sight(*_NAMED, faults=("not_periodic",), stage_us=watch.us)

@@ -8,6 +8,7 @@ from latticewatch.daemon.sights import Budget
 from latticewatch.detectors.lattice import find_lattice
 from latticewatch.detectors.lock import lock_lattice
 from latticewatch.detectors.protocols import Finding
+from latticewatch.detectors.reference_cell.residue import Strangers
 from latticewatch.detectors.reference_cell.score import CellResult, PointDefect
 from support.crystals import net_frame
 
@@ -61,6 +62,9 @@ def test_a_detector_that_saw_nothing_takes_nothing_away(empty: str) -> None:
     assert len(merged) == len(q_value) == (0 if empty == "both" else 1)
 
 
+NOBODY = Strangers(np.empty((0, 2)), 5.0)
+
+
 def result_of(p_values: dict[float, bool]) -> CellResult:
     """Defects of these chances in a crystal of 1000 columns; true: a dopant."""
     frame = net_frame([[20.0, 0.0], [0.0, 20.0]])
@@ -82,7 +86,7 @@ def result_of(p_values: dict[float, bool]) -> CellResult:
         )
         for k, (p_value, is_dopant) in enumerate(p_values.items())
     )
-    return CellResult(lock, np.zeros((1000, 2)), 0, defects)
+    return CellResult(lock, np.zeros((1000, 2)), 0, NOBODY, defects)
 
 
 def test_dopants_do_not_vouch_for_defects() -> None:

@@ -15,7 +15,7 @@ from latticewatch.detectors.reference_cell.explain import (
     score_of_log_p,
 )
 from latticewatch.detectors.reference_cell.parameters import ReferenceCellParameters
-from latticewatch.detectors.reference_cell.residue import Residue, ResidueMaker
+from latticewatch.detectors.reference_cell.residue import Residue, ResidueMaker, Strangers
 from latticewatch.detectors.reference_cell.species import dopants_among
 from latticewatch.kernels.extrema import strict_extrema
 from latticewatch.kernels.smooth import gaussian, gaussian_scratch, gaussian_weights
@@ -90,6 +90,8 @@ class CellResult:
         Columns of the crystal that were looked at, all sublattices; pixels.
     n_beyond
         Places of the lattice in the frame where it does not hold; nobody looked at them.
+    strangers
+        What to leave out of the mean cell of the next frame of this crystal.
     defects
         Strangest first; not yet cut at a threshold.
     """
@@ -97,6 +99,7 @@ class CellResult:
     lock: LatticeLock
     places_yx: NDArray[np.float64]
     n_beyond: int
+    strangers: Strangers
     defects: tuple[PointDefect, ...]
 
     @property
@@ -112,7 +115,9 @@ class ReferenceCellDetector:
         self._parameters = parameters or ReferenceCellParameters()
         self._maker = ResidueMaker(self._parameters)
 
-    def look(self, image: NDArray[np.float32], lock: LatticeLock) -> CellResult | None:
+    def look(
+        self, image: NDArray[np.float32], lock: LatticeLock, known: Strangers | None = None
+    ) -> CellResult | None:
         """Find what the mean cell does not explain.
 
         Parameters
@@ -121,16 +126,18 @@ class ReferenceCellDetector:
             Finite, native.
         lock
             Of this frame.
+        known
+            Of the last frame, if its lattice was followed to this one.
 
         Returns
         -------
         CellResult or None
             None where the frame holds too few columns to know a normal one.
         """
-        residue = self._maker.explain(image, lock)
+        residue = self._maker.explain(image, lock, known)
         if residue is None or len(residue.label) < _FEWEST_SITES:
             return None
-        extra = self._extra_columns(residue, self._maker.bins)
+        extra = self._extra_columns(residue)
         changes = explain(residue, self._parameters)
         is_dopant = dopants_among(changes, residue)
         dopants = [change for change, it_is in zip(changes, is_dopant, strict=True) if it_is]
@@ -140,9 +147,9 @@ class ReferenceCellDetector:
         defects = _with_extra(defects, extra, _EXTRA_APART * residue.nearest_px)
         defects = [_in_frame(defect, residue.stride) for defect in defects]
         places = residue.stride * residue.places_yx + 0.5 * (residue.stride - 1)
-        return CellResult(lock, places, residue.n_beyond, tuple(defects))
+        return CellResult(lock, places, residue.sites.n_beyond, residue.strangers, tuple(defects))
 
-    def _extra_columns(self, residue: Residue, bins: NDArray[np.uint16]) -> list[PointDefect]:
+    def _extra_columns(self, residue: Residue) -> list[PointDefect]:
         """Columns where the cell has none, against the frame's own law of maxima (Gumbel)."""
         sigma_px = residue.columns.sigma_px
         weights = gaussian_weights(sigma_px, 3.5)
@@ -153,7 +160,7 @@ class ReferenceCellDetector:
         radius = max(1, int(sigma_px))
         n_found = strict_extrema(filtered, -np.inf, radius, 1, _BORDER_PX, found)
         peaks = found[: min(n_found, len(found))]
-        peaks = peaks[_off_site(residue)[bins[peaks[:, 0], peaks[:, 1]]]]
+        peaks = peaks[_off_site(residue)[residue.bins[peaks[:, 0], peaks[:, 1]]]]
         peaks = peaks[residue.is_within(peaks)]
         if len(peaks) <= _FEWEST_MAXIMA:
             return []
@@ -287,7 +294,7 @@ def _moves_along(one: Change, other: Change) -> bool:
 
 def _as_defect(change: Change, residue: Residue) -> PointDefect:
     y, x = change.place_yx
-    i, j = residue.addresses[change.site]
+    i, j = residue.sites.addresses[change.site]
     return PointDefect(
         place_yx=(float(y), float(x)),
         kind=change.kind,

@@ -1,0 +1,169 @@
+"""What is normal: the law of a frame's noise, shifts of its rows, scatter of its statistics."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latticewatch.detectors.calibration import MAD_TO_SIGMA
+from latticewatch.detectors.reference_cell.sites import Sites
+from latticewatch.kernels.residue import row_moments, spread_by_level
+
+_LEVELS = 256  # fine bins of predicted brightness, gathered into groups of equal size
+_LEVEL_GROUPS = 32
+_LEAST_VARIANCE = 0.25  # of the median: the line may not reach zero
+_STIFF_ROWS = 0.02  # of the mean curvature: rows without structure stay where they are
+_FEWEST_AT_EDGE = 20
+# Statistics at the edge have a heavier tail than a normal law: the error of phase and gain grows
+# towards the corners.
+_EDGE_TAIL = 1.3
+Law = tuple[float, float, float]
+"""Slope and intercept of the variance of a pixel over predicted brightness, and its least value."""
+
+
+def noise_law(
+    model: NDArray[np.float32],
+    residual: NDArray[np.float32],
+    used: NDArray[np.uint8],
+    row_step: int,
+) -> Law:
+    """Fit the variance as a line over predicted brightness: gain of the counts, readout.
+
+    Parameters
+    ----------
+    model, residual : (H, W)
+        Predicted frame, and the frame less that.
+    used : (H, W)
+        1, or 0 for a pixel to leave out.
+    row_step
+        One row in so many is looked at.
+    """
+    low, high = float(model.min()), float(model.max())
+    sums = np.empty((3, _LEVELS))
+    rows = slice(None, None, row_step)
+    spread_by_level(model[rows], residual[rows], used[rows], (low, high), sums)
+    groups = _equal_groups(sums, _LEVEL_GROUPS)
+    if not groups.size:
+        return 0.0, 1e-12, 1e-12
+    count, level, square = groups[0], groups[1] / groups[0], groups[2] / groups[0]
+    typical = max(float(np.median(square)), 1e-12)
+    if len(count) < 3 or not np.ptp(level) > 0:
+        return 0.0, typical, _LEAST_VARIANCE * typical
+    weight = np.sqrt(count) / np.maximum(square, 1e-3 * typical)
+    root = np.stack([weight * level, weight], axis=1)
+    slope, intercept = np.linalg.lstsq(root, weight * square, rcond=None)[0]
+    return float(slope), float(intercept), _LEAST_VARIANCE * typical
+
+
+def row_shifts(
+    model: NDArray[np.float32],
+    residual: NDArray[np.float32],
+    used: NDArray[np.uint8],
+    law: Law,
+) -> NDArray[np.float32]:
+    """Displacement (H, 2) of each row by least squares, y and x, pixels.
+
+    Parameters
+    ----------
+    model, residual, used : (H, W)
+        As in `noise_law`.
+    law
+        Of the noise.
+    """
+    moments = np.empty((model.shape[0], 5))
+    row_moments(model, residual, used, law, moments)
+    yy, yx, xx, y, x = moments.T
+    yy = yy + _STIFF_ROWS * max(float(yy.mean()), 1e-30)
+    xx = xx + _STIFF_ROWS * max(float(xx.mean()), 1e-30)
+    determinant = yy * xx - yx * yx
+    shift = np.stack([(xx * y - yx * x) / determinant, (yy * x - yx * y) / determinant], axis=1)
+    return shift.astype(np.float32)
+
+
+def _equal_groups(sums: NDArray[np.float64], n_groups: int) -> NDArray[np.float64]:
+    """Gather fine bins, rows of sums over bins, into groups of about equal count; none is empty."""
+    running = np.cumsum(sums[0])
+    middle = (running - 0.5 * sums[0]) / max(float(running[-1]), 1.0)
+    group = np.minimum((n_groups * middle).astype(np.intp), n_groups - 1)
+    gathered = np.stack([np.bincount(group, row, n_groups) for row in sums])
+    return gathered[:, gathered[0] > 0].astype(np.float64)
+
+
+def statistics(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Three statistics (3, N) of what `match_columns` found (N, 6), in units of the noise."""
+    raw: NDArray[np.float64] = (sums[:, :3] / np.sqrt(np.maximum(sums[:, 3:], 1e-30))).T
+    return np.ascontiguousarray(raw)
+
+
+def how_strange(sums: NDArray[np.float64], sites: Sites) -> NDArray[np.float64]:
+    """Sum of the three squared statistics of sites (N,), each sublattice in its own units.
+
+    Parameters
+    ----------
+    sums : (N, 6)
+        From `match_columns`.
+    sites
+        That they were found at.
+    """
+    raw = statistics(sums)
+    distance = np.zeros(len(sites.label))
+    for same in _sublattices(sites):
+        for part in raw:
+            centre, width = _centre_and_spread(part[same])
+            distance[same] += np.square((part[same] - centre) / max(width, 1e-12))
+    return distance
+
+
+def normal_law(
+    sums: NDArray[np.float64], sites: Sites
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Learn the standard deviations (3,) of the statistics, and what is normal for sites (N, 6).
+
+    Normal are the median and the width of a site's like: its sublattice, at the edge or inside.
+    Nothing is believed to be quieter than all sites together, nor the edge than the inside.
+
+    Parameters
+    ----------
+    sums : (N, 6)
+        From `match_columns`.
+    sites
+        That they were found at.
+    """
+    raw = statistics(sums)
+    scale = np.array([max(_centre_and_spread(part)[1], 1e-12) for part in raw])
+    normal = np.empty((len(sites.label), 6))
+    for same in _sublattices(sites):
+        edge = sites.near_edge[same]
+        at_edge = np.count_nonzero(edge) >= _FEWEST_AT_EDGE
+        inside = ~edge if not edge.all() else edge
+        for part, least in enumerate(scale):
+            values, out = raw[part, same], normal[same]
+            centre, width = _centre_and_spread(values[inside])
+            width = max(width, least)
+            out[:, part], out[:, 3 + part] = centre, width
+            if at_edge:
+                centre, spread = _centre_and_spread(values[edge])
+                out[edge, part] = centre
+                out[edge, 3 + part] = max(width, _EDGE_TAIL * spread)
+    return scale, normal
+
+
+def _sublattices(sites: Sites) -> list[slice]:
+    """Rows of each sublattice that has sites: they stand one after the other."""
+    ends = np.flatnonzero(np.diff(sites.label)) + 1
+    return [
+        slice(int(first), int(end))
+        for first, end in zip((0, *ends), (*ends, len(sites.label)), strict=True)
+        if end > first
+    ]
+
+
+def _centre_and_spread(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Median of some values and robust standard deviation about it."""
+    centre = _median(values)
+    return centre, MAD_TO_SIGMA * _median(np.abs(values - centre))
+
+
+def _median(values: NDArray[np.float64]) -> float:
+    # np.median looks for NaN and for axes: three times as long on a thousand numbers.
+    half = len(values) // 2
+    parts = np.partition(values, (max(half - 1, 0), half))
+    return float(parts[half] if len(values) % 2 else 0.5 * (parts[half - 1] + parts[half]))

@@ -1,0 +1,97 @@
+"""Columns of the crystal in a frame, and where the lattice holds them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from latticewatch.detectors.lock import LatticeLock
+
+_EDGE_PX = (2, 3)  # sites nearer to the first, to the last pixel are not looked at
+_RIM = 1.0  # of a period: columns nearer to where the lattice ends have other neighbours
+
+
+@dataclass(frozen=True, slots=True)
+class Sites:
+    """Columns of the crystal in a frame, one sublattice after the other.
+
+    Attributes
+    ----------
+    places_yx : (N, 2)
+        Pixels.
+    label : (N,)
+        Sublattice.
+    addresses : (N, 2)
+        Lattice address (i, j).
+    near_edge : (N,)
+        So near to the edge of the frame that phase and gain are known from one side.
+    n_beyond
+        Places of the lattice in the frame where it does not hold: nobody looks at them.
+    """
+
+    places_yx: NDArray[np.float64]
+    label: NDArray[np.intp]
+    addresses: NDArray[np.int64]
+    near_edge: NDArray[np.bool_]
+    n_beyond: int
+
+
+def find_sites(lock: LatticeLock, fractions: NDArray[np.float64], shape: tuple[int, int]) -> Sites:
+    """Place all sites that lie inside a frame and where the lattice holds.
+
+    Parameters
+    ----------
+    lock
+        Of the frame.
+    fractions : (S, 2)
+        Columns of the cell.
+    shape
+        Of the frame.
+    """
+    addresses = lock.addresses_in(shape)
+    first, beyond = _EDGE_PX[0], np.array(shape) - _EDGE_PX[1]
+    within = well_within(lock)
+    n_beyond = 0
+    found = []
+    for column, fraction in enumerate(fractions):
+        places = lock.places(addresses, fraction)
+        inside = ((places >= first) & (places < beyond)).all(axis=1)
+        if not within.all():
+            held = at_blocks(within, lock.step_px, places)
+            n_beyond += int(np.count_nonzero(inside & ~held))
+            inside &= held
+        label = np.full(np.count_nonzero(inside), column, np.intp)
+        found.append((places[inside], label, addresses[inside]))
+    places, label, addresses = (np.concatenate(part) for part in zip(*found, strict=True))
+    near_edge = _near_edge(places, shape, lock.period_px)
+    return Sites(places, label, addresses, near_edge, n_beyond)
+
+
+def well_within(lock: LatticeLock) -> NDArray[np.bool_]:
+    """Tell which blocks (h, w) hold the lattice, and so do all within a period."""
+    if lock.holds.all():
+        return lock.holds
+    n_blocks = round(_RIM * lock.period_px / lock.step_px)
+    within: NDArray[np.bool_] = ndimage.binary_erosion(
+        lock.holds, np.ones((3, 3), bool), iterations=max(1, n_blocks), border_value=1
+    )
+    return within
+
+
+def at_blocks(
+    blocks: NDArray[np.bool_], step_px: float, places_yx: NDArray[np.number]
+) -> NDArray[np.bool_]:
+    """Take the value of the block that each place (N, 2) lies in; beyond the last, that of the last."""
+    block = np.clip((places_yx + 0.5) / step_px, 0, np.array(blocks.shape) - 1).astype(np.intp)
+    values: NDArray[np.bool_] = blocks[block[:, 0], block[:, 1]]
+    return values
+
+
+def _near_edge(
+    places_yx: NDArray[np.float64], shape: tuple[int, int], reach_px: float
+) -> NDArray[np.bool_]:
+    """Tell which places are so near to the edge that phase and gain are known from one side."""
+    last = np.array(shape) - 1 - reach_px
+    outside = (places_yx < reach_px) | (places_yx > last)
+    return outside[:, 0] | outside[:, 1]
