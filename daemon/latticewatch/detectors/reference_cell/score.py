@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse.csgraph import connected_components
 
 from latticewatch.detectors.lock import LatticeLock
 from latticewatch.detectors.reference_cell.cell import away_from_columns
@@ -14,20 +13,15 @@ from latticewatch.detectors.reference_cell.explain import (
     explain,
     score_of_log_p,
 )
+from latticewatch.detectors.reference_cell.maker import ResidueMaker
+from latticewatch.detectors.reference_cell.merging import merged
 from latticewatch.detectors.reference_cell.parameters import ReferenceCellParameters
-from latticewatch.detectors.reference_cell.residue import Residue, ResidueMaker, Strangers
+from latticewatch.detectors.reference_cell.residue import Residue, Strangers
 from latticewatch.detectors.reference_cell.species import dopants_among
 from latticewatch.kernels.extrema import strict_extrema
 from latticewatch.kernels.smooth import gaussian, gaussian_scratch, gaussian_weights
 
 _FEWEST_SITES = 30
-# In distances between nearest columns.
-_PAIR = 1.25  # neighbours that are wrong together are one defect, like a divacancy
-_CHAIN = 1.9
-_MOST_OF_ONE = 3
-_LONGEST_CLUSTER = 5  # more in a chain are a line or a patch, and every column is listed
-_PAIR_SHARE = 0.3
-_ALONG = 0.7  # cosine
 _OFF_SITE = (0.4, 1.2)  # of that distance, of a column width: nearer is the site's own business
 _EXTRA_APART = 1.8
 _PEER_SHARE = 0.5
@@ -142,7 +136,7 @@ class ReferenceCellDetector:
         is_dopant = dopants_among(changes, residue)
         dopants = [change for change, it_is in zip(changes, is_dopant, strict=True) if it_is]
         others = [change for change, it_is in zip(changes, is_dopant, strict=True) if not it_is]
-        defects = [_as_defect(change, residue) for change in _merged(others, residue)]
+        defects = [_as_defect(change, residue) for change in merged(others, residue)]
         defects += [replace(_as_defect(change, residue), is_dopant=True) for change in dopants]
         defects = _with_extra(defects, extra, _EXTRA_APART * residue.nearest_px)
         defects = [_in_frame(defect, residue.stride) for defect in defects]
@@ -243,53 +237,6 @@ def _log_gumbel_tail(values: NDArray[np.float64]) -> NDArray[np.float64]:
     # Far out 1 - exp(-exp(-x)) is exp(-x), and its digits would be lost.
     tail: NDArray[np.float64] = np.where(away > 30.0, -away, near)
     return tail
-
-
-def _merged(changes: list[Change], residue: Residue) -> list[Change]:
-    """Neighbouring columns that are wrong in the same way become one, unless they form a line."""
-    if len(changes) < 2:
-        return changes
-    homes = residue.places_yx[[change.site for change in changes]]
-    apart = np.hypot(*(homes[:, None] - homes).T) / residue.nearest_px
-    pairs = connected_components(apart < _PAIR, directed=False)[1]
-    chains = connected_components(apart < _CHAIN, directed=False)[1]
-    chain_size = np.bincount(chains)[chains]
-    merged: list[Change] = []
-    order = np.argsort(pairs, kind="stable")
-    for rows in np.split(order, np.flatnonzero(np.diff(pairs[order])) + 1):
-        members = [changes[row] for row in rows]
-        alone = len(members) == 1 or len(members) > _MOST_OF_ONE
-        if alone or chain_size[rows[0]] > _LONGEST_CLUSTER:
-            merged += members
-            continue
-        merged += _as_one(sorted(members, key=lambda change: change.log_p))
-    return merged
-
-
-def _as_one(members: list[Change]) -> list[Change]:
-    """Let the strongest stand for its like, in their middle; others of another kind stay."""
-    first = members[0]
-    like, rest = [], []
-    for change in members:
-        if change is not first and _moves_along(first, change):
-            rest.append(change)  # a row that is shifted as a whole is not one defect
-        elif change.kind == first.kind:
-            if change.score > _PAIR_SHARE * first.score:
-                like.append(change)
-        elif change.kind != "displaced":
-            rest.append(change)
-    weight = np.array([change.score for change in like])
-    places = np.array([change.place_yx for change in like])
-    first.place_yx = (weight[:, None] * places).sum(axis=0) / weight.sum()
-    return [first, *rest]
-
-
-def _moves_along(one: Change, other: Change) -> bool:
-    """Tell whether two displaced columns went the same way."""
-    if not one.kind == other.kind == "displaced":
-        return False
-    lengths = np.linalg.norm(one.moved_px_yx) * np.linalg.norm(other.moved_px_yx)
-    return bool(one.moved_px_yx @ other.moved_px_yx > _ALONG * lengths)
 
 
 def _as_defect(change: Change, residue: Residue) -> PointDefect:

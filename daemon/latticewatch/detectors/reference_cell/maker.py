@@ -1,0 +1,237 @@
+"""Explains a frame by its own mean cell: the slow arithmetic of the detector, in kernels."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latticewatch.detectors.lock import LatticeLock
+from latticewatch.detectors.reference_cell.binning import binned, first_stride, fitting_stride
+from latticewatch.detectors.reference_cell.cell import (
+    Columns,
+    column_heights,
+    find_columns,
+    low_pass,
+    mean_cell,
+    nearest_distance,
+)
+from latticewatch.detectors.reference_cell.local_fit import BlockGrid, local_fit
+from latticewatch.detectors.reference_cell.noise import (
+    how_strange,
+    noise_law,
+    normal_law,
+    row_shifts,
+)
+from latticewatch.detectors.reference_cell.parameters import ReferenceCellParameters
+from latticewatch.detectors.reference_cell.residue import Residue, Strangers
+from latticewatch.detectors.reference_cell.sites import Sites, find_sites, well_within
+from latticewatch.kernels.cells import CELL_BINS, add_to_cell, cell_index, predict
+from latticewatch.kernels.columns import N_MATCHES, correlate_columns, match_columns
+from latticewatch.kernels.grids import N_MOMENTS, apply_gain, block_means, block_moments
+from latticewatch.kernels.residue import unshift_rows
+
+_MOMENT_BLOCK = 1.0  # of a period: a block holds a whole cell, and 2.5 of them the window
+_COARSE_ROWS, _FINE_ROWS = 4, 2  # of rows by which the law is learnt, one in so many
+# Of the sites, so many may be strange that were not in the last frame before all is done twice.
+_FEW_NEW = 0.0025
+
+
+class ResidueMaker:
+    """Explains frames by their own mean cells, in buffers that it keeps."""
+
+    def __init__(self, parameters: ReferenceCellParameters) -> None:
+        self._parameters = parameters
+        self._bytes = np.empty(0, np.uint8)
+        self._total = np.empty(CELL_BINS**2)
+        self._count = np.empty(CELL_BINS**2, np.int64)
+        self._reserve((0, 0))
+
+    def explain(
+        self, image: NDArray[np.float32], lock: LatticeLock, known: Strangers | None = None
+    ) -> Residue | None:
+        """Explain a frame by the mean of its cells, without the strange ones.
+
+        Which are strange is known from the last frame, or found in a first round. Columns that are
+        wide in pixels are looked at in a binned frame, which says as much.
+
+        Parameters
+        ----------
+        image : (H, W)
+            Finite.
+        lock
+            Of this frame.
+        known
+            Of the last frame, if it was of the same crystal.
+
+        Returns
+        -------
+        Residue or None
+            None where the mean cell holds no column, or a frame holds no site.
+        """
+        stride = first_stride(lock.period_px)
+        columns = self._first_look(image, lock, stride, known)
+        fitting = stride if columns is None else fitting_stride(columns.sigma_px * stride)
+        if fitting != stride:
+            stride = fitting
+            columns = self._first_look(image, lock, stride, known)
+        if columns is None:
+            return None
+        fine = binned(lock, stride)
+        sites = find_sites(fine, columns.fraction, self._shape)
+        if not len(sites.label):
+            return None
+        gain, sums = self._judge(fine, sites, columns, is_last=known is not None)
+        if known is None or self._has_news(sites, sums):
+            if self._leave_out_strange(fine, sites, sums, columns.sigma_px):
+                self._mean_cell()
+            gain, sums = self._judge(fine, sites, columns, is_last=True, norms=sums)
+        scale, normal = normal_law(sums, sites)
+        return Residue(
+            stride=stride,
+            columns=columns,
+            height=column_heights(self._cell, fine, columns.fraction, columns.sigma_px),
+            sites=sites,
+            gain=gain.at(sites.places_yx),
+            residual=self._residual,
+            precision=self._precision,
+            weighted=self._weighted,
+            bins=self._bins,
+            sums=sums,
+            scale=scale,
+            normal=normal,
+            basis_px_yx=fine.basis_px_yx,
+            nearest_px=nearest_distance(columns.fraction, fine.basis_px_yx),
+            within=well_within(fine),
+            step_px=fine.step_px,
+            strangers=self._strangers(sites, sums, columns, stride),
+        )
+
+    def _first_look(
+        self, image: NDArray[np.float32], lock: LatticeLock, stride: int, known: Strangers | None
+    ) -> Columns | None:
+        """Bin the frame, fold it into a cell, and find the columns of the cell."""
+        self._reserve((image.shape[0] // stride, image.shape[1] // stride))
+        if stride == 1:
+            self._image[:] = image
+        else:
+            block_means(image, stride, self._image)
+        # Near zero, so that squares keep their digits.
+        self._image -= np.float32(self._image.mean(dtype=np.float64))
+        fine = binned(lock, stride)
+        cell_index(fine.reciprocal_per_px, fine.phase, fine.step_px, self._bins)
+        self._transfer = low_pass(fine, self._parameters.cell_blur_px)
+        self._hold(fine)
+        if known is not None:
+            places = fine.places(np.zeros((1, 2), np.int64), known.coordinates)
+            self._leave_out(fine, places, known.reach_px / stride)
+        self._mean_cell()
+        return find_columns(self._cell, fine, self._parameters.least_column)
+
+    def _hold(self, lock: LatticeLock) -> None:
+        """Use the parts of the frame that hold the lattice, and no other."""
+        self._used[:] = 1
+        if lock.holds.all():
+            return
+        last = np.array(lock.holds.shape) - 1
+        rows, columns = (
+            np.minimum((np.arange(size) + 0.5) / lock.step_px, end).astype(np.intp)
+            for size, end in zip(self._shape, last, strict=True)
+        )
+        self._used[:] = lock.holds[rows[:, None], columns]
+
+    def _reserve(self, shape: tuple[int, int]) -> None:
+        self._shape = shape
+        n_pixels = shape[0] * shape[1]
+        if n_pixels >= len(self._bytes):
+            self._floats = np.empty((5, n_pixels), np.float32)
+            self._places = np.empty(n_pixels, np.uint16)
+            self._bytes = np.empty(n_pixels, np.uint8)
+        views = (row[:n_pixels].reshape(shape) for row in self._floats)
+        self._image, self._model, self._residual, self._precision, self._weighted = views
+        self._bins = self._places[:n_pixels].reshape(shape)
+        self._used = self._bytes[:n_pixels].reshape(shape)
+
+    def _mean_cell(self) -> None:
+        self._total[:], self._count[:] = 0.0, 0
+        add_to_cell(self._image, self._bins, self._used, self._total, self._count)
+        self._cell = mean_cell(self._total, self._count, self._transfer)
+
+    def _judge(
+        self,
+        lock: LatticeLock,
+        sites: Sites,
+        columns: Columns,
+        *,
+        is_last: bool,
+        norms: NDArray[np.float64] | None = None,
+    ) -> tuple[BlockGrid, NDArray[np.float64]]:
+        """Predict the frame, weigh what is left, and match it; only the last time with all care.
+
+        Squared norms (N, 6) of an earlier match are taken over: a changed law of the noise changes
+        all of them alike.
+        """
+        gain = self._fit_model(lock)
+        model, residual, used = self._model, self._residual, self._used
+        law = noise_law(model, residual, used, _FINE_ROWS if is_last else _COARSE_ROWS)
+        shift_px = np.zeros((self._shape[0], 2), np.float32)
+        if is_last:
+            shift_px = row_shifts(model, residual, used, law)
+        unshift_rows(model, shift_px, law, residual, self._precision, self._weighted)
+        places, sigma_px = sites.places_yx, columns.sigma_px
+        if norms is not None:
+            correlate_columns(self._weighted, places, sigma_px, norms)
+            return gain, norms
+        sums = np.empty((len(places), N_MATCHES))
+        match_columns(self._weighted, self._precision, places, sigma_px, sums)
+        return gain, sums
+
+    def _fit_model(self, lock: LatticeLock) -> BlockGrid:
+        """Fill model and residual; return the local gain."""
+        predict(self._bins, self._cell.ravel(), self._model)
+        step = max(2, round(_MOMENT_BLOCK * lock.period_px))
+        height, width = self._shape
+        moments = np.empty((N_MOMENTS, height // step, width // step), np.float32)
+        block_moments(self._image, self._model, self._used, step, moments)
+        gain, offset = local_fit(moments, self._parameters.local_periods * lock.period_px / step)
+        apply_gain(gain, offset, step, self._image, self._model, self._residual)
+        return BlockGrid(gain, step)
+
+    def _is_strange(self, sites: Sites, sums: NDArray[np.float64]) -> NDArray[np.bool_]:
+        strange: NDArray[np.bool_] = how_strange(sums, sites) > self._parameters.mask_sigmas**2
+        return strange
+
+    def _has_news(self, sites: Sites, sums: NDArray[np.float64]) -> bool:
+        """Tell whether more than a few sites are strange that were used."""
+        pixel = sites.places_yx[self._is_strange(sites, sums)].astype(np.intp)
+        news = np.count_nonzero(self._used[pixel[:, 0], pixel[:, 1]])
+        return bool(news > _FEW_NEW * len(sites.label))
+
+    def _leave_out_strange(
+        self, lock: LatticeLock, sites: Sites, sums: NDArray[np.float64], sigma_px: float
+    ) -> bool:
+        """Leave what is strange out of the next mean cell; tell whether anything is."""
+        strange = sites.places_yx[self._is_strange(sites, sums)]
+        if not len(strange):
+            return False
+        self._hold(lock)
+        return self._leave_out(lock, strange, self._parameters.mask_widths * sigma_px)
+
+    def _leave_out(
+        self, lock: LatticeLock, places_yx: NDArray[np.float64], reach_px: float
+    ) -> bool:
+        """Leave squares round places out of the next mean cell, unless hardly any is left."""
+        n_held = np.count_nonzero(self._used)
+        for y, x in places_yx:
+            rows = slice(max(0, int(y - reach_px)), max(0, int(y + reach_px) + 1))
+            self._used[rows, max(0, int(x - reach_px)) : max(0, int(x + reach_px) + 1)] = 0
+        # A frame that is strange all over has no other to be compared with.
+        if 2 * np.count_nonzero(self._used) < n_held:
+            self._hold(lock)
+            return False
+        return True
+
+    def _strangers(
+        self, sites: Sites, sums: NDArray[np.float64], columns: Columns, stride: int
+    ) -> Strangers:
+        strange = self._is_strange(sites, sums)
+        coordinates = sites.addresses[strange] + columns.fraction[sites.label[strange]]
+        reach_px = self._parameters.mask_widths * columns.sigma_px * stride
+        return Strangers(coordinates, reach_px)

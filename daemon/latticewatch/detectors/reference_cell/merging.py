@@ -1,0 +1,70 @@
+"""Columns that are wrong together are one defect, and a bump beside a damaged column is none."""
+
+import numpy as np
+from scipy.sparse.csgraph import connected_components
+
+from latticewatch.detectors.reference_cell.explain import Change
+from latticewatch.detectors.reference_cell.residue import Residue
+
+# In distances between nearest columns.
+_PAIR = 1.25  # neighbours that are wrong together are one defect, like a divacancy
+_CHAIN = 1.9
+_MOST_OF_ONE = 3
+_LONGEST_CLUSTER = 5  # more in a chain are a line or a patch, and every column is listed
+_PAIR_SHARE = 0.3
+_ALONG = 0.7  # cosine
+
+
+def merged(changes: list[Change], residue: Residue) -> list[Change]:
+    """Make one of neighbouring columns that are wrong in the same way, unless they form a line.
+
+    Parameters
+    ----------
+    changes
+        From `explain`.
+    residue
+        That they were found in.
+    """
+    if len(changes) < 2:
+        return changes
+    homes = residue.places_yx[[change.site for change in changes]]
+    apart = np.hypot(*(homes[:, None] - homes).T) / residue.nearest_px
+    pairs = connected_components(apart < _PAIR, directed=False)[1]
+    chains = connected_components(apart < _CHAIN, directed=False)[1]
+    chain_size = np.bincount(chains)[chains]
+    merged: list[Change] = []
+    order = np.argsort(pairs, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(pairs[order])) + 1):
+        members = [changes[row] for row in rows]
+        alone = len(members) == 1 or len(members) > _MOST_OF_ONE
+        if alone or chain_size[rows[0]] > _LONGEST_CLUSTER:
+            merged += members
+            continue
+        merged += _as_one(sorted(members, key=lambda change: change.log_p))
+    return merged
+
+
+def _as_one(members: list[Change]) -> list[Change]:
+    """Let the strongest stand for its like, in their middle; others of another kind stay."""
+    first = members[0]
+    like, rest = [], []
+    for change in members:
+        if change is not first and _moves_along(first, change):
+            rest.append(change)  # a row that is shifted as a whole is not one defect
+        elif change.kind == first.kind:
+            if change.score > _PAIR_SHARE * first.score:
+                like.append(change)
+        elif change.kind != "displaced":
+            rest.append(change)
+    weight = np.array([change.score for change in like])
+    places = np.array([change.place_yx for change in like])
+    first.place_yx = (weight[:, None] * places).sum(axis=0) / weight.sum()
+    return [first, *rest]
+
+
+def _moves_along(one: Change, other: Change) -> bool:
+    """Tell whether two displaced columns went the same way."""
+    if not one.kind == other.kind == "displaced":
+        return False
+    lengths = np.linalg.norm(one.moved_px_yx) * np.linalg.norm(other.moved_px_yx)
+    return bool(one.moved_px_yx @ other.moved_px_yx > _ALONG * lengths)
