@@ -84,7 +84,7 @@ class LatticeLock:
         ----------
         addresses : (N, 2)
             Whole parts (i, j).
-        fraction : (2,)
+        fraction : (2,) or (N, 2)
             Position of the sublattice in the cell.
 
         Returns
@@ -92,8 +92,8 @@ class LatticeLock:
         (N, 2)
             [y, x] in pixels, also beyond the edge of the frame.
         """
-        places = np.empty((len(addresses), 2))
-        wanted = addresses + fraction
+        wanted = np.ascontiguousarray(addresses + fraction, np.float64)
+        places = np.empty_like(wanted)
         place_cells(wanted, self.basis_px_yx, self.phase, self.step_px, places)
         return places
 

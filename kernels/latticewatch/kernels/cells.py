@@ -167,7 +167,7 @@ def place_cells(
     step
         Side of a block, pixels.
     out : (N, 2)
-        Receives [y, x] in pixels. Four steps of fixed-point iteration: where the phase changes by
+        Receives [y, x] in pixels. At most four steps of fixed-point iteration: where the phase changes by
         1 % of a turn per lattice vector, what is left is 1e-8 of the first step.
     """
     _, n_rows, n_columns = phase.shape
@@ -187,6 +187,10 @@ def place_cells(
                 weight *= share_x if to_x == 1 else 1.0 - share_x
                 left_a -= weight * phase[0, row + to_y, column + to_x]
                 left_b -= weight * phase[1, row + to_y, column + to_x]
+            before_y, before_x = y, x
             y = left_a * basis_px[0, 0] + left_b * basis_px[1, 0]
             x = left_a * basis_px[0, 1] + left_b * basis_px[1, 1]
+            # Each step leaves a hundredth, at most, of the one before.
+            if abs(y - before_y) + abs(x - before_x) < 1e-5:
+                break
         out[site, 0], out[site, 1] = y, x

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 
 from latticewatch.detectors.lattice import find_lattice
-from latticewatch.detectors.lock import lock_lattice
+from latticewatch.detectors.lock import LatticeLock, lock_lattice
+from latticewatch.detectors.reference_cell.residue import Strangers
 from latticewatch.detectors.reference_cell.score import (
     CellResult,
     PointDefect,
     ReferenceCellDetector,
 )
+from latticewatch.simulator.microscope import Microscope, MicroscopeSettings
 from support.crystals import CRYSTALS, Image, image_of, net_frame, specimen
 
 FDR = 0.05
@@ -173,13 +175,52 @@ def test_columns_are_looked_at_only_where_the_lattice_holds() -> None:
     assert not listed(frame)
 
 
-def test_same_frame_gives_the_same_result_whatever_came_before() -> None:
+def test_what_was_strange_in_the_last_frame_may_be_known() -> None:
+    microscope = Microscope(MicroscopeSettings(seed=6, shape_yx=(384, 384)))
     detector = ReferenceCellDetector()
-    image = image_of(specimen(seed=5)[0])
+    frames = [image_of(microscope.frame(k)[0]) for k in range(2)]
+    locks = [locked(frame) for frame in frames]
+    first = detector.look(frames[0], locks[0])
+    assert first is not None
+    assert len(first.strangers.coordinates) >= 8
+
+    anew = detector.look(frames[1], locks[1])
+    known = detector.look(frames[1], locks[1], first.strangers)
+
+    assert anew is not None
+    assert known is not None
+    certain = [
+        {defect.address for defect in result.defects if defect.score > 6}
+        for result in (anew, known)
+    ]
+    assert certain[0] == certain[1]
+    assert len(certain[0]) >= 5
+
+
+def test_frame_unlike_the_last_one_is_looked_at_twice() -> None:
+    frame, _ = doped(0.12)
+    detector, lock = ReferenceCellDetector(), locked(frame)
+    nobody = Strangers(np.empty((0, 2)), 10.0)
+
+    anew, known = detector.look(frame, lock), detector.look(frame, lock, nobody)
+
+    assert anew is not None
+    assert known is not None
+    assert known.defects == anew.defects
+
+
+def locked(image: Image) -> LatticeLock:
     lattice = find_lattice(image)
     assert lattice is not None
     lock = lock_lattice(image, lattice)
     assert lock is not None
+    return lock
+
+
+def test_same_frame_gives_the_same_result_whatever_came_before() -> None:
+    detector = ReferenceCellDetector()
+    image = image_of(specimen(seed=5)[0])
+    lock = locked(image)
     first = detector.look(image, lock)
     assert first is not None
     detector.look(net_frame(SQUARE), lock)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import fft, ndimage
 
 from latticewatch.detectors.lock import LatticeLock
 from latticewatch.kernels.cells import CELL_BINS
@@ -46,7 +46,7 @@ def mean_cell(
     total: NDArray[np.float64], count: NDArray[np.int64], transfer: NDArray[np.float64]
 ) -> NDArray[np.float32]:
     """Mean of each bin (128, 128), sums and counts blurred alike so that empty bins borrow."""
-    blurred = np.fft.ifft2(np.fft.fft2(_square(total) + 1j * _square(count)) * transfer)
+    blurred = fft.ifft2(fft.fft2(_square(total) + 1j * _square(count)) * transfer)
     cell: NDArray[np.float32] = (blurred.real / np.maximum(blurred.imag, 1e-6)).astype(np.float32)
     return cell
 
@@ -67,7 +67,7 @@ def find_columns(
     """
     sigma_px = _column_width(cell, lock)
     # Half a column wide: takes the noise off the maxima and moves none.
-    smooth = _half_grid(np.fft.fft2(cell) * low_pass(lock, 0.5 * sigma_px))
+    smooth = _half_grid(fft.fft2(cell) * low_pass(lock, 0.5 * sigma_px))
     ground, top = np.percentile(smooth, (10, 100))
     window = int(_PEAK_WINDOW * len(smooth)) | 1
     is_top = smooth == ndimage.maximum_filter(smooth, window, mode="wrap")
@@ -105,7 +105,7 @@ def column_heights(
     """
     # Least squares in Fourier space, where Gaussians are Gaussians and few orders say it all.
     order = np.arange(-_ORDERS, _ORDERS + 1)
-    seen = (np.fft.fft2(cell)[np.ix_(order, order)] / cell.size).ravel()
+    seen = (fft.fft2(cell)[np.ix_(order, order)] / cell.size).ravel()
     turns = np.stack(np.meshgrid(order, order, indexing="ij"), -1).reshape(-1, 2).astype(np.float64)
     area = abs(np.linalg.det(lock.basis_px_yx))
     wave = np.square(turns @ lock.reciprocal_per_px).sum(axis=1)
@@ -114,11 +114,10 @@ def column_heights(
     phase = np.exp(-2j * np.pi * (turns @ (fractions.T - 0.5 / CELL_BINS)))
     ground = (np.abs(turns).sum(axis=1) == 0).astype(np.complex128)
     design = np.column_stack([ground, bell[:, None] * phase])
-    solved = np.linalg.lstsq(
-        np.concatenate([design.real, design.imag]),
-        np.concatenate([seen.real, seen.imag]),
-        rcond=None,
-    )[0]
+    normal = (design.conj().T @ design).real
+    # Two columns all but in one place share what stands there.
+    normal[np.diag_indices_from(normal)] *= 1.0 + 1e-9
+    solved = np.linalg.solve(normal, (design.conj().T @ seen).real)
     heights: NDArray[np.float64] = np.maximum(solved[1:], 1e-6 * float(np.ptp(cell)))
     return heights
 
@@ -153,8 +152,9 @@ def away_from_columns(
     reach_px
         Pixels.
     """
-    at = (np.arange(CELL_BINS) + 0.5) / CELL_BINS
-    away = np.ones((CELL_BINS, CELL_BINS), np.bool_)
+    # Every second bin both ways, and for its neighbours: a fifth of a pixel at a period of 25.
+    at = (np.arange(0, CELL_BINS, 2) + 1.0) / CELL_BINS
+    away = np.ones((len(at), len(at)), np.bool_)
     metric = basis_px_yx @ basis_px_yx.T
     for fraction in fractions:
         # To the nearest copy along each vector; of a reduced cell the next ones are farther, or
@@ -164,13 +164,13 @@ def away_from_columns(
             u, v = (a + p)[:, None], (b + q)[None]
             square = metric[0, 0] * u * u + 2 * metric[0, 1] * u * v + metric[1, 1] * v * v
             away &= square > reach_px**2
-    return away.ravel()
+    return np.repeat(np.repeat(away, 2, axis=0), 2, axis=1).ravel()
 
 
 def _half_grid(spectrum: NDArray[np.complex128]) -> NDArray[np.float64]:
     """Every second bin (64, 64) of what a spectrum (128, 128) says, from its low orders."""
     order = np.arange(-CELL_BINS // 4, CELL_BINS // 4)
-    low = np.fft.ifft2(np.fft.ifftshift(spectrum[np.ix_(order, order)]))
+    low = fft.ifft2(fft.ifftshift(spectrum[np.ix_(order, order)]))
     half: NDArray[np.float64] = low.real / 4
     return half
 

@@ -117,18 +117,27 @@ def explain(residue: Residue, parameters: ReferenceCellParameters) -> list[Chang
         judged,
         found,
     )
-    kept: list[Change] = []
-    places, scores = np.empty((n_found, 2)), np.empty(n_found)
-    for row in found[:n_found]:
-        site = int(row[0])
-        change = _change(row, residue.places_yx[site], float(expected[site]))
-        n_kept = len(kept)
-        apart = np.hypot(*(places[:n_kept] - change.place_yx).T) / residue.nearest_px
-        near = np.flatnonzero(apart < _AROUND)
-        if not any(_is_strain(change, kept[k], float(apart[k]), float(scores[k])) for k in near):
-            places[n_kept], scores[n_kept] = change.place_yx, change.score
-            kept.append(change)
-    return kept
+    homes = residue.places_yx[found[:n_found, 0].astype(np.intp)]
+    changes = [
+        _change(row, home, float(expected[int(row[0])]))
+        for row, home in zip(found[:n_found], homes, strict=True)
+    ]
+    return _without_strain(changes, residue.nearest_px)
+
+
+def _without_strain(changes: list[Change], nearest_px: float) -> list[Change]:
+    """Drop the strain and the remains of stronger changes; the strongest come first."""
+    if not changes:
+        return []
+    places = np.array([change.place_yx for change in changes])
+    square = np.square(places[:, None] - places).sum(axis=-1) / nearest_px**2
+    is_kept = np.ones(len(changes), bool)
+    # Row by row, each with those before it.
+    for later, earlier in np.argwhere(np.tril(square < _AROUND**2, -1)):
+        if is_kept[later] and is_kept[earlier]:
+            apart = float(np.sqrt(square[later, earlier]))
+            is_kept[later] = not _is_strain(changes[later], changes[earlier], apart)
+    return [change for change, stays in zip(changes, is_kept, strict=True) if stays]
 
 
 def log_shares(residue: Residue, parameters: ReferenceCellParameters) -> NDArray[np.float64]:
@@ -188,8 +197,8 @@ def _moved_more(
     return bool(square > statistic**2)
 
 
-def _is_strain(change: Change, other: Change, apart: float, score: float) -> bool:
-    """Tell whether a change is but the strain, or the remains, of a stronger one of that score."""
+def _is_strain(change: Change, other: Change, apart: float) -> bool:
+    """Tell whether a change is but the strain, or the remains, of a stronger one near it."""
     is_moved = change.kind == "displaced"
     both_moved = is_moved and other.kind == "displaced"
     if apart < _SAME and not both_moved:
@@ -197,4 +206,4 @@ def _is_strain(change: Change, other: Change, apart: float, score: float) -> boo
     least = _LINE_SHARE if both_moved else _STRAIN_SHARE if is_moved else _OTHER_SHARE
     if apart >= _BESIDE and not both_moved:
         least = _FAR_STRAIN_SHARE if is_moved else 0.0
-    return change.score < least * score
+    return change.score < least * other.score

@@ -79,10 +79,12 @@ class ResidueMaker:
         if not len(sites.label):
             return None
         gain, sums = self._judge(fine, sites, columns, is_last=known is not None)
-        if known is None or self._has_news(sites, sums):
-            if self._leave_out_strange(fine, sites, sums, columns.sigma_px):
+        strange = self._strange(sites, sums)
+        if known is None or self._has_news(sites, strange):
+            if self._leave_out_strange(fine, sites.places_yx[strange], columns.sigma_px):
                 self._mean_cell()
             gain, sums = self._judge(fine, sites, columns, is_last=True, norms=sums)
+            strange = self._strange(sites, sums)
         scale, normal = normal_law(sums, sites)
         return Residue(
             stride=stride,
@@ -101,7 +103,7 @@ class ResidueMaker:
             nearest_px=nearest_distance(columns.fraction, fine.basis_px_yx),
             within=well_within(fine),
             step_px=fine.step_px,
-            strangers=self._strangers(sites, sums, columns, stride),
+            strangers=self._strangers(sites, strange, columns, stride),
         )
 
     def _first_look(
@@ -120,7 +122,7 @@ class ResidueMaker:
         self._transfer = low_pass(fine, self._parameters.cell_blur_px)
         self._hold(fine)
         if known is not None:
-            places = fine.places(np.zeros((1, 2), np.int64), known.coordinates)
+            places = fine.places(np.zeros(2, np.int64), known.coordinates)
             self._leave_out(fine, places, known.reach_px / stride)
         self._mean_cell()
         return find_columns(self._cell, fine, self._parameters.least_column)
@@ -194,25 +196,24 @@ class ResidueMaker:
         apply_gain(gain, offset, step, self._image, self._model, self._residual)
         return BlockGrid(gain, step)
 
-    def _is_strange(self, sites: Sites, sums: NDArray[np.float64]) -> NDArray[np.bool_]:
+    def _strange(self, sites: Sites, sums: NDArray[np.float64]) -> NDArray[np.bool_]:
         strange: NDArray[np.bool_] = how_strange(sums, sites) > self._parameters.mask_sigmas**2
         return strange
 
-    def _has_news(self, sites: Sites, sums: NDArray[np.float64]) -> bool:
+    def _has_news(self, sites: Sites, strange: NDArray[np.bool_]) -> bool:
         """Tell whether more than a few sites are strange that were used."""
-        pixel = sites.places_yx[self._is_strange(sites, sums)].astype(np.intp)
+        pixel = sites.places_yx[strange].astype(np.intp)
         news = np.count_nonzero(self._used[pixel[:, 0], pixel[:, 1]])
         return bool(news > _FEW_NEW * len(sites.label))
 
     def _leave_out_strange(
-        self, lock: LatticeLock, sites: Sites, sums: NDArray[np.float64], sigma_px: float
+        self, lock: LatticeLock, places_yx: NDArray[np.float64], sigma_px: float
     ) -> bool:
         """Leave what is strange out of the next mean cell; tell whether anything is."""
-        strange = sites.places_yx[self._is_strange(sites, sums)]
-        if not len(strange):
+        if not len(places_yx):
             return False
         self._hold(lock)
-        return self._leave_out(lock, strange, self._parameters.mask_widths * sigma_px)
+        return self._leave_out(lock, places_yx, self._parameters.mask_widths * sigma_px)
 
     def _leave_out(
         self, lock: LatticeLock, places_yx: NDArray[np.float64], reach_px: float
@@ -229,9 +230,8 @@ class ResidueMaker:
         return True
 
     def _strangers(
-        self, sites: Sites, sums: NDArray[np.float64], columns: Columns, stride: int
+        self, sites: Sites, strange: NDArray[np.bool_], columns: Columns, stride: int
     ) -> Strangers:
-        strange = self._is_strange(sites, sums)
         coordinates = sites.addresses[strange] + columns.fraction[sites.label[strange]]
         reach_px = self._parameters.mask_widths * columns.sigma_px * stride
         return Strangers(coordinates, reach_px)

@@ -28,9 +28,12 @@ def merged(changes: list[Change], residue: Residue) -> list[Change]:
     if len(changes) < 2:
         return changes
     homes = residue.places_yx[[change.site for change in changes]]
-    apart = np.hypot(*(homes[:, None] - homes).T) / residue.nearest_px
-    pairs = connected_components(apart < _PAIR, directed=False)[1]
-    chains = connected_components(apart < _CHAIN, directed=False)[1]
+    steps = homes[:, None] - homes
+    square = np.square(steps).sum(axis=-1) / residue.nearest_px**2
+    if np.count_nonzero(square < _PAIR**2) == len(changes):  # each is near itself alone
+        return changes
+    pairs = connected_components(square < _PAIR**2, directed=False)[1]
+    chains = connected_components(square < _CHAIN**2, directed=False)[1]
     chain_size = np.bincount(chains)[chains]
     merged: list[Change] = []
     order = np.argsort(pairs, kind="stable")
