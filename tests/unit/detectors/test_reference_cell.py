@@ -206,7 +206,11 @@ def test_frame_unlike_the_last_one_is_looked_at_twice() -> None:
 
     assert anew is not None
     assert known is not None
-    assert known.defects == anew.defects
+    # The squared norms are those of the first round, whose law of the noise is a little coarser.
+    assert [one.address for one in known.defects] == [one.address for one in anew.defects]
+    assert [one.log_p for one in known.defects] == pytest.approx(
+        [one.log_p for one in anew.defects], rel=0.02
+    )
 
 
 def locked(image: Image) -> LatticeLock:
