@@ -94,7 +94,8 @@ def window_residual(
 def strongest_within(values: Window, centre: Place, reach_px: float) -> Place:
     """First pixel of the largest value above 0 in the disc about the centre, or the centre."""
     y, x = np.indices(values.shape)
-    disc = (y - centre[0]) ** 2 + (x - centre[1]) ** 2 <= reach_px**2
+    # A negative reach reaches nothing.
+    disc = np.hypot(y - centre[0], x - centre[1]) <= reach_px
     allowed = np.where(disc & (values > 0), values, 0.0)
     if not allowed.any():
         return centre
