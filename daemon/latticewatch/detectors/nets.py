@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.detectors.spectrum import HIGHEST_CYCLES_PX, Peaks
-from latticewatch.kernels.spectra import indexed_weight
+from latticewatch.kernels.peaks import indexed_weight
 
 # Limits of the hypothesis search, from the prototype of the reference-cell method, where one
 # setting served every simulated and real image tried.

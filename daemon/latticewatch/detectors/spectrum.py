@@ -9,7 +9,7 @@ from scipy import fft
 
 from latticewatch.kernels.grids import block_means, taper
 from latticewatch.kernels.smooth import gaussian, gaussian_scratch, gaussian_weights
-from latticewatch.kernels.spectra import N_PEAK, band_peaks, group_medians
+from latticewatch.kernels.peaks import N_PEAK, band_peaks, group_medians
 
 HIGHEST_CYCLES_PX = 0.22
 _LOWEST_CYCLES_PX = 0.008  # slower than this is background, not lattice
@@ -35,7 +35,7 @@ _SECTOR_BINS = 3.0  # at the rim
 _MOST_IN_GROUP = 128
 # Of the strongest bin, slow ones included. Frames have noise: what is below is leakage and rounding
 # of a drawing without any.
-_LEAKAGE = 1e-8
+_LEAKAGE = 1e-7
 
 
 @dataclass(frozen=True, slots=True)
