@@ -34,7 +34,11 @@ def main() -> None:
             found[name] += search.lattice is not None
         for name, values in strengths.items():
             _row(name, values, found[name])
-        _row(f"all {title}", [v for values in strengths.values() for v in values], sum(found.values()))
+        _row(
+            f"all {title}",
+            [v for values in strengths.values() for v in values],
+            sum(found.values()),
+        )
 
 
 def _row(name: str, strengths: list[float], n_found: int) -> None:

@@ -31,7 +31,9 @@ def band_peaks(power: NDArray[np.float32], floor: float, reach: int) -> list[lis
     for (gy, gx), value in sorted(plane.items()):
         if gx < 0 or (gx == 0 and gy <= 0) or not value > floor:
             continue
-        around = [(gy + dy, gx + dx) for dy in range(-reach, reach + 1) for dx in range(-reach, reach + 1)]
+        around = [
+            (gy + dy, gx + dx) for dy in range(-reach, reach + 1) for dx in range(-reach, reach + 1)
+        ]
         higher = [other for other in around if plane.get(other, 0.0) > value]
         before = [o for o in around if plane.get(o, 0.0) == value and o < (gy, gx)]
         if higher or before:

@@ -1,5 +1,7 @@
 """What latticewatch.kernels.waves computes, spelled out in double precision."""
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -57,7 +59,7 @@ def has_no_singularity(turns: NDArray[np.float32]) -> bool:
 
     for y, x in np.ndindex(turns.shape[0] - 1, turns.shape[1] - 1):
         round_it = [(y, x), (y, x + 1), (y + 1, x + 1), (y + 1, x), (y, x)]
-        steps = [step(one, other) for one, other in zip(round_it, round_it[1:], strict=False)]
+        steps = [step(one, other) for one, other in itertools.pairwise(round_it)]
         if abs(sum(steps)) > 0.5:
             return False
     return True

@@ -39,4 +39,4 @@ def amorphous(seed: int, shape_yx: tuple[int, int], period_px: float) -> NDArray
     gy, gx = np.fft.fftfreq(shape_yx[0])[:, None], np.fft.rfftfreq(shape_yx[1])
     ring = np.exp(-0.5 * ((np.hypot(gy, gx) * period_px - 1) / 0.3) ** 2)
     grains: NDArray[np.float64] = np.fft.irfft2(np.fft.rfft2(noise) * ring, shape_yx)
-    return grains / grains.std()
+    return grains / float(grains.std())

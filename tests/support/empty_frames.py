@@ -21,12 +21,13 @@ def _normal(rng: np.random.Generator, shape: Shape, scale: float = 1.0) -> Frame
 
 
 def _counts(rng: np.random.Generator, mean: Frame) -> Frame:
-    return rng.poisson(np.maximum(mean, 0.0)).astype(np.float64)
+    counts: Frame = rng.poisson(np.maximum(mean, 0.0)).astype(np.float64)
+    return counts
 
 
 def _blurred(rng: np.random.Generator, shape: Shape, sigma_px: float) -> Frame:
     blobs: Frame = ndimage.gaussian_filter(rng.normal(size=shape), sigma_px, mode="wrap")
-    return blobs / blobs.std()
+    return blobs / float(blobs.std())
 
 
 def _amorphous(rng: np.random.Generator, shape: Shape, aspect: float = 1.0) -> Frame:
@@ -35,7 +36,7 @@ def _amorphous(rng: np.random.Generator, shape: Shape, aspect: float = 1.0) -> F
     gy, gx = np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1])
     ring = np.exp(-0.5 * ((np.hypot(aspect * gy, gx) * period_px - 1) / width) ** 2)
     noise: Frame = np.fft.irfft2(np.fft.rfft2(rng.normal(size=shape)) * ring, shape)
-    return noise / noise.std()
+    return noise / float(noise.std())
 
 
 def _fringes(
@@ -46,7 +47,8 @@ def _fringes(
     x = x + jitter_px * rng.normal(size=(shape[0], 1))
     way = np.sin(angle) * y + np.cos(angle) * x
     bend = bend_rad * np.sin(2 * np.pi * y / shape[0])
-    return np.cos(2 * np.pi / period_px * way + bend)
+    waves: Frame = np.cos(2 * np.pi / period_px * way + bend)
+    return waves
 
 
 def _columns(rng: np.random.Generator, shape: Shape, apart_px: float = 0.0) -> Frame:
@@ -74,13 +76,14 @@ def _edge(rng: np.random.Generator, shape: Shape) -> Frame:
     y, x = _grid(shape)
     angle = rng.uniform(0, 2 * np.pi)
     way = np.sin(angle) * (y - shape[0] / 2) + np.cos(angle) * (x - shape[1] / 2)
-    return 1.0 * (way > rng.uniform(-0.2, 0.2) * min(shape))
+    return np.where(way > rng.uniform(-0.2, 0.2) * min(shape), 1.0, 0.0)
 
 
 def _disc(rng: np.random.Generator, shape: Shape) -> Frame:
     y, x = _grid(shape)
     middle = rng.uniform(0.3, 0.7, 2) * shape
-    return 1.0 * (np.hypot(y - middle[0], x - middle[1]) < rng.uniform(0.1, 0.3) * min(shape))
+    radius = np.hypot(y - middle[0], x - middle[1])
+    return np.where(radius < rng.uniform(0.1, 0.3) * min(shape), 1.0, 0.0)
 
 
 def _rows(rng: np.random.Generator, shape: Shape, *, walk: bool = False) -> Frame:
@@ -91,7 +94,12 @@ def _rows(rng: np.random.Generator, shape: Shape, *, walk: bool = False) -> Fram
 def _mains(rng: np.random.Generator, shape: Shape) -> Frame:
     """Hum: one frequency in time, so slanting fringes in the frame."""
     time = np.arange(shape[0] * shape[1]).reshape(shape)
-    return np.sin(2 * np.pi * rng.uniform(0.01, 0.2) * time)
+    hum: Frame = np.sin(2 * np.pi * rng.uniform(0.01, 0.2) * time)
+    return hum
+
+
+def _hot(rng: np.random.Generator, shape: Shape) -> Frame:
+    return (rng.random(shape) < 20 / (shape[0] * shape[1])).astype(np.float64)
 
 
 def _pepper(rng: np.random.Generator, shape: Shape) -> Frame:
@@ -106,7 +114,7 @@ MEASURED: dict[str, Law] = {
     "3 counts": lambda rng, shape: _counts(rng, np.full(shape, 3.0)),
     "100 counts": lambda rng, shape: _counts(rng, np.full(shape, 100.0)),
     "salt and pepper": _pepper,
-    "twenty hot pixels": lambda rng, shape: 1.0 * (rng.random(shape) < 20 / np.prod(shape)),
+    "twenty hot pixels": _hot,
     "line noise": lambda rng, shape: _normal(rng, shape) + 3 * _rows(rng, shape),
     "strong line noise": lambda rng, shape: (
         _counts(rng, np.full(shape, 5.0)) + 20 * _rows(rng, shape)
@@ -114,9 +122,7 @@ MEASURED: dict[str, Law] = {
     "wandering lines": lambda rng, shape: (
         _counts(rng, np.full(shape, 5.0)) + _rows(rng, shape, walk=True)
     ),
-    "column noise": lambda rng, shape: (
-        _normal(rng, shape) + 3 * _rows(rng, (shape[1], shape[0])).T
-    ),
+    "column noise": lambda rng, shape: _normal(rng, shape) + 3 * _rows(rng, (shape[1], shape[0])).T,
     "hum": lambda rng, shape: _counts(rng, np.full(shape, 4.0)) + 2 * _mains(rng, shape),
     "ramp of counts": lambda rng, shape: _counts(rng, 0.1 + 3 * _grid(shape)[1] / shape[1]),
     "blobs with noise": lambda rng, shape: (

@@ -192,7 +192,9 @@ def _plane(fields: NDArray[np.float32], lock: LatticeLock, used: NDArray[np.bool
     ones = np.stack([np.ones_like(weight), y + 0 * weight, x + 0 * weight]).reshape(3, -1)
     flat = fields.reshape(2, -1)
     # Sums in doubles would cost three times as much; what matters of them is a thousandth.
-    plane = np.linalg.solve((terms @ ones.T).astype(np.float64), (terms @ flat.T).astype(np.float64))
+    plane = np.linalg.solve(
+        (terms @ ones.T).astype(np.float64), (terms @ flat.T).astype(np.float64)
+    )
     left = ((flat - plane.T.astype(np.float32) @ ones) * weight.ravel()).reshape(fields.shape)
     mean = (flat @ weight.ravel()) / weight.sum()
     return _Plane(mean.astype(np.float64), plane[1:].T, left)
@@ -242,9 +244,7 @@ def _covariance(
     return lock.basis_px_yx.T @ larger @ lock.basis_px_yx
 
 
-def _of_mean(
-    left: NDArray[np.floating], n_values: float, n_patches: float
-) -> NDArray[np.float64]:
+def _of_mean(left: NDArray[np.floating], n_values: float, n_patches: float) -> NDArray[np.float64]:
     """Covariance of a mean of deviations; a plane took three degrees of freedom."""
     scatter = (left @ left.T).astype(np.float64) / n_values
     return scatter / max(n_patches - _FEWEST_PATCHES, 1.0)

@@ -19,8 +19,8 @@ NULL_STRENGTH = 4.0
 """Strength that a frame without a lattice does not reach.
 
 Of 4200 frames of noise of 28 laws, fringes and liquids among them, the strongest had 1.6: fewer
-than 1 in 1000 is beyond, with 98 % confidence. `tests/accuracy/null_strength.py` measures it. Simulated
-crystals of 512 x 512 have 11 and more at 0.3 counts per pixel.
+than 1 in 1000 is beyond, with 98 % confidence. `tests/accuracy/null_strength.py` measures it.
+Simulated crystals of 512 x 512 have 11 and more at 0.3 counts per pixel.
 """
 
 

@@ -162,7 +162,7 @@ def lock_waves(
 
 
 def strongest_pair(lattice: Lattice) -> NDArray[np.int64] | None:
-    """Indices (2, 2) of two strong independent reflections, None if all lie in one row.
+    """Choose two strong independent reflections (2, 2), None if all lie in one row.
 
     The strongest two that span the whole net, unless others have ten times the power of the
     weaker: of those that span a part of it, the phase leaves open which of several cells it is.
@@ -208,9 +208,7 @@ def _is_straight(
     return straight
 
 
-def _unwrapped(
-    factors: NDArray[np.complex64], quality: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def _unwrapped(factors: NDArray[np.complex64], quality: NDArray[np.float32]) -> NDArray[np.float32]:
     """Phase in turns, whole turns taken out."""
     turns = (np.angle(factors) / np.float32(2 * np.pi)).astype(np.float32)
     out = np.empty_like(turns)

@@ -41,9 +41,7 @@ class PlaneNet:
     def basis_pm(self) -> NDArray[np.float64]:
         """Vectors (2, 2), rows, in some orientation."""
         angle = np.radians(self.angle_deg)
-        return np.array(
-            [[self.a_pm, 0.0], [self.b_pm * np.cos(angle), self.b_pm * np.sin(angle)]]
-        )
+        return np.array([[self.a_pm, 0.0], [self.b_pm * np.cos(angle), self.b_pm * np.sin(angle)]])
 
 
 @dataclass(frozen=True, slots=True)

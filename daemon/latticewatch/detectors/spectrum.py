@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from latticewatch.kernels.grids import block_means, taper
-from latticewatch.kernels.smooth import gaussian, gaussian_scratch, gaussian_weights
 from latticewatch.kernels.peaks import N_PEAK, band_peaks, group_medians
+from latticewatch.kernels.smooth import gaussian, gaussian_scratch, gaussian_weights
 
 HIGHEST_CYCLES_PX = 0.22
 _LOWEST_CYCLES_PX = 0.008  # slower than this is background, not lattice
@@ -63,7 +63,7 @@ class Peaks:
         return len(self.power)
 
     def only(self, chosen: NDArray[np.bool_]) -> "Peaks":
-        """These peaks, in the same order."""
+        """Keep some of the peaks, in the same order."""
         return Peaks(self.g_per_px[chosen], self.power[chosen])
 
 
@@ -116,7 +116,8 @@ def spectral_peaks(frame: NDArray[np.float32]) -> Peaks:
 def relative_power(frame: NDArray[np.float32]) -> NDArray[np.float32]:
     """Half plane of the power spectrum in units of the local noise level: noise is Exp(1).
 
-    Of frames from 32 px on. Rows are gy = -K..K, columns gx = 0..M bins, out to `HIGHEST_CYCLES_PX`; zero beyond.
+    Of frames from 32 px on. Rows are gy = -K..K, columns gx = 0..M bins, out to
+    `HIGHEST_CYCLES_PX`; zero beyond.
     """
     band = _band((frame.shape[0], frame.shape[1]))
     power = _band_power(frame, band)
@@ -209,7 +210,7 @@ def _band(shape: tuple[int, int]) -> _Band:
 
 
 def _grouped(label: NDArray[np.int64], used: NDArray[np.bool_]) -> _Groups:
-    """Number the groups without gaps; bins that are not used belong to none."""
+    """Give the groups numbers without gaps; bins that are not used belong to none."""
     names, dense = np.unique(label, return_inverse=True)
     dense = dense.reshape(label.shape)
     of_used = dense[used]

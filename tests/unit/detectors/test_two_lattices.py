@@ -14,7 +14,8 @@ OBLIQUE = np.array([[18.0, 3.0], [5.0, 24.0]])
 
 def turned(basis: NDArray[np.float64], angle_deg: float) -> NDArray[np.float64]:
     cos, sin = np.cos(np.radians(angle_deg)), np.sin(np.radians(angle_deg))
-    return basis @ np.array([[cos, -sin], [sin, cos]])
+    turned_basis: NDArray[np.float64] = basis @ np.array([[cos, -sin], [sin, cos]])
+    return turned_basis
 
 
 @pytest.mark.parametrize("angle_deg", [12.0, 35.0])
@@ -57,7 +58,9 @@ def test_real_twin_has_two_lattices() -> None:
 @pytest.mark.slow
 def test_no_single_crystal_of_the_simulation_has_two() -> None:
     singles = {
-        name: image for name, image in simulated_images().items() if not name.startswith("cdte_twin")
+        name: image
+        for name, image in simulated_images().items()
+        if not name.startswith("cdte_twin")
     }
     found: dict[str, int] = {}
     image: Image
