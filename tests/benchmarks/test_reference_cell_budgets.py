@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from latticewatch.kernels.cells import CELL_BINS, add_to_cell, cell_index, place_cells, predict
 from latticewatch.kernels.columns import N_MATCHES, fit_column, match_columns, move_column
+from latticewatch.kernels.gaps import fill_gaps
 from latticewatch.kernels.grids import (
     N_MOMENTS,
     apply_gain,
@@ -113,6 +114,8 @@ def test_waves(bench: Bench) -> None:
     quality = np.abs(bench.phase[1])
     check("unwrap", 12.0, lambda: unwrap(turns, quality, out[0]))
     check("unwrap_smooth", 0.1, lambda: unwrap_smooth(turns, out[0]))
+    known = np.arange(N_BLOCKS) < N_BLOCKS // 2 + np.zeros((N_BLOCKS, 1))
+    check("fill_gaps", 0.8, lambda: fill_gaps(out, known))
 
 
 def test_cells(bench: Bench) -> None:

@@ -23,6 +23,7 @@ _FEWEST_BLOCKS = 9
 # Between the reflections, in no simple ratio, where a superlattice has none of its own either.
 _BETWEEN = np.array([0.382, 0.433])
 _CALM = 0.2
+_NONE = np.empty((0, 2), np.int64)
 # A crystal's border lies where its wave is half as high as inside.
 _LEAST_AMPLITUDE = 0.5
 # The gain may fall by this much, and the wave with it.
@@ -50,12 +51,15 @@ class Demodulated:
         Mean of the frame over a few periods, over its median.
     step_px
         Side of a block.
+    others : (h, w) each
+        Further reflections, not low-passed.
     """
 
     waves: Waves
     noise: float
     brightness: Grid
     step_px: int
+    others: tuple[Waves, ...]
 
     @property
     def amplitude(self) -> Grid:
@@ -85,6 +89,7 @@ def demodulate(
     reciprocal_per_px: NDArray[np.float64],
     chosen: NDArray[np.int64],
     step_px: int,
+    others: NDArray[np.int64] = _NONE,
 ) -> Demodulated:
     """Amplitude and phase of two reflections, and of the noise between them.
 
@@ -98,6 +103,8 @@ def demodulate(
         Indices of the reflections, rows.
     step_px
         From `block_side`.
+    others : (N, 2)
+        Indices of further reflections, of which the plain means of blocks are wanted.
     """
     period_px = float(1 / np.sqrt(abs(np.linalg.det(reciprocal_per_px))))
     # A lattice that is followed keeps its blocks, whatever its period has become.
@@ -115,7 +122,12 @@ def demodulate(
     middle = _ranked(slow, 0.5)
     brightness = slow / np.float32(middle) if middle > 0 else np.ones_like(slow)
     waves = np.stack([late[0] * three[0], late[1] * three[1]])
-    return Demodulated(waves, noise, brightness, step_px)
+    raw = [
+        _block_wave(binned, g * bin_px, side, slow)
+        * np.complex64(np.exp(-1j * np.pi * (bin_px - 1) * g.sum()))
+        for g in others @ reciprocal_per_px
+    ]
+    return Demodulated(waves, noise, brightness, step_px, tuple(raw))
 
 
 def _ranked(values: Grid, share: float) -> float:
@@ -163,14 +175,19 @@ def extended(waves: Waves, holds: NDArray[np.bool_]) -> Waves:
 
 
 def _wave(image: Grid, g: NDArray[np.float64], step: int, slow: Grid, weights: Grid) -> Waves:
-    """Low-passed wave (h, w) of the frame less its background, which a block takes as constant."""
+    """Low-passed wave (h, w) of the frame less its background."""
+    wave = _block_wave(image, g, step, slow)
+    real, imaginary = np.ascontiguousarray(wave.real), np.ascontiguousarray(wave.imag)
+    return _convolved(real, weights) + np.complex64(1j) * _convolved(imaginary, weights)
+
+
+def _block_wave(image: Grid, g: NDArray[np.float64], step: int, slow: Grid) -> Waves:
+    """Wave (h, w) of the frame less its background, which a block takes as constant."""
     parts = np.empty((2, *slow.shape), np.float32)
     block_wave(image, (float(g[0]), float(g[1])), step, parts)
     carrier = [_mean_carrier(float(part), step, n) for part, n in zip(g, slow.shape, strict=True)]
-    background = carrier[0][:, None] * carrier[1] * slow
-    real = _convolved(parts[0] - background.real, weights)
-    imaginary = _convolved(parts[1] - background.imag, weights)
-    return real + np.complex64(1j) * imaginary
+    wave: Waves = parts[0] + np.complex64(1j) * parts[1] - carrier[0][:, None] * carrier[1] * slow
+    return wave
 
 
 def _mean_carrier(g: float, step: int, n_blocks: int) -> NDArray[np.complex64]:
