@@ -107,6 +107,7 @@ def demodulate(
         Indices of further reflections, of which the plain means of blocks are wanted.
     """
     period_px = float(1 / np.sqrt(abs(np.linalg.det(reciprocal_per_px))))
+    image = np.ascontiguousarray(image)
     # A lattice that is followed keeps its blocks, whatever its period has become.
     bin_px = _bin_side(period_px) if step_px % 2 == 0 else 1
     binned = _halved(image) if bin_px > 1 else image

@@ -106,7 +106,8 @@ def spectral_peaks(frame: NDArray[np.float32]) -> Peaks:
     """
     if min(frame.shape) < _SMALLEST_PX:
         return Peaks(np.empty((0, 2)), np.empty(0))
-    relative = relative_power(frame)
+    # A part of a frame is not contiguous: kernels would be compiled once more for it.
+    relative = relative_power(np.ascontiguousarray(frame))
     out = np.empty((_MOST_FOUND, N_PEAK))
     found = out[: band_peaks(relative, _PEAK_POWER, _PEAK_REACH, out)]
     found = found[np.argsort(-found[:, 2], kind="stable")][:_MOST_PEAKS]
