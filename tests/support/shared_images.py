@@ -1,5 +1,6 @@
 """Images that lie beside the checkout, ../shared/data; a user's clone has none of them."""
 
+import json
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,6 +16,18 @@ DATA = Path(__file__).parents[3] / "shared" / "data"
 def real_image(name: str) -> NDArray[np.float32]:
     """First frame of a real image; skips the test where it is absent."""
     return _image(DATA / "real" / name)
+
+
+def simulated_series() -> tuple[list[NDArray[np.float32]], NDArray[np.float64]]:
+    """Frames of the simulated series, and the drift (N, 2) of each in pixels since the first."""
+    path = DATA / "simulated" / "ts_A.tif"
+    if not path.exists():
+        pytest.skip(f"{path.name} is not beside this checkout")
+    recording = open_recording(path)
+    truth = json.loads((path.parent / "ts_A_truth.json").read_text(encoding="utf-8"))
+    drift = np.array([(frame["drift_y"], frame["drift_x"]) for frame in truth["frames"]])
+    frames = [np.ascontiguousarray(recording.frame(k), np.float32) for k in range(len(drift))]
+    return frames, drift
 
 
 def simulated_images() -> dict[str, NDArray[np.float32]]:

@@ -8,6 +8,7 @@ from latticewatch.detectors.follow import FrameLattice, LatticeFollower, Refusal
 from latticewatch.simulator.microscope import Microscope, MicroscopeSettings
 from support.composites import counted, rendered
 from support.crystals import CRYSTALS, Image
+from support.shared_images import simulated_series
 
 SHAPE_YX = (384, 384)
 SQUARE_PX = 20.0
@@ -175,6 +176,48 @@ def test_drift_is_that_of_the_truth_within_its_covariance(crystal: str, dose: fl
     assert len(squares) == 11
     # Chi-square of 22 degrees of freedom, divided by 11: 2 on average.
     assert 0.3 < np.mean(squares) < 4.0
+
+
+def test_a_series_of_other_doses_and_gains_is_followed_to_its_end() -> None:
+    """Sixty frames of the multislice simulation: dose and gain change, defects come and go."""
+    frames, drift_px = simulated_series()
+    follower = LatticeFollower()
+    assert not seen(follower, frames[0]).followed
+
+    squares = []
+    for number, frame in enumerate(frames[1:], 1):
+        found = seen(follower, frame)
+        assert found.followed
+        assert found.drift_px_yx is not None and found.drift_cov_px is not None
+        miss = found.drift_px_yx - (drift_px[number] - drift_px[number - 1])
+        assert np.abs(miss).max() < 0.1
+        squares.append(float(miss @ np.linalg.inv(found.drift_cov_px) @ miss))
+
+    assert 1.0 < np.mean(squares) < 3.5
+
+
+@pytest.mark.parametrize("counts", [0.5, 5.0])
+@pytest.mark.parametrize("crystal", CRYSTALS)
+def test_drift_is_told_up_to_half_a_period(crystal: str, counts: float) -> None:
+    """Also of SrTiO3, whose strongest reflections have half the period of the crystal."""
+    field = rendered(crystal, rotation_deg=20.0, seed=5, shape_yx=(640, 640))
+    follower, rng, corner = LatticeFollower(), np.random.default_rng(1), np.array([64, 64])
+    view = field[64:576, 64:576]
+    short_px = float(
+        np.linalg.norm(seen(follower, counted(view, counts, seed=0)).lattice.basis_px_yx[0])
+    )
+    for frame in range(6):
+        angle = rng.uniform(0, 2 * np.pi)
+        step = np.round(0.45 * short_px * np.array([np.sin(angle), np.cos(angle)])).astype(int)
+        step = np.where((corner + step < 0) | (corner + step > 128), -step, step)
+        corner = corner + step
+        view = field[corner[0] : corner[0] + 512, corner[1] : corner[1] + 512]
+
+        found = seen(follower, counted(view, counts, seed=frame))
+
+        # The field moves up in the frame where the frame moves down in the field.
+        assert found.drift_px_yx is not None
+        np.testing.assert_allclose(found.drift_px_yx, -step, atol=0.5)
 
 
 def test_crystal_that_leaves_the_frame_is_followed_while_some_is_left() -> None:
