@@ -12,15 +12,19 @@ from numpy.typing import NDArray
 
 from latticewatch.kernels.cells import CELL_BINS, add_to_cell, cell_index, place_cells, predict
 from latticewatch.kernels.columns import N_MATCHES, fit_column, match_columns, move_column
+from latticewatch.kernels.gaps import fill_gaps
 from latticewatch.kernels.grids import (
     N_MOMENTS,
     apply_gain,
     block_means,
     block_moments,
+    halve,
     subtract_grid,
+    taper,
 )
+from latticewatch.kernels.peaks import N_PEAK, band_peaks, group_medians, indexed_weight
 from latticewatch.kernels.residue import row_moments, spread_by_level, unshift_rows
-from latticewatch.kernels.waves import block_wave, unwrap
+from latticewatch.kernels.waves import block_wave, unwrap, unwrap_smooth
 from support.budgets import check
 
 pytestmark = pytest.mark.benchmark
@@ -80,6 +84,27 @@ def test_background(bench: Bench) -> None:
     means, out = np.empty((N_BLOCKS, N_BLOCKS), np.float32), np.empty_like(bench.image)
     check("block_means", 0.7, lambda: block_means(bench.image, STEP_PX, means))
     check("subtract_grid", 5.5, lambda: subtract_grid(bench.image, means, STEP_PX, out))
+    half, window = np.empty((SIDE_PX // 2, SIDE_PX // 2), np.float32), np.hanning(SIDE_PX)
+    windows = (window.astype(np.float32), window.astype(np.float32))
+    check("halve", 0.5, lambda: halve(bench.image, half))
+    check("taper", 5.5, lambda: taper(bench.image, means, STEP_PX, windows, out))
+
+
+def test_peaks() -> None:
+    rng = np.random.default_rng(6)
+    # Half of the plane out to 0.22 cycles/px, and rings of it.
+    power = rng.exponential(size=(451, 226)).astype(np.float32)
+    rings = np.sort(rng.integers(0, 225, 28_800))
+    order = rng.permutation(power.size)[: len(rings)].astype(np.int32)
+    ends = np.cumsum(np.bincount(rings, minlength=225)).astype(np.int64)
+    scratch, medians = np.empty(len(order), np.float32), np.empty(225, np.float32)
+    flat = power.reshape(-1)
+    check("group_medians", 2.0, lambda: group_medians(flat, order, ends, scratch, medians))
+    found = np.empty((4096, N_PEAK))
+    check("band_peaks", 0.5, lambda: band_peaks(power, 25.0, 3, found))
+    bases, peaks = rng.normal(0.0, 0.1, (2400, 2, 2)), rng.uniform(-0.2, 0.2, (40, 2))
+    weight, total = np.ones(40), np.empty(2400)
+    check("indexed_weight", 2.0, lambda: indexed_weight(bases, peaks, weight, 0.002, 6, total))
 
 
 def test_waves(bench: Bench) -> None:
@@ -88,6 +113,9 @@ def test_waves(bench: Bench) -> None:
     check("block_wave", 1.7, lambda: block_wave(bench.image, wave, STEP_PX, out))
     quality = np.abs(bench.phase[1])
     check("unwrap", 12.0, lambda: unwrap(turns, quality, out[0]))
+    check("unwrap_smooth", 0.1, lambda: unwrap_smooth(turns, out[0]))
+    known = np.arange(N_BLOCKS) < N_BLOCKS // 2 + np.zeros((N_BLOCKS, 1))
+    check("fill_gaps", 0.8, lambda: fill_gaps(out, known))
 
 
 def test_cells(bench: Bench) -> None:

@@ -39,6 +39,17 @@ def subtract_grid(image: NDArray[np.float32], grid: NDArray[np.float32], step: i
     return left
 
 
+def taper(
+    image: NDArray[np.float32],
+    grid: NDArray[np.float32],
+    step: int,
+    windows: tuple[NDArray[np.float32], NDArray[np.float32]],
+) -> Wide:
+    """Image less the grid, times the window of its row and that of its column."""
+    faded: Wide = subtract_grid(image, grid, step) * np.outer(*windows)
+    return faded
+
+
 def apply_gain(
     grids: tuple[NDArray[np.float32], NDArray[np.float32]],
     step: int,

@@ -1,5 +1,7 @@
 """What latticewatch.kernels.waves computes, spelled out in double precision."""
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,3 +48,18 @@ def whole_turns_apart(
     """Return how far the difference of two phases is from a whole number, pixel by pixel."""
     apart = one.astype(np.float64) - two
     return np.abs(apart - np.round(apart))
+
+
+def has_no_singularity(turns: NDArray[np.float32]) -> bool:
+    """Tell whether the shortest steps round each square of neighbours add up to nothing."""
+
+    def step(one: Place, other: Place) -> float:
+        apart = np.float32(turns[other] - turns[one])
+        return float(apart - np.floor(apart + np.float32(0.5)))
+
+    for y, x in np.ndindex(turns.shape[0] - 1, turns.shape[1] - 1):
+        round_it = [(y, x), (y, x + 1), (y + 1, x + 1), (y + 1, x), (y, x)]
+        steps = [step(one, other) for one, other in itertools.pairwise(round_it)]
+        if abs(sum(steps)) > 0.5:
+            return False
+    return True

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.detectors.follow import FrameLattice, LatticeFollower, Refusal
-from latticewatch.detectors.lock import warm_up
+from latticewatch.detectors.rehearsal import rehearse
 from latticewatch.wire.events import Drift
 from latticewatch.wire.frames import Context, FrameHeader, Roi
 from latticewatch.wire.geometry import Geometry
@@ -46,7 +46,7 @@ class Followed:
 
     def warm_up(self) -> None:
         """Compile what ordinary frames do not run, and forget those that came before."""
-        warm_up()
+        rehearse()
         self.forget()
 
     def look(

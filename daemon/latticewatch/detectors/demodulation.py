@@ -1,10 +1,11 @@
-"""Two reflections of a lattice from place to place: amplitude, phase, noise, and where they hold."""
+"""Two reflections of a lattice from place to place: amplitude, phase, noise, where they hold."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from latticewatch.kernels.gaps import fill_gaps
 from latticewatch.kernels.grids import block_means, halve
 from latticewatch.kernels.smooth import gaussian, gaussian_scratch, gaussian_weights
 from latticewatch.kernels.waves import block_wave
@@ -16,12 +17,13 @@ Waves = NDArray[np.complex64]
 # Over which a wave is averaged first. What the blocks alias to zero is what they average away.
 _BLOCK = 0.5
 LOW_PASS_PERIODS = 1.5
-"""Standard deviation of the low-pass: wide enough for 28 cells, narrow enough to follow the scan."""
+"""Standard deviation of the low-pass: wide enough for 28 cells, narrow enough for the scan."""
 _BACKGROUND = 2.0
 _FEWEST_BLOCKS = 9
 # Between the reflections, in no simple ratio, where a superlattice has none of its own either.
 _BETWEEN = np.array([0.382, 0.433])
 _CALM = 0.2
+_NONE = np.empty((0, 2), np.int64)
 # A crystal's border lies where its wave is half as high as inside.
 _LEAST_AMPLITUDE = 0.5
 # The gain may fall by this much, and the wave with it.
@@ -49,18 +51,22 @@ class Demodulated:
         Mean of the frame over a few periods, over its median.
     step_px
         Side of a block.
+    others : (h, w) each
+        Further reflections, not low-passed.
     """
 
     waves: Waves
     noise: float
     brightness: Grid
     step_px: int
+    others: tuple[Waves, ...]
 
     @property
     def amplitude(self) -> Grid:
         """Geometric mean of both amplitudes, (h, w): high only where both reflections are."""
         product = np.abs(self.waves[0]) * np.abs(self.waves[1])
-        return np.sqrt(product).astype(np.float32)
+        mean: Grid = np.sqrt(product).astype(np.float32)
+        return mean
 
 
 def block_side(period_px: float) -> int:
@@ -83,6 +89,7 @@ def demodulate(
     reciprocal_per_px: NDArray[np.float64],
     chosen: NDArray[np.int64],
     step_px: int,
+    others: NDArray[np.int64] = _NONE,
 ) -> Demodulated:
     """Amplitude and phase of two reflections, and of the noise between them.
 
@@ -96,8 +103,11 @@ def demodulate(
         Indices of the reflections, rows.
     step_px
         From `block_side`.
+    others : (N, 2)
+        Indices of further reflections, of which the plain means of blocks are wanted.
     """
     period_px = float(1 / np.sqrt(abs(np.linalg.det(reciprocal_per_px))))
+    image = np.ascontiguousarray(image)
     # A lattice that is followed keeps its blocks, whatever its period has become.
     bin_px = _bin_side(period_px) if step_px % 2 == 0 else 1
     binned = _halved(image) if bin_px > 1 else image
@@ -113,7 +123,12 @@ def demodulate(
     middle = _ranked(slow, 0.5)
     brightness = slow / np.float32(middle) if middle > 0 else np.ones_like(slow)
     waves = np.stack([late[0] * three[0], late[1] * three[1]])
-    return Demodulated(waves, noise, brightness, step_px)
+    raw = [
+        _block_wave(binned, g * bin_px, side, slow)
+        * np.complex64(np.exp(-1j * np.pi * (bin_px - 1) * g.sum()))
+        for g in others @ reciprocal_per_px
+    ]
+    return Demodulated(waves, noise, brightness, step_px, tuple(raw))
 
 
 def _ranked(values: Grid, share: float) -> float:
@@ -150,66 +165,30 @@ def where_it_holds(found: Demodulated) -> tuple[Grid, NDArray[np.bool_]]:
 
 
 def extended(waves: Waves, holds: NDArray[np.bool_]) -> Waves:
-    """Phase factors (2, h, w) of the waves; where they do not hold, those of their surroundings.
-
-    Means over ever larger squares, from coarse to fine: the nearest held blocks count most.
-    """
-    size = np.abs(waves)
-    factors = waves / np.maximum(size, np.finfo(np.float32).tiny)
-    if holds.all() or not holds.any():
-        return factors.astype(np.complex64)
-    filled = _filled(np.where(holds, factors, 0).astype(np.complex64), holds.astype(np.float32))
-    return np.where(holds, factors, filled).astype(np.complex64)
-
-
-def _filled(values: Waves, weight: Grid) -> Waves:
-    """Values (2, h, w) times their weight (h, w), and a smooth guess where that is small."""
-    if min(weight.shape) < 2:
-        total = max(float(weight.sum()), 1e-30)
-        mean = values.sum(axis=(1, 2), keepdims=True) / np.float32(total)
-        return np.broadcast_to(mean, values.shape).astype(np.complex64)
-    coarse_weight = _quartered(weight)
-    known = np.minimum(coarse_weight, 1.0)
-    scale = known / np.maximum(coarse_weight, 1e-30)
-    coarse = _filled(_quartered(values) * scale, known)
-    guess = _doubled(coarse, weight.shape)
-    return (values + (1 - weight) * guess).astype(np.complex64)
-
-
-def _quartered(grid: NDArray[np.generic]) -> NDArray[np.generic]:
-    """Sum over squares of 2 x 2, the last row and column repeated as zero."""
-    height, width = grid.shape[-2:]
-    padding = [(0, 0)] * (grid.ndim - 2) + [(0, height % 2), (0, width % 2)]
-    even = np.pad(grid, padding)
-    rows = even[..., ::2, :] + even[..., 1::2, :]
-    return rows[..., ::2] + rows[..., 1::2]
-
-
-def _doubled(grid: Waves, shape: tuple[int, ...]) -> Waves:
-    """Twice as many rows and columns, three quarters of the nearest and a quarter of the next."""
-    for axis in (1, 2):
-        before = np.concatenate(
-            [grid.take([0], axis), grid.take(range(grid.shape[axis] - 1), axis)], axis
-        )
-        after = np.concatenate(
-            [grid.take(range(1, grid.shape[axis]), axis), grid.take([-1], axis)], axis
-        )
-        both = np.stack([0.75 * grid + 0.25 * before, 0.75 * grid + 0.25 * after], axis + 1)
-        sides = list(grid.shape)
-        sides[axis] *= 2
-        grid = both.reshape(sides).astype(np.complex64)
-    return grid[:, : shape[0], : shape[1]]
+    """Phase factors (2, h, w) of the waves; where they do not hold, those of their surroundings."""
+    factors = waves / np.maximum(np.abs(waves), np.finfo(np.float32).tiny)
+    if not holds.all() and holds.any():
+        for factor in factors:
+            parts = np.stack([factor.real, factor.imag]).astype(np.float32)
+            fill_gaps(parts, holds)
+            factor[~holds] = (parts[0] + np.complex64(1j) * parts[1])[~holds]
+    return factors.astype(np.complex64)
 
 
 def _wave(image: Grid, g: NDArray[np.float64], step: int, slow: Grid, weights: Grid) -> Waves:
-    """Low-passed wave (h, w) of the frame without its background, the latter constant in a block."""
+    """Low-passed wave (h, w) of the frame less its background."""
+    wave = _block_wave(image, g, step, slow)
+    real, imaginary = np.ascontiguousarray(wave.real), np.ascontiguousarray(wave.imag)
+    return _convolved(real, weights) + np.complex64(1j) * _convolved(imaginary, weights)
+
+
+def _block_wave(image: Grid, g: NDArray[np.float64], step: int, slow: Grid) -> Waves:
+    """Wave (h, w) of the frame less its background, which a block takes as constant."""
     parts = np.empty((2, *slow.shape), np.float32)
     block_wave(image, (float(g[0]), float(g[1])), step, parts)
     carrier = [_mean_carrier(float(part), step, n) for part, n in zip(g, slow.shape, strict=True)]
-    background = carrier[0][:, None] * carrier[1] * slow
-    real = _convolved(parts[0] - background.real, weights)
-    imaginary = _convolved(parts[1] - background.imag, weights)
-    return real + np.complex64(1j) * imaginary
+    wave: Waves = parts[0] + np.complex64(1j) * parts[1] - carrier[0][:, None] * carrier[1] * slow
+    return wave
 
 
 def _mean_carrier(g: float, step: int, n_blocks: int) -> NDArray[np.complex64]:

@@ -8,16 +8,25 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from latticewatch.detectors.demodulation import LOW_PASS_PERIODS, block_side, demodulate, has_blocks
+from latticewatch.detectors.demodulation import (
+    LOW_PASS_PERIODS,
+    Demodulated,
+    block_side,
+    demodulate,
+    has_blocks,
+)
 from latticewatch.detectors.lattice import Lattice, search_lattice
-from latticewatch.detectors.lock import LatticeLock, lock_waves, strongest_pair
+from latticewatch.detectors.lock import LatticeLock, lock_waves, strongest_pair, witnesses
 
 # Rotation (rad) or relative change of length from one frame to the next: beyond, it is searched.
 _MOST_CHANGE = 0.015
 # Of the blocks that held the lattice, so many must still do, and of the frame so many.
 _LEAST_SHARE_LEFT = 0.5
 _LEAST_SHARE = 0.02
-_AROUND = np.array([(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)])
+# Turns of a wave about the nearest number: as many as a shortest lattice vector may be of orders of
+# a strong reflection.
+_AROUND = np.array([(i, j) for i in range(-4, 5) for j in range(-4, 5)])
+_SAME = 0.1  # of what witnesses say: cells that they do not tell apart differ by rounding only
 _FEWEST_PATCHES = 3.0  # independent ones, for a covariance
 
 
@@ -73,6 +82,8 @@ class LatticeFollower:
     def __init__(self) -> None:
         self._last: FrameLattice | None = None
         self._chosen = np.eye(2, dtype=np.int64)
+        self._witnesses = np.empty((0, 2), np.int64)
+        self._testimony = np.empty(0, np.complex128)
         self._shape: tuple[int, ...] = ()
 
     def forget(self) -> None:
@@ -111,10 +122,11 @@ class LatticeFollower:
         step_px = block_side(search.lattice.cell_px)
         if chosen is None or not has_blocks(image.shape, step_px):
             return Refusal("too few cells in the frame", search.strength, search.threshold)
-        self._chosen = chosen
+        self._chosen, self._witnesses = chosen, witnesses(search.lattice, chosen)
         reciprocal = search.lattice.reciprocal_per_px
-        waves = demodulate(image, reciprocal, chosen, step_px)
+        waves = demodulate(image, reciprocal, chosen, step_px, self._witnesses)
         lock = lock_waves(waves, reciprocal, chosen)
+        self._testimony = self._ask(waves, lock)
         if lock.share_held < _LEAST_SHARE:
             return Refusal("no part of the frame holds it", search.strength, search.threshold)
         lock = _straightened(lock, _plane(lock.phase, lock, lock.holds).slopes)
@@ -123,7 +135,7 @@ class LatticeFollower:
     def _follow(self, image: NDArray[np.float32], last: FrameLattice) -> FrameLattice | None:
         """Lattice of a frame that shows what the last one did, or None."""
         reciprocal = last.lock.reciprocal_per_px
-        waves = demodulate(image, reciprocal, self._chosen, int(last.lock.step_px))
+        waves = demodulate(image, reciprocal, self._chosen, int(last.lock.step_px), self._witnesses)
         lock = lock_waves(waves, reciprocal, self._chosen)
         both = lock.holds & last.lock.holds
         if both.mean() < max(_LEAST_SHARE_LEFT * last.lock.share_held, _LEAST_SHARE):
@@ -133,13 +145,42 @@ class LatticeFollower:
         # Rotation and magnification, as a gradient of the displacement.
         if np.abs(lock.basis_px_yx.T @ change.slopes).max() > _MOST_CHANGE:
             return None
-        turns = _nearest_turns(change.mean, self._chosen, lock.basis_px_yx)
+        testimony = self._ask(waves, lock)
+        turns = self._turns(change.mean, testimony, lock.basis_px_yx)
         # u = G r + phase stays: a site goes where G d = -(change of phase).
         drift = -(change.mean - turns) @ lock.basis_px_yx
         cov = _covariance(change.left, both, lock)
+        self._testimony = testimony * np.exp(2j * np.pi * (self._witnesses @ turns))
         lock = replace(lock, phase=lock.phase - turns[:, None, None].astype(np.float32))
         lock = _straightened(lock, change.slopes)
         return FrameLattice(_with_basis(last.lattice, lock), lock, True, drift, cov)
+
+    def _ask(self, waves: Demodulated, lock: LatticeLock) -> NDArray[np.complex128]:
+        """Mean (N,) of each witness against the phase of the lattice, where it holds."""
+        held = lock.holds
+        said = [
+            (wave * np.exp(-2j * np.pi * np.tensordot(index, lock.phase, 1)))[held].mean()
+            for wave, index in zip(waves.others, self._witnesses, strict=True)
+        ]
+        return np.array(said, np.complex128)
+
+    def _turns(
+        self,
+        moved: NDArray[np.float64],
+        testimony: NDArray[np.complex128],
+        basis_px_yx: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
+        """Change of phase (2,) that the waves do not see, without which the way is shortest."""
+        # Whole turns of the waves: parts of turns of the basis, where they span a part of it.
+        turns = (np.round(self._chosen @ moved) + _AROUND) @ np.linalg.inv(self._chosen).T
+        if len(self._witnesses):
+            # Undone turns t turn the mean of a witness by h.t: it must come out as it was.
+            undone = testimony * np.exp(2j * np.pi * (turns @ self._witnesses.T))
+            agreed = (undone * np.conj(self._testimony)).real.sum(axis=1)
+            turns = turns[agreed > agreed.max() - _SAME * np.abs(agreed).max()]
+        ways_px2 = np.square((moved - turns) @ basis_px_yx).sum(axis=1)
+        nearest: NDArray[np.float64] = turns[int(np.argmin(ways_px2))]
+        return nearest
 
 
 def _in_step(
@@ -215,17 +256,6 @@ def _straightened(lock: LatticeLock, slopes: NDArray[np.float64]) -> LatticeLock
         basis_px_yx=np.linalg.inv(reciprocal).T.astype(np.float64),
         phase=(lock.phase - linear).astype(np.float32),
     )
-
-
-def _nearest_turns(
-    moved: NDArray[np.float64], chosen: NDArray[np.int64], basis_px_yx: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Change of phase (2,) that two waves do not see, without which it means the shortest way."""
-    # Whole turns of the waves: parts of turns of the basis, where the waves span a part of it.
-    turns = (np.round(chosen @ moved) + _AROUND) @ np.linalg.inv(chosen).T
-    ways_px2 = np.square((moved - turns) @ basis_px_yx).sum(axis=1)
-    nearest: NDArray[np.float64] = turns[int(np.argmin(ways_px2))]
-    return nearest
 
 
 def _covariance(

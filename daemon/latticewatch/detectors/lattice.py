@@ -15,8 +15,13 @@ from latticewatch.detectors.spectrum import Peaks, spectral_peaks
 _MOST_REDUCTIONS = 64
 _FEWEST_SITES_ALONG = 5  # a "period" that fits fewer times across the frame is background
 _FEWEST_REFLECTIONS = 3
-NULL_STRENGTH = 4.5
-"""Strength that a frame without a lattice does not reach."""
+NULL_STRENGTH = 4.0
+"""Strength that a frame without a lattice does not reach.
+
+Of 4200 frames of noise of 28 laws, fringes and liquids among them, the strongest had 1.6: fewer
+than 1 in 1000 is beyond, with 98 % confidence. `tests/accuracy/null_strength.py` measures it.
+Simulated crystals of 512 x 512 have 11 and more at 0.3 counts per pixel.
+"""
 
 
 @dataclass(frozen=True, slots=True)

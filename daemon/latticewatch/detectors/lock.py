@@ -23,11 +23,9 @@ from latticewatch.kernels.waves import unwrap, unwrap_smooth
 
 # A lattice bent by more is another one: a twin or a grain turned by a few degrees.
 _MOST_STRAIN = 0.08
-_LEAST_OF_STRONGEST = 0.1
 # Over the noise, of a whole frame. Beyond, phase is good to a hundredth of a turn at any block, and
 # shorter reflections are better: they bear more distortion.
 _POWER_ENOUGH = 1e4
-_WARM_UP_BLOCKS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +130,6 @@ def lock_lattice(image: NDArray[np.float32], lattice: Lattice) -> LatticeLock | 
     return lock_waves(found, lattice.reciprocal_per_px, chosen)
 
 
-def warm_up() -> None:
-    """Compile what a frame without jumps of the phase does not run."""
-    turns = np.zeros((_WARM_UP_BLOCKS, _WARM_UP_BLOCKS), np.float32)
-    unwrap(turns, np.ones_like(turns), np.empty_like(turns))
-
-
 def lock_waves(
     found: Demodulated, reciprocal_per_px: NDArray[np.float64], chosen: NDArray[np.int64]
 ) -> LatticeLock:
@@ -169,31 +161,46 @@ def lock_waves(
 
 
 def strongest_pair(lattice: Lattice) -> NDArray[np.int64] | None:
-    """Indices (2, 2) of two strong independent reflections, None if all lie in one row.
+    """Choose the indices (2, 2) of the strongest reflection and the next beside its row.
 
-    The strongest two that span the whole net, unless others have ten times the power of the
-    weaker: of those that span a part of it, the phase leaves open which of several cells it is.
+    None if all lie in one row. Where the two span a part of the net only, the phase leaves open
+    which of several cells a place is in, the same for all of a frame: `witnesses` can tell.
     """
-    power = np.minimum(lattice.power, _POWER_ENOUGH)
-    length = np.linalg.norm(lattice.reflections @ lattice.reciprocal_per_px, axis=1)
-    order = np.lexsort((length, -power))
-    index, power = lattice.reflections[order], power[order]
-    strongest: int | None = None
-    for weaker in range(1, len(index)):
-        spans = index[:weaker, 0] * index[weaker, 1] - index[:weaker, 1] * index[weaker, 0]
-        if strongest is None and spans.any():
-            strongest = weaker
-        if strongest is None:
-            continue
-        if power[weaker] < _LEAST_OF_STRONGEST * power[strongest]:
+    index = _by_power(lattice)
+    apart = index[:, 0] * index[0, 1] - index[:, 1] * index[0, 0]
+    others = np.flatnonzero(apart)
+    return np.stack([index[0], index[others[0]]]) if len(others) else None
+
+
+def witnesses(lattice: Lattice, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Choose the strongest reflections (N, 2) with which the two chosen span the net.
+
+    None of them where the two span it alone, or where no reflection tells more.
+    """
+    found: list[NDArray[np.int64]] = []
+    spanned = _index_of(chosen)
+    for other in _by_power(lattice):
+        if spanned == 1:
             break
-        whole = np.flatnonzero(np.abs(spans) == 1)
-        if len(whole):
-            return np.stack([index[whole[0]], index[weaker]])
-    if strongest is None:
-        return None
-    spans = index[:strongest, 0] * index[strongest, 1] - index[:strongest, 1] * index[strongest, 0]
-    return np.stack([index[np.flatnonzero(spans)[0]], index[strongest]])
+        more = _index_of(np.array([*chosen, *found, other]))
+        if more < spanned:
+            found.append(other)
+            spanned = more
+    return np.array(found, np.int64).reshape(-1, 2)
+
+
+def _index_of(vectors: NDArray[np.int64]) -> int:
+    """Points of the net per point that these vectors span: their determinants' common divisor."""
+    one, other = np.triu_indices(len(vectors), 1)
+    areas = vectors[one, 0] * vectors[other, 1] - vectors[one, 1] * vectors[other, 0]
+    return int(np.gcd.reduce(areas))
+
+
+def _by_power(lattice: Lattice) -> NDArray[np.int64]:
+    """Order the reflections, strongest first; of very strong ones the shortest first."""
+    length = np.linalg.norm(lattice.reflections @ lattice.reciprocal_per_px, axis=1)
+    order = np.lexsort((length, -np.minimum(lattice.power, _POWER_ENOUGH)))
+    return lattice.reflections[order]
 
 
 def _is_straight(

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.detectors.spectrum import HIGHEST_CYCLES_PX, Peaks
-from latticewatch.kernels.spectra import indexed_weight
+from latticewatch.kernels.peaks import indexed_weight
 
 # Limits of the hypothesis search, from the prototype of the reference-cell method, where one
 # setting served every simulated and real image tried.
@@ -132,7 +132,7 @@ def _indices(
     g_per_px: NDArray[np.float64], basis: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Nearest whole indices (N, 2) and the distance from that node (N,)."""
-    whole = np.round(g_per_px @ np.linalg.inv(basis))
+    whole = np.round(g_per_px @ np.linalg.inv(basis).astype(np.float64))
     return whole, np.linalg.norm(g_per_px - whole @ basis, axis=1)
 
 

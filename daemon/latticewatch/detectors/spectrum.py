@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from latticewatch.kernels.grids import block_means, taper
+from latticewatch.kernels.peaks import N_PEAK, band_peaks, group_medians
 from latticewatch.kernels.smooth import gaussian, gaussian_scratch, gaussian_weights
-from latticewatch.kernels.spectra import N_PEAK, band_peaks, group_medians
 
 HIGHEST_CYCLES_PX = 0.22
 _LOWEST_CYCLES_PX = 0.008  # slower than this is background, not lattice
@@ -35,7 +35,7 @@ _SECTOR_BINS = 3.0  # at the rim
 _MOST_IN_GROUP = 128
 # Of the strongest bin, slow ones included. Frames have noise: what is below is leakage and rounding
 # of a drawing without any.
-_LEAKAGE = 1e-8
+_LEAKAGE = 1e-7
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Peaks:
         return len(self.power)
 
     def only(self, chosen: NDArray[np.bool_]) -> "Peaks":
-        """These peaks, in the same order."""
+        """Keep some of the peaks, in the same order."""
         return Peaks(self.g_per_px[chosen], self.power[chosen])
 
 
@@ -106,7 +106,8 @@ def spectral_peaks(frame: NDArray[np.float32]) -> Peaks:
     """
     if min(frame.shape) < _SMALLEST_PX:
         return Peaks(np.empty((0, 2)), np.empty(0))
-    relative = relative_power(frame)
+    # A part of a frame is not contiguous: kernels would be compiled once more for it.
+    relative = relative_power(np.ascontiguousarray(frame))
     out = np.empty((_MOST_FOUND, N_PEAK))
     found = out[: band_peaks(relative, _PEAK_POWER, _PEAK_REACH, out)]
     found = found[np.argsort(-found[:, 2], kind="stable")][:_MOST_PEAKS]
@@ -116,7 +117,8 @@ def spectral_peaks(frame: NDArray[np.float32]) -> Peaks:
 def relative_power(frame: NDArray[np.float32]) -> NDArray[np.float32]:
     """Half plane of the power spectrum in units of the local noise level: noise is Exp(1).
 
-    Of frames from 32 px on. Rows are gy = -K..K, columns gx = 0..M bins, out to `HIGHEST_CYCLES_PX`; zero beyond.
+    Of frames from 32 px on. Rows are gy = -K..K, columns gx = 0..M bins, out to
+    `HIGHEST_CYCLES_PX`; zero beyond.
     """
     band = _band((frame.shape[0], frame.shape[1]))
     power = _band_power(frame, band)
@@ -171,7 +173,7 @@ def _band_power(frame: NDArray[np.float32], band: _Band) -> NDArray[np.float32]:
     return out
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=2)  # 30 bytes a bin: 3 MB for 1024 x 1024
 def _band(shape: tuple[int, int]) -> _Band:
     height, width = shape
     side = min(shape)
@@ -209,7 +211,7 @@ def _band(shape: tuple[int, int]) -> _Band:
 
 
 def _grouped(label: NDArray[np.int64], used: NDArray[np.bool_]) -> _Groups:
-    """Number the groups without gaps; bins that are not used belong to none."""
+    """Give the groups numbers without gaps; bins that are not used belong to none."""
     names, dense = np.unique(label, return_inverse=True)
     dense = dense.reshape(label.shape)
     of_used = dense[used]

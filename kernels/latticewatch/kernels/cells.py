@@ -167,8 +167,9 @@ def place_cells(
     step
         Side of a block, pixels.
     out : (N, 2)
-        Receives [y, x] in pixels. At most four steps of fixed-point iteration: where the phase changes by
-        1 % of a turn per lattice vector, what is left is 1e-8 of the first step.
+        Receives [y, x] in pixels. At most four steps of fixed-point iteration, until one moves a
+        place by less than 1e-5 pixels: where the phase changes by 1 % of a turn per lattice vector,
+        each leaves a hundredth of the one before.
     """
     _, n_rows, n_columns = phase.shape
     if min(n_rows, n_columns) < 2:

@@ -8,10 +8,16 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from latticewatch.detectors.lattice import find_lattice, reduce_basis
+from latticewatch.detectors.lattice import (
+    NULL_STRENGTH,
+    find_lattice,
+    reduce_basis,
+    search_lattice,
+)
 from latticewatch.detectors.patterson.parameters import PattersonParameters
 from latticewatch.detectors.patterson.reference import FitError, reference_rule
 from support.crystals import CRYSTALS, image_of, net_frame, spans_the_same_net, specimen
+from support.empty_frames import DRAWN, MEASURED, empty_frames
 
 SHAPE_YX = (256, 256)
 RNG = np.random.default_rng(8)
@@ -167,6 +173,56 @@ def test_largest_floats_are_looked_at_without_overflow() -> None:
     frame = np.where(RNG.random(SHAPE_YX) < 0.5, 3e38, -3e38).astype(np.float32)
 
     assert find_lattice(frame) is None
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_frame_of_any_noise_has_no_lattice(name: str) -> None:
+    for _, frame in empty_frames({name: MEASURED[name]}, 3):
+        search = search_lattice(frame)
+        assert search.lattice is None
+        assert search.strength < search.threshold == NULL_STRENGTH
+        assert search.reason.startswith("not periodic: ")
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_drawing_without_noise_has_no_lattice(name: str) -> None:
+    for _, frame in empty_frames({name: DRAWN[name]}, 3):
+        assert find_lattice(frame) is None
+
+
+@pytest.mark.slow
+def test_a_thousand_empty_frames_have_no_lattice() -> None:
+    found = [name for name, frame in empty_frames(MEASURED, 40) if find_lattice(frame) is not None]
+
+    assert found == []
+
+
+@pytest.mark.parametrize("counts", [0.3, 1.0, 10.0])
+@pytest.mark.parametrize("crystal", CRYSTALS)
+def test_crystal_is_found_at_a_third_of_a_count_per_pixel(crystal: str, counts: float) -> None:
+    pixels, truth = specimen(crystal, seed=5, dose_e_per_ang2=1e5, rotation_deg=17.0)
+    mean = pixels.astype(np.float64) - 100.0
+    frame = np.random.default_rng(6).poisson(np.maximum(mean, 0.0) * counts / mean.mean())
+
+    search = search_lattice(frame.astype(np.float32))
+
+    assert search.lattice is not None
+    assert search.strength > 2 * search.threshold
+    assert search.reason == ""
+    shortest = np.linalg.norm(search.lattice.basis_px_yx[0])
+    assert shortest == pytest.approx(truth.period_px, rel=0.01)
+
+
+def test_weak_reflections_of_a_superlattice_are_heeded() -> None:
+    """Every second column a little brighter: the cell is twice as large."""
+    one = net_frame(SQUARE, shape_yx=(512, 512), seed=None)
+    other = net_frame([[20.0, 20.0], [20.0, -20.0]], shape_yx=(512, 512), seed=None)
+    frame = RNG.poisson(one + 0.1 * other).astype(np.float32)
+
+    lattice = find_lattice(frame)
+
+    assert lattice is not None
+    assert spans_the_same_net(lattice.basis_px_yx, np.array([[20.0, 20.0], [20.0, -20.0]]))
 
 
 STEPS = st.tuples(*[st.integers(-9, 9)] * 3)

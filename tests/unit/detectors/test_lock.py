@@ -6,8 +6,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from latticewatch.detectors.lattice import find_lattice
-from latticewatch.detectors.lock import LatticeLock, lock_lattice
+from latticewatch.detectors.lattice import Lattice, find_lattice
+from latticewatch.detectors.lock import (
+    LatticeLock,
+    lock_lattice,
+    strongest_pair,
+    witnesses,
+)
 from support.crystals import CRYSTALS, Image, image_of, net_frame, specimen
 
 OBLIQUE = [[18.0, 3.0], [5.0, 24.0]]
@@ -96,6 +101,26 @@ def test_every_place_of_a_frame_has_an_address(crystal: str) -> None:
 
     n_cells = 512 * 512 / lock.period_px**2
     assert np.count_nonzero(inside) == pytest.approx(n_cells, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("reflections", "needed"),
+    [
+        ([[1, 0], [0, 1], [1, 1]], []),
+        ([[1, 1], [1, -1], [2, 0], [0, 2], [1, 0]], [[1, 0]]),
+        ([[2, 0], [0, 2], [2, 2], [1, 1], [3, 0]], [[1, 1], [3, 0]]),
+        ([[2, 0], [0, 2]], []),
+    ],
+)
+def test_witnesses_are_the_strongest_that_complete_the_net(
+    reflections: list[list[int]], needed: list[list[int]]
+) -> None:
+    power = np.arange(len(reflections), 0.0, -1.0)
+    lattice = Lattice(20.0 * np.eye(2), np.array(reflections), power)
+    chosen = strongest_pair(lattice)
+    assert chosen is not None
+
+    assert witnesses(lattice, chosen).tolist() == needed
 
 
 def test_a_single_row_of_reflections_cannot_be_locked() -> None:

@@ -12,7 +12,9 @@ from latticewatch.kernels.grids import (
     apply_gain,
     block_means,
     block_moments,
+    halve,
     subtract_grid,
+    taper,
 )
 from reference import grids as slow
 from support.images import FINE, images, random_image
@@ -42,6 +44,25 @@ def subtracted(image: Image, grid: Image, step: int) -> Image:
 @given(images(), STEPS)
 def test_means_agree_with_the_definition(image: Image, step: int) -> None:
     np.testing.assert_allclose(means(image, step), slow.block_means(image, step), atol=1e-3)
+
+
+@given(images())
+def test_halves_agree_with_the_definition(image: Image) -> None:
+    out = np.full((image.shape[0] // 2, image.shape[1] // 2), np.nan, np.float32)
+    halve(image, out)
+    np.testing.assert_allclose(out, slow.block_means(image, 2), atol=1e-3)
+
+
+@given(images(), GRIDS, STEPS, st.integers(0, 2**32 - 1))
+def test_tapered_frame_agrees_with_the_definition(
+    image: Image, grid: Image, step: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    rows = rng.random((image.shape[0],)).astype(np.float32)
+    columns = rng.random((image.shape[1],)).astype(np.float32)
+    expected = slow.taper(image, grid, step, (rows, columns))
+    taper(image, grid, step, (rows, columns), image)
+    np.testing.assert_allclose(image, expected, atol=2e-3)
 
 
 @given(images(), STEPS, st.data())
@@ -101,6 +122,8 @@ def test_grid_without_a_block_is_refused(shape: tuple[int, int]) -> None:
     image, grid = random_image(2, (9, 9)), np.empty(shape, np.float32)
     with pytest.raises(ValueError, match="block"):
         subtract_grid(image, grid, 4, image)
+    with pytest.raises(ValueError, match="block"):
+        taper(image, grid, 4, (image[0], image[0]), image)
     with pytest.raises(ValueError, match="block"):
         apply_gain(grid, grid, 4, image, image.copy(), image.copy())
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from latticewatch.kernels.waves import block_wave, unwrap
+from latticewatch.kernels.waves import block_wave, unwrap, unwrap_smooth
 from reference import waves as slow
 from support.images import COARSE, images, random_image
 
@@ -121,3 +121,38 @@ def test_hole_without_signal_misleads_no_place_round_it() -> None:
 
 def test_frame_without_a_place_has_no_phase() -> None:
     assert unwrapped(np.empty((0, 5), np.float32), np.empty((0, 5), np.float32)).size == 0
+
+
+@given(SEEDS, SIDES, SIDES, st.floats(0.0, 0.4))
+def test_smooth_phase_is_told_from_a_singular_one(
+    seed: int, height: int, width: int, spread: float
+) -> None:
+    turns = np.random.default_rng(seed).normal(0.0, spread, (height, width)).astype(np.float32)
+    steps = np.concatenate([np.diff(turns, axis=axis).ravel() for axis in (0, 1)])
+    # A step of half a turn leads either way.
+    assume((np.abs(np.abs(steps) % 1 - 0.5) > 1e-3).all())
+    assert unwrap_smooth(turns, np.empty_like(turns)) == slow.has_no_singularity(turns)
+
+
+@given(SEEDS, SIDES, SIDES, st.floats(-0.3, 0.3), st.floats(-0.3, 0.3))
+def test_both_ways_of_unwrapping_a_smooth_phase_agree(
+    seed: int, height: int, width: int, slope_y: float, slope_x: float
+) -> None:
+    y, x = np.mgrid[:height, :width]
+    rng = np.random.default_rng(seed)
+    turns = wrapped(slope_y * y + slope_x * x + rng.uniform(-0.05, 0.05, (height, width)))
+    quick = np.empty_like(turns)
+    assert unwrap_smooth(turns, quick)
+    apart = unwrapped(turns, rng.random((height, width)).astype(np.float32)) - quick
+    np.testing.assert_allclose(apart, np.round(apart[0, 0]), atol=1e-5)
+
+
+def test_phase_round_a_dislocation_is_not_smooth() -> None:
+    y, x = np.mgrid[:20, :20] - 9.5
+    turns = (np.arctan2(y, x) / (2 * np.pi)).astype(np.float32)
+    assert not unwrap_smooth(turns, np.empty_like(turns))
+
+
+def test_empty_phase_is_smooth() -> None:
+    empty = np.empty((0, 5), np.float32)
+    assert unwrap_smooth(empty, empty)

@@ -45,12 +45,12 @@ def find_lattices(frame: NDArray[np.float32]) -> tuple[Lattice, ...]:
 
 
 def _second(frame: NDArray[np.float32], lock: LatticeLock) -> Lattice | None:
-    left = _blurred((~lock.holds).astype(np.float32), _BORDER_BLOCKS)
+    near = _blurred((~lock.holds).astype(np.float32), _BORDER_BLOCKS)
     # Nothing within the border of what is held, everything beyond it.
-    left = np.clip((left - 0.8) / 0.2, 0.0, 1.0).astype(np.float32)
+    left = np.clip((near - 0.8) / 0.2, 0.0, 1.0).astype(np.float32)
     if left.mean() < _LEAST_LEFT:
         return None
-    second = find_lattice(_only(frame, left, lock.step_px))
+    second = find_lattice(_only(frame, left, int(lock.step_px)))
     if second is None or _n_own(second, lock, min(frame.shape)) < _FEWEST_OWN:
         return None
     other = lock_lattice(frame, second)
@@ -77,8 +77,9 @@ def _only(
     means = np.empty_like(weight)
     block_means(frame, step_px, means)
     total = np.maximum(_blurred(weight, _SLOW_BLOCKS), np.float32(1e-3))
+    slow = (_blurred(means * weight, _SLOW_BLOCKS) / total).astype(np.float32)
     flat, negative = np.empty_like(frame), np.empty_like(frame)
-    subtract_grid(frame, _blurred(means * weight, _SLOW_BLOCKS) / total, step_px, flat)
+    subtract_grid(frame, slow, step_px, flat)
     subtract_grid(np.zeros_like(frame), weight, step_px, negative)
     return -flat * negative
 
@@ -86,8 +87,7 @@ def _only(
 def _centres(lock: LatticeLock) -> NDArray[np.float64]:
     """Places (h w, 2) of the centres of the blocks, pixels."""
     places = np.indices(lock.holds.shape).reshape(2, -1).T
-    centres: NDArray[np.float64] = (places + 0.5) * lock.step_px - 0.5
-    return centres
+    return (places.astype(np.float64) + 0.5) * lock.step_px - 0.5
 
 
 def _blurred(grid: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:

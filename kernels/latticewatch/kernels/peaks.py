@@ -30,7 +30,7 @@ def _middle(values: NDArray[np.float32]) -> np.float32:
             low = left
         else:
             break
-    return values[wanted]
+    return np.float32(values[wanted])
 
 
 @kernel
@@ -72,7 +72,7 @@ def _power_at(power: NDArray[np.float32], y: int, x: int) -> np.float32:
         y, x = power.shape[0] - 1 - y, -x
     if not (0 <= y < power.shape[0] and x < power.shape[1]):
         return np.float32(0.0)
-    return power[y, x]
+    return np.float32(power[y, x])
 
 
 @kernel
