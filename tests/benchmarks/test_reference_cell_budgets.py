@@ -21,6 +21,7 @@ from latticewatch.kernels.grids import (
     halve,
     subtract_grid,
     taper,
+    thin,
 )
 from latticewatch.kernels.peaks import N_PEAK, band_peaks, group_medians, indexed_weight
 from latticewatch.kernels.residue import row_moments, spread_by_level, unshift_rows
@@ -87,6 +88,9 @@ def test_background(bench: Bench) -> None:
     half, window = np.empty((SIDE_PX // 2, SIDE_PX // 2), np.float32), np.hanning(SIDE_PX)
     windows = (window.astype(np.float32), window.astype(np.float32))
     check("halve", 0.5, lambda: halve(bench.image, half))
+    many = bench.image[:170, :170].copy()
+    thinned = np.empty((85, 85), np.float32)
+    check("thin", 0.2, lambda: thin(many, thinned))
     check("taper", 5.5, lambda: taper(bench.image, means, STEP_PX, windows, out))
 
 

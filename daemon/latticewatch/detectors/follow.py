@@ -82,6 +82,7 @@ class LatticeFollower:
         self._witnesses = np.empty((0, 2), np.int64)
         self._testimony = np.empty(0, np.complex128)
         self._shape: tuple[int, ...] = ()
+        self._step_px = 0
 
     def forget(self) -> None:
         """Make the next frame a first one."""
@@ -116,7 +117,7 @@ class LatticeFollower:
         if search.lattice is None:
             return Refusal(search.reason, search.strength, search.threshold)
         chosen = strongest_pair(search.lattice)
-        step_px = block_side(search.lattice.cell_px)
+        self._step_px = step_px = block_side(search.lattice.cell_px)
         if chosen is None or not has_blocks(image.shape, step_px):
             return Refusal("too few cells in the frame", search.strength, search.threshold)
         self._chosen, self._witnesses = chosen, witnesses(search.lattice, chosen)
@@ -132,7 +133,7 @@ class LatticeFollower:
     def _follow(self, image: NDArray[np.float32], last: FrameLattice) -> FrameLattice | None:
         """Lattice of a frame that shows what the last one did, or None."""
         reciprocal = last.lock.reciprocal_per_px
-        waves = demodulate(image, reciprocal, self._chosen, last.lock.step_px, self._witnesses)
+        waves = demodulate(image, reciprocal, self._chosen, self._step_px, self._witnesses)
         lock = lock_waves(waves, reciprocal, self._chosen)
         both = lock.holds & last.lock.holds
         if both.mean() < max(_LEAST_SHARE_LEFT * last.lock.share_held, _LEAST_SHARE):

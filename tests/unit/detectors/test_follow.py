@@ -188,7 +188,8 @@ def test_a_series_of_other_doses_and_gains_is_followed_to_its_end() -> None:
     for number, frame in enumerate(frames[1:], 1):
         found = seen(follower, frame)
         assert found.followed
-        assert found.drift_px_yx is not None and found.drift_cov_px is not None
+        assert found.drift_px_yx is not None
+        assert found.drift_cov_px is not None
         miss = found.drift_px_yx - (drift_px[number] - drift_px[number - 1])
         assert np.abs(miss).max() < 0.1
         squares.append(float(miss @ np.linalg.inv(found.drift_cov_px) @ miss))
