@@ -25,7 +25,7 @@ from latticewatch.kernels.grids import (
 )
 from latticewatch.kernels.peaks import N_PEAK, band_peaks, group_medians, indexed_weight
 from latticewatch.kernels.residue import row_moments, spread_by_level, unshift_rows
-from latticewatch.kernels.waves import block_wave, unwrap, unwrap_smooth
+from latticewatch.kernels.waves import block_wave, subtract_level, unwrap, unwrap_smooth
 from support.budgets import check
 
 pytestmark = pytest.mark.benchmark
@@ -115,6 +115,8 @@ def test_waves(bench: Bench) -> None:
     out, turns = np.empty_like(bench.phase), bench.phase[0].copy()
     wave = float(bench.reciprocal_per_px[0, 0]), float(bench.reciprocal_per_px[0, 1])
     check("block_wave", 1.7, lambda: block_wave(bench.image, wave, STEP_PX, out))
+    rows = np.ones((2, N_BLOCKS), np.float32)
+    check("subtract_level", 0.1, lambda: subtract_level(turns, rows, rows, out))
     quality = np.abs(bench.phase[1])
     check("unwrap", 12.0, lambda: unwrap(turns, quality, out[0]))
     check("unwrap_smooth", 0.1, lambda: unwrap_smooth(turns, out[0]))

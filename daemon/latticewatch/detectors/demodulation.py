@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from latticewatch.kernels.gaps import fill_gaps
 from latticewatch.kernels.grids import block_means, halve, thin
 from latticewatch.kernels.smooth import gaussian, gaussian_scratch, gaussian_weights
-from latticewatch.kernels.waves import block_wave
+from latticewatch.kernels.waves import block_wave, subtract_level
 
 Grid = NDArray[np.float32]
 Waves = NDArray[np.complex64]
@@ -206,39 +206,36 @@ class _LowPass:
         if not self.is_thinned:
             return grid
         out = np.empty((grid.shape[0] // 2, grid.shape[1] // 2), np.float32)
-        thin(np.ascontiguousarray(grid), out)
+        thin(grid, out)
         return out
 
-    def plain(self, wave: Waves) -> Waves:
-        """Wave as it is, or a quarter of it."""
-        return self.thinned(wave.real) + np.complex64(1j) * self.thinned(wave.imag)
+    def plain(self, parts: Grid) -> Waves:
+        """Wave of these parts (2, h, w) as it is, or a quarter of it."""
+        return self.thinned(parts[0]) + np.complex64(1j) * self.thinned(parts[1])
 
-    def wave(self, wave: Waves) -> Waves:
-        """Low-passed wave."""
+    def wave(self, parts: Grid) -> Waves:
+        """Low-passed wave of these parts (2, h, w)."""
         sigma = self.sigma
         if self.is_thinned:
             sigma = float(np.sqrt(sigma**2 - _THIN_VARIANCE)) / 2
-        parts = [np.ascontiguousarray(self.thinned(part)) for part in (wave.real, wave.imag)]
-        real, imaginary = (_blurred(part, sigma) for part in parts)
+        real, imaginary = (_blurred(self.thinned(part), sigma) for part in parts)
         return real + np.complex64(1j) * imaginary
 
 
-def _block_wave(image: Grid, g: NDArray[np.float64], step: int, slow: Grid) -> Waves:
-    """Wave (h, w) of the frame less its background, which a block takes as constant."""
+def _block_wave(image: Grid, g: NDArray[np.float64], step: int, slow: Grid) -> Grid:
+    """Wave (2, h, w) of the frame less its background, which a block takes as constant."""
     parts = np.empty((2, *slow.shape), np.float32)
     block_wave(image, (float(g[0]), float(g[1])), step, parts)
-    carrier = [_mean_carrier(float(part), step, n) for part, n in zip(g, slow.shape, strict=True)]
-    wave: Waves = parts[0] + np.complex64(1j) * parts[1] - carrier[0][:, None] * carrier[1] * slow
-    return wave
+    rows, columns = (_mean_carrier(float(p), step, n) for p, n in zip(g, slow.shape, strict=True))
+    subtract_level(slow, rows, columns, parts)
+    return parts
 
 
-def _mean_carrier(g: float, step: int, n_blocks: int) -> NDArray[np.complex64]:
-    """Mean of exp(-2 pi i g x) over each of n blocks of `step` pixels."""
+def _mean_carrier(g: float, step: int, n_blocks: int) -> Grid:
+    """Mean of exp(-2 pi i g x) over each of n blocks of `step` pixels: (2, n), its two parts."""
     inside = np.exp(-2j * np.pi * g * np.arange(step)).mean()
-    carrier: NDArray[np.complex64] = (
-        inside * np.exp(-2j * np.pi * ((g * step * np.arange(n_blocks)) % 1.0))
-    ).astype(np.complex64)
-    return carrier
+    carrier = inside * np.exp(-2j * np.pi * ((g * step * np.arange(n_blocks)) % 1.0))
+    return np.stack([carrier.real, carrier.imag]).astype(np.float32)
 
 
 def _blurred(grid: Grid, sigma: float) -> Grid:
