@@ -155,11 +155,13 @@ class LatticeFollower:
 
     def _ask(self, waves: Demodulated, lock: LatticeLock) -> NDArray[np.complex128]:
         """Mean (N,) of each witness against the phase of the lattice, where it holds."""
-        held = lock.holds
-        said = [
-            (wave * np.exp(-2j * np.pi * np.tensordot(index, lock.phase, 1)))[held].mean()
-            for wave, index in zip(waves.others, self._witnesses, strict=True)
-        ]
+        held, phase = lock.holds.astype(np.float32), lock.phase
+        said = []
+        for wave, (h, k) in zip(waves.others, self._witnesses.astype(np.float32), strict=True):
+            # In float32: complex exponentials of doubles take ten times as long.
+            angle = np.float32(-2 * np.pi) * (h * phase[0] + k * phase[1])
+            turned = wave * (np.cos(angle) + np.complex64(1j) * np.sin(angle))
+            said.append(complex((turned * held).sum()) / float(held.sum()))
         return np.array(said, np.complex128)
 
     def _turns(
