@@ -21,10 +21,11 @@ from latticewatch.kernels.grids import (
     halve,
     subtract_grid,
     taper,
+    thin,
 )
 from latticewatch.kernels.peaks import N_PEAK, band_peaks, group_medians, indexed_weight
 from latticewatch.kernels.residue import row_moments, spread_by_level, unshift_rows
-from latticewatch.kernels.waves import block_wave, unwrap, unwrap_smooth
+from latticewatch.kernels.waves import block_wave, subtract_level, unwrap, unwrap_smooth
 from support.budgets import check
 
 pytestmark = pytest.mark.benchmark
@@ -87,6 +88,9 @@ def test_background(bench: Bench) -> None:
     half, window = np.empty((SIDE_PX // 2, SIDE_PX // 2), np.float32), np.hanning(SIDE_PX)
     windows = (window.astype(np.float32), window.astype(np.float32))
     check("halve", 0.5, lambda: halve(bench.image, half))
+    many = bench.image[:170, :170].copy()
+    thinned = np.empty((85, 85), np.float32)
+    check("thin", 0.2, lambda: thin(many, thinned))
     check("taper", 5.5, lambda: taper(bench.image, means, STEP_PX, windows, out))
 
 
@@ -111,6 +115,8 @@ def test_waves(bench: Bench) -> None:
     out, turns = np.empty_like(bench.phase), bench.phase[0].copy()
     wave = float(bench.reciprocal_per_px[0, 0]), float(bench.reciprocal_per_px[0, 1])
     check("block_wave", 1.7, lambda: block_wave(bench.image, wave, STEP_PX, out))
+    rows = np.ones((2, N_BLOCKS), np.float32)
+    check("subtract_level", 0.1, lambda: subtract_level(turns, rows, rows, out))
     quality = np.abs(bench.phase[1])
     check("unwrap", 12.0, lambda: unwrap(turns, quality, out[0]))
     check("unwrap_smooth", 0.1, lambda: unwrap_smooth(turns, out[0]))

@@ -22,6 +22,14 @@ def block_wave(
     return means
 
 
+def level_wave(
+    level: NDArray[np.float32], wave_per_px: tuple[float, float], step: int
+) -> NDArray[np.complex128]:
+    """Wave of a frame that is constant in each block."""
+    frame = np.kron(level, np.ones((step, step))).astype(np.float32)
+    return block_wave(frame, wave_per_px, step)
+
+
 def neighbours(place: Place, shape: tuple[int, ...]) -> list[Place]:
     """Return the four pixels beside one, less those outside."""
     y, x = place

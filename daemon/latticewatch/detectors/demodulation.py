@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.kernels.gaps import fill_gaps
-from latticewatch.kernels.grids import block_means, halve
+from latticewatch.kernels.grids import block_means, halve, thin
 from latticewatch.kernels.smooth import gaussian, gaussian_scratch, gaussian_weights
-from latticewatch.kernels.waves import block_wave
+from latticewatch.kernels.waves import block_wave, subtract_level
 
 Grid = NDArray[np.float32]
 Waves = NDArray[np.complex64]
@@ -20,6 +20,10 @@ LOW_PASS_PERIODS = 1.5
 """Standard deviation of the low-pass: wide enough for 28 cells, narrow enough for the scan."""
 _BACKGROUND = 2.0
 _FEWEST_BLOCKS = 9
+# From so many on along the shorter side, every second block says as much: the low-pass is three
+# blocks wide. With fewer the edges of the frame would suffer, and little time is gained.
+_MANY_BLOCKS = 100
+_THIN_VARIANCE = 0.75  # of `thin`, blocks
 # Between the reflections, in no simple ratio, where a superlattice has none of its own either.
 _BETWEEN = np.array([0.382, 0.433])
 _CALM = 0.2
@@ -50,7 +54,7 @@ class Demodulated:
     brightness : (h, w)
         Mean of the frame over a few periods, over its median.
     step_px
-        Side of a block.
+        Side of a block: that asked for, or twice that.
     others : (h, w) each
         Further reflections, not low-passed.
     """
@@ -112,23 +116,25 @@ def demodulate(
     bin_px = _bin_side(period_px) if step_px % 2 == 0 else 1
     binned = _halved(image) if bin_px > 1 else image
     side = step_px // bin_px
-    slow = _blurred(_means(binned, side), _BACKGROUND * period_px / step_px)
-    weights = gaussian_weights(LOW_PASS_PERIODS * period_px / step_px)
+    means = _means(binned, side)
+    slow = _blurred(means, _BACKGROUND * period_px / step_px)
+    passed = _LowPass(LOW_PASS_PERIODS * period_px / step_px, min(means.shape) >= _MANY_BLOCKS)
     g_per_px = np.concatenate([chosen, [chosen[0] + _BETWEEN]]) @ reciprocal_per_px
-    three = [_wave(binned, g * bin_px, side, slow, weights) for g in g_per_px]
+    three = [passed.wave(_block_wave(binned, g * bin_px, side, slow)) for g in g_per_px]
     # A bin's centre lies so far from that of its first pixel.
     late = np.exp(-1j * np.pi * (bin_px - 1) * g_per_px.sum(axis=1)).astype(np.complex64)
     # Quantile of Rayleigh's law. A low one, since another domain may have a reflection there.
     noise = _ranked(np.abs(three[2]), _CALM) / float(np.sqrt(-np.log1p(-_CALM)))
+    background, slow = slow, passed.thinned(slow)
     middle = _ranked(slow, 0.5)
     brightness = slow / np.float32(middle) if middle > 0 else np.ones_like(slow)
     waves = np.stack([late[0] * three[0], late[1] * three[1]])
     raw = [
-        _block_wave(binned, g * bin_px, side, slow)
+        passed.plain(_block_wave(binned, g * bin_px, side, background))
         * np.complex64(np.exp(-1j * np.pi * (bin_px - 1) * g.sum()))
         for g in others @ reciprocal_per_px
     ]
-    return Demodulated(waves, noise, brightness, step_px, tuple(raw))
+    return Demodulated(waves, noise, brightness, step_px * passed.every, tuple(raw))
 
 
 def _ranked(values: Grid, share: float) -> float:
@@ -175,36 +181,64 @@ def extended(waves: Waves, holds: NDArray[np.bool_]) -> Waves:
     return factors.astype(np.complex64)
 
 
-def _wave(image: Grid, g: NDArray[np.float64], step: int, slow: Grid, weights: Grid) -> Waves:
-    """Low-passed wave (h, w) of the frame less its background."""
-    wave = _block_wave(image, g, step, slow)
-    real, imaginary = np.ascontiguousarray(wave.real), np.ascontiguousarray(wave.imag)
-    return _convolved(real, weights) + np.complex64(1j) * _convolved(imaginary, weights)
+@dataclass(frozen=True, slots=True)
+class _LowPass:
+    """Gaussian low-pass of grids; of many blocks every second one is kept.
+
+    Attributes
+    ----------
+    sigma
+        Standard deviation, blocks.
+    is_thinned
+        Whether a quarter of the blocks is left.
+    """
+
+    sigma: float
+    is_thinned: bool
+
+    @property
+    def every(self) -> int:
+        """Blocks along a side that become one."""
+        return 2 if self.is_thinned else 1
+
+    def thinned(self, grid: Grid) -> Grid:
+        """Grid as it is, or a quarter of it."""
+        if not self.is_thinned:
+            return grid
+        out = np.empty((grid.shape[0] // 2, grid.shape[1] // 2), np.float32)
+        thin(grid, out)
+        return out
+
+    def plain(self, parts: Grid) -> Waves:
+        """Wave of these parts (2, h, w) as it is, or a quarter of it."""
+        return self.thinned(parts[0]) + np.complex64(1j) * self.thinned(parts[1])
+
+    def wave(self, parts: Grid) -> Waves:
+        """Low-passed wave of these parts (2, h, w)."""
+        sigma = self.sigma
+        if self.is_thinned:
+            sigma = float(np.sqrt(sigma**2 - _THIN_VARIANCE)) / 2
+        real, imaginary = (_blurred(self.thinned(part), sigma) for part in parts)
+        return real + np.complex64(1j) * imaginary
 
 
-def _block_wave(image: Grid, g: NDArray[np.float64], step: int, slow: Grid) -> Waves:
-    """Wave (h, w) of the frame less its background, which a block takes as constant."""
+def _block_wave(image: Grid, g: NDArray[np.float64], step: int, slow: Grid) -> Grid:
+    """Wave (2, h, w) of the frame less its background, which a block takes as constant."""
     parts = np.empty((2, *slow.shape), np.float32)
     block_wave(image, (float(g[0]), float(g[1])), step, parts)
-    carrier = [_mean_carrier(float(part), step, n) for part, n in zip(g, slow.shape, strict=True)]
-    wave: Waves = parts[0] + np.complex64(1j) * parts[1] - carrier[0][:, None] * carrier[1] * slow
-    return wave
+    rows, columns = (_mean_carrier(float(p), step, n) for p, n in zip(g, slow.shape, strict=True))
+    subtract_level(slow, rows, columns, parts)
+    return parts
 
 
-def _mean_carrier(g: float, step: int, n_blocks: int) -> NDArray[np.complex64]:
-    """Mean of exp(-2 pi i g x) over each of n blocks of `step` pixels."""
+def _mean_carrier(g: float, step: int, n_blocks: int) -> Grid:
+    """Mean of exp(-2 pi i g x) over each of n blocks of `step` pixels: (2, n), its two parts."""
     inside = np.exp(-2j * np.pi * g * np.arange(step)).mean()
-    carrier: NDArray[np.complex64] = (
-        inside * np.exp(-2j * np.pi * ((g * step * np.arange(n_blocks)) % 1.0))
-    ).astype(np.complex64)
-    return carrier
+    carrier = inside * np.exp(-2j * np.pi * ((g * step * np.arange(n_blocks)) % 1.0))
+    return np.stack([carrier.real, carrier.imag]).astype(np.float32)
 
 
 def _blurred(grid: Grid, sigma: float) -> Grid:
-    return _convolved(grid, gaussian_weights(sigma))
-
-
-def _convolved(grid: Grid, weights: Grid) -> Grid:
-    out = np.empty_like(grid)
+    weights, out = gaussian_weights(sigma), np.empty_like(grid)
     gaussian(grid, weights, gaussian_scratch(grid.shape[1], weights), out)
     return out

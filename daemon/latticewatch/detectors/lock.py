@@ -210,8 +210,13 @@ def _is_straight(
     straight = np.ones(phase.shape[1:], bool)
     # A place of equal address moves by -A^T phase.
     to_px = (basis_px_yx.T / step_px).astype(np.float32)
+    # No part of the displacement changes by more than this times a change of phase.
+    most = 2.0 * float(np.abs(to_px).max())
     for axis in (0, 1):
-        bend = np.tensordot(to_px, np.diff(phase, axis=axis + 1), 1)
+        change = np.diff(phase, axis=axis + 1)
+        if most * max(float(change.max()), -float(change.min())) < _MOST_STRAIN / np.sqrt(2):
+            continue
+        bend = np.tensordot(to_px, change, 1)
         bent = np.square(bend).sum(axis=0) > _MOST_STRAIN**2
         if bent.any():
             before = [slice(None)] * 2

@@ -10,6 +10,7 @@ from latticewatch.kernels.peaks import indexed_weight
 
 # Limits of the hypothesis search, from the prototype of the reference-cell method, where one
 # setting served every simulated and real image tried.
+_FEWEST_PEAKS = 3
 _SEED_PEAKS = 14  # strongest peaks that may span a hypothesis by themselves
 _SEED_PAIRS = 8  # strongest peaks whose sums and differences may, too
 _LEAST_SUM_CYCLES_PX = 0.012  # shorter sums are the distance of two halves of one peak
@@ -40,7 +41,7 @@ class Net:
     strength: float
 
 
-def best_net(peaks: Peaks, side_px: int, evidence: NDArray[np.bool_]) -> Net | None:
+def best_net(peaks: Peaks, side_px: int) -> Net | None:
     """Net of the best score: log power of the peaks indexed beyond chance.
 
     Every pair of strong peaks, of their sums and differences, is a hypothesis. The best is tried
@@ -53,18 +54,15 @@ def best_net(peaks: Peaks, side_px: int, evidence: NDArray[np.bool_]) -> Net | N
         Of the frame's spectrum.
     side_px
         Shorter side of the frame.
-    evidence : (N,)
-        Peaks that count. The others refine a net, and make none.
     """
-    counted = peaks.only(evidence)
-    if len(counted) < 3:
+    if len(peaks) < _FEWEST_PEAKS:
         return None
-    search = _Search(counted, _TOLERANCE_BINS / side_px)
-    first = search.best(_pairs(_seeds(counted.g_per_px)))
+    search = _Search(peaks, _TOLERANCE_BINS / side_px)
+    first = search.best(_pairs(_seeds(peaks.g_per_px)))
     if first is None:
         return None
     steps = np.concatenate([first, [first[0] + first[1], first[0] - first[1]]])
-    grown = np.array([[g, step] for g in counted.g_per_px for step in steps])
+    grown = np.array([[g, step] for g in peaks.g_per_px for step in steps])
     best = search.best(np.concatenate([first[None], grown]))
     if best is None:
         return None

@@ -62,10 +62,6 @@ class Peaks:
         """How many there are."""
         return len(self.power)
 
-    def only(self, chosen: NDArray[np.bool_]) -> "Peaks":
-        """Keep some of the peaks, in the same order."""
-        return Peaks(self.g_per_px[chosen], self.power[chosen])
-
 
 @dataclass(frozen=True, slots=True)
 class _Groups:

@@ -17,9 +17,9 @@ _MOST_SHARED = 0.5
 _APART_BINS = 3.0
 _FEWEST_OWN = 3
 # So far beyond the border of what is held the first lattice still shows, and its last row, cut off,
-# is a lattice of its own. Blocks are half a period.
-_BORDER_BLOCKS = 3.0
-_SLOW_BLOCKS = 4.0
+# is a lattice of its own. In periods.
+_BORDER = 1.5
+_SLOW = 2.0
 
 
 def find_lattices(frame: NDArray[np.float32]) -> tuple[Lattice, ...]:
@@ -45,12 +45,13 @@ def find_lattices(frame: NDArray[np.float32]) -> tuple[Lattice, ...]:
 
 
 def _second(frame: NDArray[np.float32], lock: LatticeLock) -> Lattice | None:
-    near = _blurred((~lock.holds).astype(np.float32), _BORDER_BLOCKS)
+    blocks = lock.period_px / lock.step_px
+    near = _blurred((~lock.holds).astype(np.float32), _BORDER * blocks)
     # Nothing within the border of what is held, everything beyond it.
     left = np.clip((near - 0.8) / 0.2, 0.0, 1.0).astype(np.float32)
     if left.mean() < _LEAST_LEFT:
         return None
-    second = find_lattice(_only(frame, left, int(lock.step_px)))
+    second = find_lattice(_only(frame, left, int(lock.step_px), _SLOW * blocks))
     if second is None or _n_own(second, lock, min(frame.shape)) < _FEWEST_OWN:
         return None
     other = lock_lattice(frame, second)
@@ -71,13 +72,13 @@ def _n_own(second: Lattice, lock: LatticeLock, side_px: int) -> int:
 
 
 def _only(
-    frame: NDArray[np.float32], weight: NDArray[np.float32], step_px: int
+    frame: NDArray[np.float32], weight: NDArray[np.float32], step_px: int, sigma: float
 ) -> NDArray[np.float32]:
-    """Frame less its mean nearby, times a weight (h, w) that is given at the blocks."""
+    """Frame less its mean nearby, times a weight (h, w) given at the blocks."""
     means = np.empty_like(weight)
     block_means(frame, step_px, means)
-    total = np.maximum(_blurred(weight, _SLOW_BLOCKS), np.float32(1e-3))
-    slow = (_blurred(means * weight, _SLOW_BLOCKS) / total).astype(np.float32)
+    total = np.maximum(_blurred(weight, sigma), np.float32(1e-3))
+    slow = (_blurred(means * weight, sigma) / total).astype(np.float32)
     flat, negative = np.empty_like(frame), np.empty_like(frame)
     subtract_grid(frame, slow, step_px, flat)
     subtract_grid(np.zeros_like(frame), weight, step_px, negative)

@@ -91,6 +91,36 @@ def block_wave(
 
 
 @kernel
+def subtract_level(
+    level: NDArray[np.float32],
+    rows: NDArray[np.float32],
+    columns: NDArray[np.float32],
+    wave: NDArray[np.float32],
+) -> None:
+    """Take out of the wave of each block what its mean level gives: level x rows x columns.
+
+    Parameters
+    ----------
+    level : (h, w)
+        Of the frame, constant in a block.
+    rows : (2, h)
+        Mean of exp(-2 pi i gy y) over the rows of a block, real and imaginary part.
+    columns : (2, w)
+        Mean of exp(-2 pi i gx x) over its columns.
+    wave : (2, h, w)
+        From `block_wave`; changed in place.
+    """
+    height, width = level.shape
+    real, imaginary = columns[0], columns[1]
+    for y in range(height):
+        c, s = rows[0, y], rows[1, y]
+        row, of_real, of_imaginary = level[y], wave[0, y], wave[1, y]
+        for x in range(width):
+            of_real[x] -= row[x] * (c * real[x] - s * imaginary[x])
+            of_imaginary[x] -= row[x] * (c * imaginary[x] + s * real[x])
+
+
+@kernel
 def _sink(
     heap: tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.int32]], n_left: int
 ) -> None:

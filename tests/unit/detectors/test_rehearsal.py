@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 PROGRAM = """
 import numpy as np
 from latticewatch.detectors.follow import LatticeFollower
@@ -30,6 +32,7 @@ print(before, count_kernel_variants())
 """
 
 
+@pytest.mark.slow
 def test_nothing_is_compiled_after_the_rehearsal() -> None:
     """In a process of its own: here, other tests have compiled everything already."""
     paths = [path for path in sys.path if path]

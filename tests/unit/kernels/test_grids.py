@@ -15,6 +15,7 @@ from latticewatch.kernels.grids import (
     halve,
     subtract_grid,
     taper,
+    thin,
 )
 from reference import grids as slow
 from support.images import FINE, images, random_image
@@ -51,6 +52,13 @@ def test_halves_agree_with_the_definition(image: Image) -> None:
     out = np.full((image.shape[0] // 2, image.shape[1] // 2), np.nan, np.float32)
     halve(image, out)
     np.testing.assert_allclose(out, slow.block_means(image, 2), atol=1e-3)
+
+
+@given(images())
+def test_thinned_image_agrees_with_the_definition(image: Image) -> None:
+    out = np.full((image.shape[0] // 2, image.shape[1] // 2), np.nan, np.float32)
+    thin(image, out)
+    np.testing.assert_allclose(out, slow.thin(image), atol=1e-3)
 
 
 @given(images(), GRIDS, STEPS, st.integers(0, 2**32 - 1))

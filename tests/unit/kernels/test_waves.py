@@ -6,7 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from latticewatch.kernels.waves import block_wave, unwrap, unwrap_smooth
+from latticewatch.kernels.waves import block_wave, subtract_level, unwrap, unwrap_smooth
 from reference import waves as slow
 from support.images import COARSE, images, random_image
 
@@ -42,6 +42,24 @@ def test_wave_agrees_with_the_definition(
     found = demodulate(image, wave_per_px, step)
     bound = 1e-6 * float(np.abs(image).max())
     np.testing.assert_allclose(found, slow.block_wave(image, wave_per_px, step), atol=bound)
+
+
+@given(images(), st.tuples(FREQUENCIES, FREQUENCIES), STEPS)
+def test_level_of_blocks_is_taken_out_of_their_wave(
+    level: NDArray[np.float32], wave_per_px: tuple[float, float], step: int
+) -> None:
+    means = [
+        np.exp(-2j * np.pi * g * (np.arange(step) + step * np.arange(n)[:, None])).mean(axis=1)
+        for g, n in zip(wave_per_px, level.shape, strict=True)
+    ]
+    rows, columns = (np.stack([mean.real, mean.imag]).astype(np.float32) for mean in means)
+    wave = np.zeros((2, *level.shape), np.float32)
+
+    subtract_level(level, rows, columns, wave)
+
+    bound = 1e-6 * float(np.abs(level).max())
+    expected = -slow.level_wave(level, wave_per_px, step)
+    np.testing.assert_allclose(wave[0] + 1j * wave[1], expected, atol=bound)
 
 
 def test_far_pixels_keep_their_phase() -> None:
