@@ -1,0 +1,43 @@
+"""Power of a frame's spectrum, laid out as an image round the origin."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latticewatch.kernels.jit import kernel
+
+
+@kernel
+def half_plane_power(
+    spectrum: NDArray[np.complex64], reach_y: int, margin_x: int, out: NDArray[np.float32]
+) -> None:
+    """Logarithm of the power of the waves round the origin, in a half plane and a little beyond.
+
+    Parameters
+    ----------
+    spectrum : (P, K)
+        Two-dimensional transform of a real frame, columns 0 <= kx < K of the half plane.
+    reach_y
+        Largest |ky|; less than P / 2.
+    margin_x
+        Columns with kx < 0, from the conjugate side, so that a peak at kx = 0 has both flanks.
+        Less than K.
+    out : (2 reach_y + 1, margin_x + C)
+        Receives log |F|^2 at ky = row - reach_y, kx = column - margin_x; C at most K. A power too
+        small for float32 counts as its smallest normal number.
+    """
+    n_rows = spectrum.shape[0]
+    tiny = np.float32(1.17549435e-38)
+    n_columns = out.shape[1] - margin_x
+    for row in range(len(out)):
+        ky = row - reach_y
+        waves = spectrum[ky % n_rows]
+        right = out[row, margin_x:]
+        for column in range(n_columns):
+            wave = waves[column]
+            power = wave.real * wave.real + wave.imag * wave.imag
+            right[column] = np.log(max(power, tiny))
+        mirrored = spectrum[-ky % n_rows]
+        for column in range(margin_x):
+            wave = mirrored[margin_x - column]
+            power = wave.real * wave.real + wave.imag * wave.imag
+            out[row, column] = np.log(max(power, tiny))
