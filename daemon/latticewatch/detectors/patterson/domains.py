@@ -40,15 +40,18 @@ _SEPARATION = 2.5
 # Amplitude in the other domain over that in its own. On single crystals whose separation passes
 # by chance the two laws lie close, at 0.6 and more; in twins at 0.1 to 0.35.
 _LARGEST_RATIO = 0.45
-_SMALLEST_SHARE = 0.03
+_SMALLEST_SHARE = 0.02
 _LEAST_CORRELATION = 0.5
 _SOFT_NOISE = 0.1
 _FLOOR = 0.05  # of an amplitude of one: what a reflection has where it does not belong
 # Deepest place of a patch, in resolutions: the double fault of the real CdTe image reaches 2.0,
 # round inclusions of a twentieth of 512 x 512 pixels 3.2.
 _THINNEST = 2.3
-# Part of a patch where the level is clear: none of that fault, half of those inclusions.
+# Part of a patch where the level is clear: none of that fault, half of those inclusions. At low
+# dose no place is clearer than noise allows.
 _CLEAR = 1.5
+_CLEAREST = 0.9
+_CLEAR_SHARE = 0.7
 _LEAST_CLEAR = 0.25
 _DEEP = 0.7  # log ratio past which a place lies well inside a domain: two to one
 _MOST_GREY = 0.15
@@ -315,12 +318,14 @@ def _without_islands(
     left looks like a domain as wide as the maps resolve.
     """
     result = (level > 0) & lattice
-    clear = np.abs(level) > _CLEAR
+    strength = np.where(lattice, np.abs(level), 0.0)
     for of in (True, False):
         held = (result == of) & lattice
         patches, n_patches = ndimage.label(held)
         if n_patches < 1:
             continue
+        usual = np.quantile(strength[held], _CLEAREST)
+        clear = strength > min(_CLEAR, _CLEAR_SHARE * usual)
         depth = ndimage.distance_transform_edt(held, sampling=maps.step_px_yx)
         deepest = np.zeros(n_patches + 1)
         np.maximum.at(deepest, patches[held], depth[held])

@@ -32,7 +32,7 @@ _SMOOTHING_BINS = 1.0
 _NOISE_BLOCK_BINS = 15
 _WINDOW_RADIUS_BINS = 4
 # Of log power, smoothed. Over 40 frames of noise alone the highest of all places was 1.5.
-_LOWEST_STRENGTH = 1.8
+_LOWEST_STRENGTH = 1.5
 _MOST_SPOTS = 40
 # Of the shortest |g|: about one period resolved, as the mask of 6 periods of 1024 does for the
 # reflections 41 to 43 periods long of the ZrO2 twin.
