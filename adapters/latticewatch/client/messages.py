@@ -8,6 +8,7 @@ not know read as ``unknown``.
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+from latticewatch.client.errors import BadMessage
 from latticewatch.client.reading import Words, not_on_wire
 
 _KINDS = "vacancy deficit excess extra displaced boundary amorphous unknown"
@@ -28,6 +29,10 @@ Quality = Annotated[str, Words(frozenset(_QUALITIES.split()))]
 Flag = Annotated[str, Words(frozenset(_FLAGS.split()))]
 StatusCode = Annotated[str, Words(frozenset(_CODES.split()))]
 Pair = tuple[float, float]
+
+# An outline has 2 to 512 points, inside the frame or a pixel beyond.
+_OUTLINE_POINTS = (2, 512)
+_OUTLINE_BEYOND_PX = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +145,8 @@ class Defect:
 
     Steer by `frac_yx`, fractions of the context; `nm_yx` is there only for calibrated frames.
     `p_value` is the chance that a defect-free site scores as high; `score` is comparable between
-    frames and models. `cov_px` is [var_yy, cov_yx, var_xx] of `pixel_yx`.
+    frames and models. `cov_px` is [var_yy, cov_yx, var_xx] of `pixel_yx`. `outline_px_yx` is an open
+    line of points for kind ``boundary``, a closed polygon for ``amorphous``, None for a point.
     """
 
     i: int
@@ -163,6 +169,7 @@ class Defect:
     edge: bool
     flags: tuple[Flag, ...]
     track: Track | None = None
+    outline_px_yx: tuple[Pair, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,6 +220,12 @@ class DefectEvent:
     attrs: dict[str, Any] | None = None  # Any: the vendor's values
     missed_before: int = not_on_wire(0)
     t_received_ns: int = not_on_wire(0)
+
+    def __post_init__(self) -> None:
+        """Refuse outlines of too few or too many points, or outside the frame."""
+        for defect in self.defects:
+            if defect.outline_px_yx is not None:
+                _check_outline(defect.outline_px_yx, self.frame.shape_yx)
 
     def age_ms(self, now_ns: int) -> float:
         """Age of the frame at `now_ns` (UTC), in ms; wrong by what the two clocks differ."""
@@ -276,3 +289,14 @@ class Heartbeat:
 
 
 Message = DefectEvent | Status | Heartbeat
+
+
+def _check_outline(outline: tuple[Pair, ...], shape_yx: tuple[int, int]) -> None:
+    path = "defects.defects.outline_px_yx"
+    fewest, most = _OUTLINE_POINTS
+    if not fewest <= len(outline) <= most:
+        raise BadMessage(f"{path}: {len(outline)} points, expected {fewest} to {most}")
+    for point in outline:
+        for place, side in zip(point, shape_yx, strict=True):
+            if not -_OUTLINE_BEYOND_PX <= place <= side - 1.0 + _OUTLINE_BEYOND_PX:
+                raise BadMessage(f"{path}: {point} is outside the frame of {shape_yx}")

@@ -14,9 +14,7 @@ def _link(links: NDArray[np.int32], one: int, two: int) -> None:
 
 
 @kernel
-def _link_cell(
-    level: NDArray[np.float64], y: int, x: int, links: NDArray[np.int32]
-) -> None:
+def _link_cell(level: NDArray[np.float64], y: int, x: int, links: NDArray[np.int32]) -> None:
     """Link the crossings on the four edges of a cell: none, two or four."""
     height, width = level.shape
     corners = (level[y, x], level[y, x + 1], level[y + 1, x + 1], level[y + 1, x])
@@ -55,9 +53,7 @@ def _link_cell(
 
 
 @kernel
-def _crossing(
-    level: NDArray[np.float64], edge: int, out: NDArray[np.float64]
-) -> None:
+def _crossing(level: NDArray[np.float64], edge: int, out: NDArray[np.float64]) -> None:
     """Place [y, x] where an edge passes through zero, linear between its ends."""
     height, width = level.shape
     is_vertical = edge >= height * width

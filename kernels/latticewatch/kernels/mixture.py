@@ -29,9 +29,7 @@ def _best_cut(counts: NDArray[np.float64]) -> int:
 
 
 @kernel
-def two_normals(
-    counts: NDArray[np.float64], n_rounds: int, out: NDArray[np.float64]
-) -> None:
+def two_normals(counts: NDArray[np.float64], n_rounds: int, out: NDArray[np.float64]) -> None:
     """Fit a mixture of two normal laws to a histogram by expectation maximisation.
 
     The start is the cut of Otsu, so that equal histograms give equal results.

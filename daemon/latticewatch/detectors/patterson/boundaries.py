@@ -268,6 +268,4 @@ def _boundary(
     rise = rise[np.isfinite(rise)]
     slope = float(np.median(rise)) / steps if len(rise) else 0.0
     width_px = 1.0 / slope if slope > 0 else np.inf
-    return Boundary(
-        line, closed, _length(line, closed), width_px, contrast, z, p_value, from_dip
-    )
+    return Boundary(line, closed, _length(line, closed), width_px, contrast, z, p_value, from_dip)

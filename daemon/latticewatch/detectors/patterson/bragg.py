@@ -133,7 +133,9 @@ def _cut_band(
     """Copy the masked neighbourhood of one wave to the corner of a small grid of zeros."""
     axes = []
     for axis, n_padded in enumerate(spectrum.padded_yx):
-        reach = min(int(np.ceil(_REACH_WIDTHS * width_per_px * n_padded)), (out.shape[axis] - 1) // 2)
+        reach = min(
+            int(np.ceil(_REACH_WIDTHS * width_per_px * n_padded)), (out.shape[axis] - 1) // 2
+        )
         offset = np.arange(-reach, reach + 1)
         bins = middle[axis] + offset
         miss = (bins / n_padded - wave_per_px[axis]) / width_per_px

@@ -213,9 +213,7 @@ def _relative_amplitudes(maps: BraggMaps) -> tuple[NDArray[np.float32], NDArray[
     return amplitude / reference[:, None, None], reference
 
 
-def _joint_score(
-    shares: NDArray[np.float32], noise: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _joint_score(shares: NDArray[np.float32], noise: NDArray[np.float64]) -> NDArray[np.float64]:
     """Leading component (N,) of how the reflections' shares of the common amplitude vary.
 
     Separations of single reflections are no good start: where one domain takes a twentieth of the
@@ -242,7 +240,10 @@ def _sharpen(
         upper = level > 0
         if upper[::every].all() or not upper[::every].any():
             return np.zeros(len(relative), np.int8), np.zeros(len(score))
-        inside = np.median(sample[:, upper[::every]], axis=1), np.median(sample[:, ~upper[::every]], axis=1)
+        inside = (
+            np.median(sample[:, upper[::every]], axis=1),
+            np.median(sample[:, ~upper[::every]], axis=1),
+        )
         signs = np.zeros(len(relative), np.int8)
         signs[inside[1] < _LARGEST_RATIO * inside[0]] = 1
         signs[inside[0] < _LARGEST_RATIO * inside[1]] = -1
@@ -259,9 +260,7 @@ def _log_ratio(
     groups = []
     for sign, own in zip((1, -1), inside, strict=True):
         of = signs == sign
-        groups.append(
-            (relative[of] / own[of][:, None]).mean(axis=0) if of.any() else np.empty(0)
-        )
+        groups.append((relative[of] / own[of][:, None]).mean(axis=0) if of.any() else np.empty(0))
     shared = signs == 0
     if not (len(groups[0]) and len(groups[1])):
         # Of a domain without reflections of its own: what the other one leaves of the common ones.
@@ -366,6 +365,8 @@ def _reflections(
     maps: BraggMaps, laws: NDArray[np.float64], domain: NDArray[np.int64]
 ) -> tuple[Reflection, ...]:
     return tuple(
-        Reflection((float(g[0]), float(g[1])), float(law[5]), float((law[1] / law[3]) ** 2), int(of))
+        Reflection(
+            (float(g[0]), float(g[1])), float(law[5]), float((law[1] / law[3]) ** 2), int(of)
+        )
         for g, law, of in zip(maps.g_per_px, laws, domain, strict=True)
     )

@@ -190,9 +190,7 @@ def choose_reflections(spots: Spots, width_per_px: float, n_most: int) -> Spots:
     g = spots.g_per_px
     kept: list[int] = []
     for spot in range(len(spots)):
-        apart = np.minimum(
-            np.hypot(*(g[spot] - g[kept]).T), np.hypot(*(g[spot] + g[kept]).T)
-        )
+        apart = np.minimum(np.hypot(*(g[spot] - g[kept]).T), np.hypot(*(g[spot] + g[kept]).T))
         stronger = np.exp(0.5 * (spots.strength[kept] - spots.strength[spot]))
         leak = stronger * np.exp(-0.5 * (apart / width_per_px) ** 2)
         if (leak > _LARGEST_LEAK).any() or (apart < 2.0 * width_per_px).any():
