@@ -64,6 +64,8 @@ class Finding:
         Lattice address and sublattice, None where the detector knows none.
     displacement_px_yx
         Of the column from its site, None where the detector does not measure it.
+    outline_px_yx
+        Points of a boundary, or round a patch, the first not repeated; None for a point defect.
     """
 
     pixel_yx: tuple[float, float]
@@ -76,6 +78,7 @@ class Finding:
     tail: bool
     address: tuple[int, int, int] | None = None
     displacement_px_yx: tuple[float, float] | None = None
+    outline_px_yx: tuple[tuple[float, float], ...] | None = None
 
 
 class Detector(Protocol):
