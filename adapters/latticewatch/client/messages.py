@@ -145,8 +145,8 @@ class Defect:
 
     Steer by `frac_yx`, fractions of the context; `nm_yx` is there only for calibrated frames.
     `p_value` is the chance that a defect-free site scores as high; `score` is comparable between
-    frames and models. `cov_px` is [var_yy, cov_yx, var_xx] of `pixel_yx`. `outline_px_yx` is an open
-    line of points for kind ``boundary``, a closed polygon for ``amorphous``, None for a point.
+    frames and models. `cov_px` is [var_yy, cov_yx, var_xx] of `pixel_yx`. `outline_px_yx` is an
+    open line of points for kind ``boundary``, a closed polygon for ``amorphous``, None for a point.
     """
 
     i: int

@@ -39,7 +39,8 @@ def thinned(line_px_yx: NDArray[np.float64], n_most: int = _MOST_POINTS) -> NDAr
     if len(line_px_yx) <= n_most:
         return line_px_yx
     kept = np.round(np.linspace(0, len(line_px_yx) - 1, n_most)).astype(int)
-    return line_px_yx[kept]
+    points: NDArray[np.float64] = line_px_yx[kept]
+    return points
 
 
 def _finding(boundary: Boundary) -> Finding:

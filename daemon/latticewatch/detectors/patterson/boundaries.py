@@ -133,14 +133,14 @@ def _resampled(line: Places, closed: bool, spacing_px: float) -> Places:
     """Points at even distances along a line, both ends kept."""
     whole = _closed(line) if closed else line
     way = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(whole, axis=0).T))])
-    n_points = max(int(round(way[-1] / spacing_px)) + 1, 4 if closed else 3)
+    n_points = max(round(float(way[-1]) / spacing_px) + 1, 4 if closed else 3)
     at = np.linspace(0.0, way[-1], n_points)
     points: Places = np.stack([np.interp(at, way, axis) for axis in whole.T], axis=1)
     return points[:-1] if closed else points
 
 
 def _normals(line: Places, closed: bool) -> Places:
-    """Unit vectors across a line at its points."""
+    """Give unit vectors across a line at its points."""
     if closed:
         along = np.roll(line, -1, axis=0) - np.roll(line, 1, axis=0)
     else:
@@ -231,8 +231,7 @@ def _drawn_to_dip(line: Places, closed: bool, domains: DomainMap) -> tuple[Place
 def _scatter_inside(domains: DomainMap) -> float:
     """Robust standard deviation of the change of the level across four resolutions."""
     shift_yx = [
-        max(int(round(4.0 * domains.maps.resolution_px / step)), 1)
-        for step in domains.maps.step_px_yx
+        max(round(4.0 * domains.maps.resolution_px / step), 1) for step in domains.maps.step_px_yx
     ]
     changes = []
     for axis, shift in enumerate(shift_yx):

@@ -14,49 +14,36 @@ from scipy import ndimage
 from latticewatch.detectors.patterson.bragg import BraggMaps, bragg_maps
 from latticewatch.detectors.patterson.friedel import (
     SMALLEST_SIDE_PX,
+    Transformer,
     choose_reflections,
     find_spots,
     mask_width_per_px,
-    Transformer,
 )
-from latticewatch.kernels.mixture import N_RESULTS, two_normals
+from latticewatch.detectors.patterson.grouping import (
+    grey_share,
+    joint_score,
+    relative_amplitudes,
+    sharpen,
+    split,
+    without_holes,
+    without_islands,
+)
 
 N_REFLECTIONS = 12
 """Ten of the twelve strongest of the ZrO2 twin belong to one domain only."""
 
 _FEWEST_REFLECTIONS = 3
 # Places where the three clearest reflections fall below this part of their usual amplitude hold
-# no lattice: half would be the edge of a crystal, and noise, strain and rim take some.
-_LATTICE_LEVEL = 0.4
+# no lattice: half would be the edge of a crystal, and thin parts, noise and strain take some.
+_LATTICE_LEVEL = 0.3
 _LEAST_LATTICE = 0.1  # of the frame
 _N_CLEAREST = 3
-_REFERENCE_QUANTILE = 0.95
-_N_BINS = 48
-_N_ROUNDS = 40
-_SAMPLE_EVERY = 3
-# Section 3.5 of the method page, from the real ZrO2 twin: ten reflections 2.8 to 5.8, both shared
-# ones at most 1.96.
-_SEPARATION = 2.5
-# Amplitude in the other domain over that in its own. On single crystals whose separation passes
-# by chance the two laws lie close, at 0.6 and more; in twins at 0.1 to 0.35.
-_LARGEST_RATIO = 0.45
 _SMALLEST_SHARE = 0.02
-_LEAST_CORRELATION = 0.5
-_SOFT_NOISE = 0.1
-_FLOOR = 0.05  # of an amplitude of one: what a reflection has where it does not belong
-# Deepest place of a patch, in resolutions: the double fault of the real CdTe image reaches 2.0,
-# round inclusions of a twentieth of 512 x 512 pixels 3.2.
-_THINNEST = 2.3
-# Part of a patch where the level is clear: none of that fault, half of those inclusions. At low
-# dose no place is clearer than noise allows.
-_CLEAR = 1.5
-_CLEAREST = 0.9
-_CLEAR_SHARE = 0.7
-_LEAST_CLEAR = 0.25
-_DEEP = 0.7  # log ratio past which a place lies well inside a domain: two to one
-_MOST_GREY = 0.15
-_MOST_GREY_WITH_ONE = 0.06
+# On 420 single crystals, strained up to a quarter of a period, wedge-shaped, dirty, at 0.5 to 40
+# counts a pixel, three had a reflection of either group, all three with more grey than this.
 _FEWEST_OF_BOTH = 3
+_MOST_GREY = 0.15  # of the places far from the boundary
+_MOST_GREY_WITH_ONE = 0.06  # where one domain has a single reflection of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +106,7 @@ class DomainMap:
         at = self.map_place(place_px_yx).T
         nearest = np.round(at).astype(int)
         last = np.array(self.labels.shape)[:, None] - 1
-        labels = self.labels[tuple(np.clip(nearest, 0, last))]
+        labels: NDArray[np.int8] = self.labels[tuple(np.clip(nearest, 0, last))]
         if self.n_domains < 2:
             return labels
         level = ndimage.map_coordinates(
@@ -171,109 +158,21 @@ def find_domains(
 
 def map_domains(maps: BraggMaps) -> DomainMap | None:
     """Split what reflections show into domains; None where hardly any place holds a lattice."""
-    relative, reference = _relative_amplitudes(maps)
+    relative, reference = relative_amplitudes(maps)
     clearest = np.partition(relative, len(relative) - _N_CLEAREST, axis=0)[-_N_CLEAREST:]
-    lattice = clearest.mean(axis=0) > _LATTICE_LEVEL
+    lattice = without_holes(clearest.mean(axis=0) > _LATTICE_LEVEL, maps)
     if lattice.mean() < _LEAST_LATTICE:
         return None
     held = relative[:, lattice]
     # What all reflections have in common, a wedge or dirt, says nothing about domains.
     shares = held / np.sqrt(np.square(held).mean(axis=0))
     laws = np.array([split(values) for values in np.sqrt(shares)])
-    score = _joint_score(shares, maps.noise / reference)
-    signs, level = _sharpen(held, score)
+    score = joint_score(shares, maps.noise / reference)
+    signs, level = sharpen(held, score)
     result = _two_domains(maps, lattice, laws, signs, level)
     if result is not None:
         return result
     return _one_domain(maps, lattice, laws)
-
-
-def split(values: NDArray[np.float64] | NDArray[np.float32]) -> NDArray[np.float64]:
-    """Fit two normal laws to values (N,): share, mean and width, mean and width, separation (6,)."""
-    low, high = float(values.min()), float(values.max())
-    result = np.full(N_RESULTS, np.nan)
-    bin_ = (high - low) / _N_BINS
-    if not bin_ > 0:
-        return result
-    place = np.minimum(((values - low) / bin_).astype(np.int64), _N_BINS - 1)
-    two_normals(np.bincount(place, minlength=_N_BINS).astype(np.float64), _N_ROUNDS, result)
-    result[[1, 3]] = low + (result[[1, 3]] + 0.5) * bin_
-    result[[2, 4]] *= bin_
-    return result
-
-
-def _relative_amplitudes(maps: BraggMaps) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Amplitudes less what noise adds, over the largest that each reflection reaches; the latter."""
-    noise = maps.noise.astype(np.float32)[:, None, None]
-    amplitude = np.sqrt(np.maximum(np.square(maps.amplitude) - noise**2, 0.0))
-    flat = amplitude[:, ::2, ::2].reshape(len(amplitude), -1)
-    rank = int(_REFERENCE_QUANTILE * (flat.shape[1] - 1))
-    reference = np.partition(flat, rank, axis=1)[:, rank]
-    reference = np.maximum(reference, np.finfo(np.float32).tiny)
-    return amplitude / reference[:, None, None], reference
-
-
-def _joint_score(shares: NDArray[np.float32], noise: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Leading component (N,) of how the reflections' shares of the common amplitude vary.
-
-    Separations of single reflections are no good start: where one domain takes a twentieth of the
-    frame, half of the lower law is boundary.
-    """
-    centred = shares - shares.mean(axis=1, keepdims=True)
-    centred *= (1.0 / (_SOFT_NOISE + noise)).astype(np.float32)[:, None]
-    _, vectors = np.linalg.eigh((centred @ centred.T).astype(np.float64))
-    score: NDArray[np.float64] = (vectors[:, -1].astype(np.float32) @ centred).astype(np.float64)
-    return score
-
-
-def _sharpen(
-    relative: NDArray[np.float32], score: NDArray[np.float64]
-) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
-    """Signs (R,) of all reflections, and the log ratio (N,) of both groups' amplitudes."""
-    # Neighbouring places say the same: a third of them is enough for a median.
-    every = _SAMPLE_EVERY
-    sample = relative[:, ::every]
-    law = split(score)
-    level = score - 0.5 * (law[1] + law[3])
-    signs = np.zeros(len(relative), np.int8)
-    for _ in range(3):
-        upper = level > 0
-        if upper[::every].all() or not upper[::every].any():
-            return np.zeros(len(relative), np.int8), np.zeros(len(score))
-        inside = (
-            np.median(sample[:, upper[::every]], axis=1),
-            np.median(sample[:, ~upper[::every]], axis=1),
-        )
-        signs = np.zeros(len(relative), np.int8)
-        signs[inside[1] < _LARGEST_RATIO * inside[0]] = 1
-        signs[inside[0] < _LARGEST_RATIO * inside[1]] = -1
-        level = _log_ratio(relative, signs, inside)
-    return signs, level
-
-
-def _log_ratio(
-    relative: NDArray[np.float32],
-    signs: NDArray[np.int8],
-    inside: tuple[NDArray[np.float32], NDArray[np.float32]],
-) -> NDArray[np.float64]:
-    """Log (N,) of the upper group's amplitude over the lower one's, each one in its own domain."""
-    groups = []
-    for sign, own in zip((1, -1), inside, strict=True):
-        of = signs == sign
-        groups.append((relative[of] / own[of][:, None]).mean(axis=0) if of.any() else np.empty(0))
-    shared = signs == 0
-    if not (len(groups[0]) and len(groups[1])):
-        # Of a domain without reflections of its own: what the other one leaves of the common ones.
-        whole = np.ones(relative.shape[1])
-        if shared.any():
-            usual = np.maximum(np.maximum(inside[0], inside[1])[shared], np.float32(1e-3))[:, None]
-            whole = np.median(relative[shared] / usual, axis=0)
-        if not len(groups[0]) and not len(groups[1]):
-            return np.zeros(relative.shape[1])
-        missing = 0 if not len(groups[0]) else 1
-        groups[missing] = np.maximum(whole - groups[1 - missing], 0.0)
-    ratio: NDArray[np.float64] = np.log((groups[0] + _FLOOR) / (groups[1] + _FLOOR))
-    return ratio
 
 
 def _two_domains(
@@ -290,12 +189,12 @@ def _two_domains(
     most_grey = _MOST_GREY if min(upper, lower) > 1 else _MOST_GREY_WITH_ONE
     level = np.full(lattice.shape, np.nan)
     level[lattice] = values
-    is_upper = _without_islands(level, lattice, maps)
+    is_upper = without_islands(level, lattice, maps)
     shares = [float(is_upper[lattice].mean()), float((~is_upper)[lattice].mean())]
     if min(shares) < _SMALLEST_SHARE:
         return None
     level = np.where(is_upper, np.abs(level), -np.abs(level))
-    grey = _grey_share(level, is_upper, lattice, maps)
+    grey = grey_share(level, is_upper, lattice, maps)
     if grey > most_grey:
         return None
     if shares[0] > shares[1]:
@@ -306,50 +205,6 @@ def _two_domains(
     return DomainMap(
         maps, lattice, labels, level, (shares[1], shares[0]), _reflections(maps, laws, domain)
     )
-
-
-def _without_islands(
-    level: NDArray[np.float64], lattice: NDArray[np.bool_], maps: BraggMaps
-) -> NDArray[np.bool_]:
-    """Give patches of either domain that are too thin to be resolved to the other one.
-
-    A stacking fault is a twin of one or two layers: the shared rows cancel there, and what is
-    left looks like a domain as wide as the maps resolve.
-    """
-    result = (level > 0) & lattice
-    strength = np.where(lattice, np.abs(level), 0.0)
-    for of in (True, False):
-        held = (result == of) & lattice
-        patches, n_patches = ndimage.label(held)
-        if n_patches < 1:
-            continue
-        usual = np.quantile(strength[held], _CLEAREST)
-        clear = strength > min(_CLEAR, _CLEAR_SHARE * usual)
-        depth = ndimage.distance_transform_edt(held, sampling=maps.step_px_yx)
-        deepest = np.zeros(n_patches + 1)
-        np.maximum.at(deepest, patches[held], depth[held])
-        n_places = np.bincount(patches[held], minlength=n_patches + 1)
-        n_clear = np.bincount(patches[held & clear], minlength=n_patches + 1)
-        lost = (deepest < _THINNEST * maps.resolution_px) | (n_clear < _LEAST_CLEAR * n_places)
-        lost[0] = False
-        result[lost[patches]] = not of
-    return result
-
-
-def _grey_share(
-    level: NDArray[np.float64],
-    upper: NDArray[np.bool_],
-    lattice: NDArray[np.bool_],
-    maps: BraggMaps,
-) -> float:
-    """Part of the places far from the boundary that belong to neither domain clearly."""
-    near = 2.0 * maps.resolution_px
-    edge = ndimage.distance_transform_edt(upper | ~lattice, sampling=maps.step_px_yx)
-    edge += ndimage.distance_transform_edt(~upper | ~lattice, sampling=maps.step_px_yx)
-    far = lattice & (edge > near)
-    if not far.any():
-        return 0.0
-    return float((np.abs(level[far]) < _DEEP).mean())
 
 
 def _one_domain(

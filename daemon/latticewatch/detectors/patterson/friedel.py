@@ -20,7 +20,7 @@ SMALLEST_SIDE_PX = 96
 
 # Zeros beyond the frame keep the opposite edge out of the maps: two standard deviations of the
 # usual resolution, and the amplitude at the edge is that of the frame's own side.
-_PADDING = 0.05
+_PADDING_PX = 48
 _HIGHEST_CYCLES_PX = 0.22  # as `lattice`: columns are no sharper than the probe
 _MARGIN_CYCLES_PX = 0.05  # flanks of the mask beyond the highest wave
 # 15 of 1024 for a frame of any size, and 8 periods: a slower "wave" is background, not lattice.
@@ -101,9 +101,9 @@ class Transformer:
     def __init__(self, shape_yx: tuple[int, int]) -> None:
         height, width = shape_yx
         self.shape_yx = shape_yx
-        padded = [fft.next_fast_len(int(np.ceil(n * (1 + _PADDING))), real=True) for n in shape_yx]
+        padded = [fft.next_fast_len(n + _PADDING_PX, real=True) for n in shape_yx]
         self._padded_yx = int(padded[0]), int(padded[1])
-        self._step_px = min(_BACKGROUND_BLOCK_PX, min(shape_yx) // 8)
+        self._step_px = min(_BACKGROUND_BLOCK_PX, min(shape_yx) // 3)
         grid_yx = height // self._step_px, width // self._step_px
         self._grid = np.empty(grid_yx, np.float32)
         # Rows are filled up with zeros where they lie, so that the transform need not copy them.
@@ -144,8 +144,7 @@ def find_spots(spectrum: Spectrum) -> Spots:
     Log power, smoothed, less the running median of its surroundings; local maxima of 9 x 9 waves.
     """
     relative, level = _relative_power(spectrum)
-    rows, columns = relative.shape
-    reach_y = rows // 2
+    reach_y = len(relative) // 2
     margin = _WINDOW_RADIUS_BINS
     places = np.empty((relative.size // 16, 2), np.int32)
     n_found = strict_extrema(relative, _LOWEST_STRENGTH, _WINDOW_RADIUS_BINS, 1, 1, places)

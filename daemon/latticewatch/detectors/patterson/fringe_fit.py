@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.svm import OneClassSVM
 
-from latticewatch.detectors.patterson.domains import split
 from latticewatch.detectors.patterson.fringes import (
     bright_columns,
     filtered_fringes,
     fringe_windows,
     patterson_maps,
 )
+from latticewatch.detectors.patterson.grouping import split
 from latticewatch.detectors.patterson.nu import knee, separation_curve
 
 # Two domains are two crowds: the curve rises up to the smaller one's share and beyond, where

@@ -98,7 +98,8 @@ def fringe_windows(
     step = (np.arange(n_samples) - (n_samples - 1) / 2) * period_px / n_samples
     reach = _EDGE_PERIODS * period_px
     last = np.array(fringes.shape) - 1.0
-    whole = ((columns_px_yx >= reach) & (columns_px_yx <= last - reach)).all(axis=1)
+    inside = (columns_px_yx >= reach) & (columns_px_yx <= last - reach)
+    whole: NDArray[np.bool_] = np.logical_and(inside[:, 0], inside[:, 1])
     offsets = step[:, None, None] * along + step[None, :, None] * across
     places = columns_px_yx[whole][:, None, None] + offsets
     windows: NDArray[np.float64] = ndimage.map_coordinates(
