@@ -15,7 +15,7 @@ def half_plane_power(
             ky, kx = row - reach_y, column - margin_x
             # A real frame: F(-k) is the conjugate of F(k).
             wave = spectrum[ky, kx] if kx >= 0 else spectrum[-ky, -kx].conj()
-            out[row, column] = np.log(max(abs(complex(wave)) ** 2, tiny))
+            out[row, column] = np.log(max(float(abs(complex(wave)) ** 2), float(tiny)))
     return out
 
 

@@ -1,6 +1,7 @@
 """Frames of one crystal or of two that meet, with known truth, drawn without the simulator."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,22 +23,11 @@ class Twin:
     distance_px: NDArray[np.float64]
 
 
-def twin(
-    crystal: str = "hexagonal",
-    *,
-    seed: int = 0,
-    shape_yx: tuple[int, int] = (512, 512),
-    period_px: float = 20.0,
-    turn_deg: float = 20.0,
-    share: float = 0.3,
-    shape: str = "line",
-    counts: float | None = 4.0,
-    wedge: float = 0.0,
-    strain: float = 0.0,
-) -> Twin:
-    """Draw two crystals turned against each other.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """What to draw: two crystals turned against each other.
 
-    Parameters
+    Attributes
     ----------
     crystal
         Key of `CRYSTALS`.
@@ -52,26 +42,42 @@ def twin(
     strain
         Slow displacement, in periods rms.
     """
-    rng = np.random.default_rng(seed)
+
+    crystal: str = "hexagonal"
+    seed: int = 0
+    shape_yx: tuple[int, int] = (512, 512)
+    period_px: float = 20.0
+    turn_deg: float = 20.0
+    share: float = 0.3
+    shape: str = "line"
+    counts: float | None = 4.0
+    wedge: float = 0.0
+    strain: float = 0.0
+
+
+def twin(crystal: str = "hexagonal", **settings: Any) -> Twin:  # noqa: ANN401 - fields of a scene
+    """Draw a scene; equal settings give equal frames."""
+    scene = Scene(crystal=crystal, **settings)
+    rng = np.random.default_rng(scene.seed)
     vectors, motif = CRYSTALS[crystal]
-    first = np.array(vectors) * period_px @ _turn(float(rng.uniform(0, np.pi)))
-    distance = _distance(shape, shape_yx, float(rng.uniform(0, 2 * np.pi)))
-    distance = distance - np.quantile(distance, 1 - share) if share else distance * 0 - 1e3
-    field = [_slow(rng, shape_yx) * strain * period_px for _ in range(2)] if strain else None
-    image = np.zeros(shape_yx)
-    for sign, basis in ((-1, first), (1, first @ _turn(np.deg2rad(turn_deg)))):
-        places, weights = _columns(basis, motif, rng.uniform(0, period_px, 2), shape_yx)
-        at = np.clip(np.round(places).astype(int), 0, np.array(shape_yx) - 1)
+    first = np.array(vectors) * scene.period_px @ _turn(float(rng.uniform(0, np.pi)))
+    distance = _distance(scene.shape, scene.shape_yx, float(rng.uniform(0, 2 * np.pi)))
+    distance -= np.quantile(distance, 1 - scene.share) if scene.share else distance.max() + 1e3
+    moved = [_slow(rng, scene.shape_yx) * scene.strain * scene.period_px for _ in range(2)]
+    image = np.zeros(scene.shape_yx)
+    for sign, basis in ((-1, first), (1, first @ _turn(np.deg2rad(scene.turn_deg)))):
+        origin = rng.uniform(0, scene.period_px, 2)
+        places, weights = _columns(basis, motif, origin, scene.shape_yx)
+        at = np.clip(np.round(places).astype(int), 0, np.array(scene.shape_yx) - 1)
         own = sign * distance[at[:, 0], at[:, 1]] > 0
         places, weights, at = places[own], weights[own], at[own]
-        if field is not None:
-            places = places + np.stack([axis[at[:, 0], at[:, 1]] for axis in field], axis=1)
+        places = places + np.stack([axis[at[:, 0], at[:, 1]] for axis in moved], axis=1)
         _splat(image, places + rng.normal(0, 0.2, places.shape), weights)
-    sigma_px = 0.15 * period_px
+    sigma_px = 0.15 * scene.period_px
     image = ndimage.gaussian_filter(image, sigma_px) * 2 * np.pi * sigma_px**2 + 0.3
-    image *= 1 + wedge * np.linspace(-0.5, 0.5, shape_yx[0])[:, None]
-    if counts is not None:
-        image = rng.poisson(image * counts / image.mean()).astype(np.float64)
+    image *= 1 + scene.wedge * np.linspace(-0.5, 0.5, scene.shape_yx[0])[:, None]
+    if scene.counts is not None:
+        image = rng.poisson(image * scene.counts / image.mean()).astype(np.float64)
     return Twin(image.astype(np.float32), distance)
 
 
@@ -107,7 +113,9 @@ def _columns(
     return places[near], weights[near]
 
 
-def _splat(image: NDArray[np.float64], places: NDArray[np.float64], weights: NDArray[np.float64]) -> None:
+def _splat(
+    image: NDArray[np.float64], places: NDArray[np.float64], weights: NDArray[np.float64]
+) -> None:
     """Share each column's weight among the four pixels round it."""
     corner = np.floor(places).astype(int)
     rest = places - corner

@@ -27,7 +27,8 @@ def balanced_accuracy(domains: DomainMap, truth: Twin, *, clear_px: float = 15.0
 def misses_px(line: NDArray[np.float64], truth: Twin) -> NDArray[np.float64]:
     """How far from the true boundary each point of a line lies."""
     slope = np.hypot(*np.gradient(truth.distance_px))
-    return np.abs(ndimage.map_coordinates(truth.distance_px / slope, line.T, order=1))
+    miss: NDArray[np.float64] = ndimage.map_coordinates(truth.distance_px / slope, line.T, order=1)
+    return np.abs(miss)
 
 
 @pytest.mark.parametrize("crystal", sorted(CRYSTALS))
@@ -35,9 +36,7 @@ def misses_px(line: NDArray[np.float64], truth: Twin) -> NDArray[np.float64]:
     ("shape", "share", "counts"),
     [("line", 0.5, 1.0), ("line", 0.15, 4.0), ("curve", 0.3, 2.0), ("disc", 0.2, 4.0)],
 )
-def test_two_crystals_are_told_apart(
-    crystal: str, shape: str, share: float, counts: float
-) -> None:
+def test_two_crystals_are_told_apart(crystal: str, shape: str, share: float, counts: float) -> None:
     truth = twin(crystal, seed=3, shape=shape, share=share, counts=counts, wedge=0.6)
     domains = find_domains(truth.frame)
     assert domains is not None

@@ -19,7 +19,9 @@ from support.twins import CRYSTALS, twin
 WIDTH = 0.01
 
 
-def wave(shape_yx: tuple[int, int], g: tuple[float, float], phase: float = 0.4) -> NDArray[np.float32]:
+def wave(
+    shape_yx: tuple[int, int], g: tuple[float, float], phase: float = 0.4
+) -> NDArray[np.float32]:
     y, x = np.indices(shape_yx)
     turns = g[0] * y + g[1] * x
     return np.asarray(10 + 2 * np.cos(2 * np.pi * turns + phase), np.float32)
@@ -36,7 +38,9 @@ def maps_of(frame: NDArray[np.float32], *g: tuple[float, float]) -> BraggMaps:
 
 
 @pytest.mark.parametrize("shape_yx", [(128, 128), (131, 240), (256, 97)])
-@pytest.mark.parametrize("g", [(0.061, 0.043), (-0.1, 0.02), (0.08, 0.0), (0.0, 0.12), (-0.05, 0.2)])
+@pytest.mark.parametrize(
+    "g", [(0.061, 0.043), (-0.1, 0.02), (0.08, 0.0), (0.0, 0.12), (-0.05, 0.2)]
+)
 def test_maps_equal_the_full_inverse_at_their_places(
     shape_yx: tuple[int, int], g: tuple[float, float]
 ) -> None:
@@ -46,7 +50,7 @@ def test_maps_equal_the_full_inverse_at_their_places(
     maps = bragg_maps(spectrum, spots_at(g), WIDTH)
     # What was transformed, in double precision: the flattened frame with its zeros.
     padded = np.zeros(spectrum.padded_yx)
-    padded[: shape_yx[0], : transformer._flat.shape[1]] = transformer._flat  # noqa: SLF001
+    padded[: shape_yx[0], : transformer._flat.shape[1]] = transformer._flat
     whole = slow.filtered(padded, g, WIDTH)
     # Band-limited: the places between pixels follow from a trigonometric interpolation.
     turns = g[0] * maps.y_px[:, None] + g[1] * maps.x_px
@@ -70,9 +74,7 @@ def _share(maps: BraggMaps, shape_yx: tuple[int, int]) -> NDArray[np.float64]:
     axes = []
     for places, n in ((maps.y_px, shape_yx[0]), (maps.x_px, shape_yx[1])):
         away = (np.arange(n) - places[:, None]) / maps.resolution_px
-        axes.append(
-            np.exp(-0.5 * away**2).sum(axis=1) / (np.sqrt(2 * np.pi) * maps.resolution_px)
-        )
+        axes.append(np.exp(-0.5 * away**2).sum(axis=1) / (np.sqrt(2 * np.pi) * maps.resolution_px))
     return np.outer(axes[0], axes[1])
 
 
