@@ -7,15 +7,14 @@ from numpy.typing import NDArray
 def half_plane_power(
     spectrum: NDArray[np.complex64], reach_y: int, margin_x: int, n_columns: int
 ) -> NDArray[np.float64]:
-    """Log |F|^2 at -reach_y <= ky <= reach_y, -margin_x <= kx < n_columns."""
-    tiny = np.finfo(np.float32).tiny
+    """|F|^2 at -reach_y <= ky <= reach_y, -margin_x <= kx < n_columns."""
     out = np.empty((2 * reach_y + 1, margin_x + n_columns))
     for row in range(len(out)):
         for column in range(out.shape[1]):
             ky, kx = row - reach_y, column - margin_x
             # A real frame: F(-k) is the conjugate of F(k).
             wave = spectrum[ky, kx] if kx >= 0 else spectrum[-ky, -kx].conj()
-            out[row, column] = np.log(max(float(abs(complex(wave)) ** 2), float(tiny)))
+            out[row, column] = abs(complex(wave)) ** 2
     return out
 
 

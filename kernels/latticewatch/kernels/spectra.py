@@ -10,7 +10,7 @@ from latticewatch.kernels.jit import kernel
 def half_plane_power(
     spectrum: NDArray[np.complex64], reach_y: int, margin_x: int, out: NDArray[np.float32]
 ) -> None:
-    """Logarithm of the power of the waves round the origin, in a half plane and a little beyond.
+    """Power of the waves round the origin, in a half plane and a little beyond.
 
     Parameters
     ----------
@@ -22,11 +22,9 @@ def half_plane_power(
         Columns with kx < 0, from the conjugate side, so that a peak at kx = 0 has both flanks.
         Less than K.
     out : (2 reach_y + 1, margin_x + C)
-        Receives log |F|^2 at ky = row - reach_y, kx = column - margin_x; C at most K. A power too
-        small for float32 counts as its smallest normal number.
+        Receives |F|^2 at ky = row - reach_y, kx = column - margin_x; C at most K.
     """
     n_rows = spectrum.shape[0]
-    tiny = np.float32(1.17549435e-38)
     n_columns = out.shape[1] - margin_x
     for row in range(len(out)):
         ky = row - reach_y
@@ -34,10 +32,8 @@ def half_plane_power(
         right = out[row, margin_x:]
         for column in range(n_columns):
             wave = waves[column]
-            power = wave.real * wave.real + wave.imag * wave.imag
-            right[column] = np.log(max(power, tiny))
+            right[column] = wave.real * wave.real + wave.imag * wave.imag
         mirrored = spectrum[-ky % n_rows]
         for column in range(margin_x):
             wave = mirrored[margin_x - column]
-            power = wave.real * wave.real + wave.imag * wave.imag
-            out[row, column] = np.log(max(power, tiny))
+            out[row, column] = wave.real * wave.real + wave.imag * wave.imag

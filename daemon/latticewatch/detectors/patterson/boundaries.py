@@ -190,6 +190,16 @@ def _sample(
     return values
 
 
+def _is_inside(domains: DomainMap, places: Places) -> NDArray[np.bool_]:
+    """Tell which places have a lattice all round."""
+    if domains.lattice.all():
+        return np.ones(places.shape[:-1], bool)
+    held: NDArray[np.bool_] = (
+        _sample(domains.lattice.astype(np.float64), places, domains.maps) > 0.99
+    )
+    return held
+
+
 def _profiles(line: Places, closed: bool, maps: BraggMaps) -> Places:
     """Places (A, N, 2) across a line."""
     offset = _ACROSS * maps.resolution_px
@@ -201,12 +211,12 @@ def _drawn_to_dip(line: Places, closed: bool, domains: DomainMap) -> tuple[Place
     """Move a line to where shared reflections are weakest; only if they dip, and not far."""
     maps = domains.maps
     places = _profiles(line, closed, maps)
-    inside = _sample(domains.lattice.astype(np.float64), places, maps) > 0.99
+    inside = _is_inside(domains, places)
     profiles = []
-    for reflection, values in zip(domains.reflections, maps.amplitude, strict=True):
+    for reflection, values in zip(domains.reflections, maps.values, strict=True):
         if reflection.domain >= 0:
             continue
-        profile = np.where(inside, _sample(values, places, maps), np.nan)
+        profile = np.where(inside, _sample(np.abs(values), places, maps), np.nan)
         usual = np.nanmedian(profile[[0, 1, -2, -1]])
         middle = np.nanmedian(profile[len(_ACROSS) // 2])
         if middle < (1.0 - _LEAST_DIP) * usual:
@@ -253,8 +263,7 @@ def _boundary(
     maps = domains.maps
     places = _profiles(line, closed, maps)
     level = _sample(np.where(domains.lattice, domains.level, 0.0), places, maps)
-    inside = _sample(domains.lattice.astype(np.float64), places, maps) > 0.99
-    level = np.where(inside, level, np.nan)
+    level = np.where(_is_inside(domains, places), level, np.nan)
     known = np.isfinite(level[[0, -1]]).all(axis=0)
     change = np.abs(level[-1] - level[0])[known]
     balance = np.tanh(level / 2)

@@ -189,12 +189,12 @@ def _two_domains(
     most_grey = _MOST_GREY if min(upper, lower) > 1 else _MOST_GREY_WITH_ONE
     level = np.full(lattice.shape, np.nan)
     level[lattice] = values
-    is_upper = without_islands(level, lattice, maps)
+    is_upper, distance_px = without_islands(level, lattice, maps)
     shares = [float(is_upper[lattice].mean()), float((~is_upper)[lattice].mean())]
     if min(shares) < _SMALLEST_SHARE:
         return None
     level = np.where(is_upper, np.abs(level), -np.abs(level))
-    grey = grey_share(level, is_upper, lattice, maps)
+    grey = grey_share(level, distance_px, maps)
     if grey > most_grey:
         return None
     if shares[0] > shares[1]:

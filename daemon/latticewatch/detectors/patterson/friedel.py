@@ -21,7 +21,7 @@ SMALLEST_SIDE_PX = 96
 # Zeros beyond the frame keep the opposite edge out of the maps: two standard deviations of the
 # usual resolution, and the amplitude at the edge is that of the frame's own side.
 _PADDING_PX = 48
-_HIGHEST_CYCLES_PX = 0.22  # as `lattice`: columns are no sharper than the probe
+_HIGHEST_CYCLES_PX = 0.2  # 200 of 1024: columns are no sharper than the probe
 _MARGIN_CYCLES_PX = 0.05  # flanks of the mask beyond the highest wave
 # 15 of 1024 for a frame of any size, and 8 periods: a slower "wave" is background, not lattice.
 _LOWEST_CYCLES_PX = 15 / 1024
@@ -208,6 +208,8 @@ def _relative_power(spectrum: Spectrum) -> tuple[NDArray[np.float32], NDArray[np
     n_columns = min(n_columns, spectrum.values.shape[1] + margin)
     power = np.empty((2 * reach_y + 1, n_columns), np.float32)
     half_plane_power(spectrum.values, reach_y, margin, power)
+    # NumPy takes the logarithm of eight numbers at once, a kernel of one.
+    np.log(np.maximum(power, np.finfo(np.float32).tiny, out=power), out=power)
     smoothed = np.empty_like(power)
     weights = gaussian_weights(_SMOOTHING_BINS)
     gaussian(power, weights, gaussian_scratch(n_columns, weights), smoothed)
