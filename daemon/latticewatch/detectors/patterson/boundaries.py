@@ -87,7 +87,7 @@ def find_boundaries(
         line = domains.pixel_place(grid_line)
         if _length(line, closed) < _SHORTEST_LINE * resolution_px:
             continue
-        line = _resampled(line, closed, _SPACING * resolution_px)
+        line = resampled(line, closed, _SPACING * resolution_px)
         if not closed:
             line = _to_edges(line, domains.maps, shape_yx)
         from_dip = False
@@ -129,7 +129,7 @@ def _length(line: Places, closed: bool) -> float:
     return float(np.hypot(*np.diff(_closed(line) if closed else line, axis=0).T).sum())
 
 
-def _resampled(line: Places, closed: bool, spacing_px: float) -> Places:
+def resampled(line: Places, closed: bool, spacing_px: float) -> Places:
     """Points at even distances along a line, both ends kept."""
     whole = _closed(line) if closed else line
     way = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(whole, axis=0).T))])

@@ -38,6 +38,7 @@ _FEWEST_REFLECTIONS = 3
 _LATTICE_LEVEL = 0.3
 _LEAST_LATTICE = 0.1  # of the frame
 _N_CLEAREST = 3
+_SMALLEST_COMMON = 1e-3  # of the usual amplitude
 _SMALLEST_SHARE = 0.02
 # On 420 single crystals, strained up to a quarter of a period, wedge-shaped, dirty, at 0.5 to 40
 # counts a pixel, three had a reflection of either group, all three with more grey than this.
@@ -76,6 +77,8 @@ class DomainMap:
     ----------
     maps
         Amplitudes and phases that it was made from.
+    presence : (h, w)
+        Mean of the three clearest reflections, each over its usual amplitude.
     lattice : (h, w) bool
         Places that hold a lattice.
     labels : (h, w) int8
@@ -90,6 +93,7 @@ class DomainMap:
     """
 
     maps: BraggMaps
+    presence: NDArray[np.float32]
     lattice: NDArray[np.bool_]
     labels: NDArray[np.int8]
     level: NDArray[np.float64]
@@ -160,60 +164,72 @@ def map_domains(maps: BraggMaps) -> DomainMap | None:
     """Split what reflections show into domains; None where hardly any place holds a lattice."""
     relative, reference = relative_amplitudes(maps)
     clearest = np.partition(relative, len(relative) - _N_CLEAREST, axis=0)[-_N_CLEAREST:]
-    lattice = without_holes(clearest.mean(axis=0) > _LATTICE_LEVEL, maps)
+    presence = clearest.mean(axis=0)
+    lattice = without_holes(presence > _LATTICE_LEVEL, maps)
     if lattice.mean() < _LEAST_LATTICE:
         return None
     held = relative[:, lattice]
-    # What all reflections have in common, a wedge or dirt, says nothing about domains.
-    shares = held / np.sqrt(np.square(held).mean(axis=0))
+    # What all reflections have in common, a wedge or dirt, says nothing about domains. In a gap
+    # that was filled they may all be lost in noise.
+    common = np.sqrt(np.square(held).mean(axis=0))
+    shares = held / np.maximum(common, np.float32(_SMALLEST_COMMON))
     laws = np.array([split(values) for values in np.sqrt(shares)])
     score = joint_score(shares, maps.noise / reference)
     signs, level = sharpen(held, score)
-    result = _two_domains(maps, lattice, laws, signs, level)
-    if result is not None:
-        return result
-    return _one_domain(maps, lattice, laws)
+    seen = _Seen(maps, presence, lattice, laws)
+    return _two_domains(seen, signs, level) or _one_domain(seen)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a frame shows before anything is said of domains."""
+
+    maps: BraggMaps
+    presence: NDArray[np.float32]
+    lattice: NDArray[np.bool_]
+    laws: NDArray[np.float64]
+
+    def as_map(
+        self,
+        labels: NDArray[np.int8],
+        level: NDArray[np.float64],
+        shares: tuple[float, ...],
+        domain: NDArray[np.int64],
+    ) -> DomainMap:
+        """Add what was found out."""
+        reflections = _reflections(self.maps, self.laws, domain)
+        return DomainMap(self.maps, self.presence, self.lattice, labels, level, shares, reflections)
 
 
 def _two_domains(
-    maps: BraggMaps,
-    lattice: NDArray[np.bool_],
-    laws: NDArray[np.float64],
-    signs: NDArray[np.int8],
-    values: NDArray[np.float64],
+    seen: _Seen, signs: NDArray[np.int8], values: NDArray[np.float64]
 ) -> DomainMap | None:
     """Domains from the level (N,) at places with a lattice; None where they are not believed."""
     upper, lower = int((signs == 1).sum()), int((signs == -1).sum())
     if min(upper, lower) < 1 or upper + lower < _FEWEST_OF_BOTH:
         return None
-    most_grey = _MOST_GREY if min(upper, lower) > 1 else _MOST_GREY_WITH_ONE
+    lattice = seen.lattice
     level = np.full(lattice.shape, np.nan)
     level[lattice] = values
-    is_upper, distance_px = without_islands(level, lattice, maps)
-    shares = [float(is_upper[lattice].mean()), float((~is_upper)[lattice].mean())]
-    if min(shares) < _SMALLEST_SHARE:
+    is_upper, distance_px = without_islands(level, lattice, seen.maps)
+    share = float(is_upper[lattice].mean())
+    if min(share, 1.0 - share) < _SMALLEST_SHARE:
         return None
     level = np.where(is_upper, np.abs(level), -np.abs(level))
-    grey = grey_share(level, distance_px, maps)
-    if grey > most_grey:
+    most_grey = _MOST_GREY if min(upper, lower) > 1 else _MOST_GREY_WITH_ONE
+    if grey_share(level, distance_px, seen.maps) > most_grey:
         return None
-    if shares[0] > shares[1]:
-        level, is_upper, signs = -level, ~is_upper, -signs
-        shares.reverse()
+    if share > 0.5:
+        level, is_upper, signs, share = -level, ~is_upper, -signs, 1.0 - share
     labels = np.where(lattice, is_upper, -1).astype(np.int8)
     domain = np.select([signs == 1, signs == -1], [1, 0], -1)
-    return DomainMap(
-        maps, lattice, labels, level, (shares[1], shares[0]), _reflections(maps, laws, domain)
-    )
+    return seen.as_map(labels, level, (1.0 - share, share), domain)
 
 
-def _one_domain(
-    maps: BraggMaps, lattice: NDArray[np.bool_], laws: NDArray[np.float64]
-) -> DomainMap:
-    labels = np.where(lattice, 0, -1).astype(np.int8)
-    level = np.where(lattice, 0.0, np.nan)
-    domain = np.full(len(laws), -1)
-    return DomainMap(maps, lattice, labels, level, (1.0,), _reflections(maps, laws, domain))
+def _one_domain(seen: _Seen) -> DomainMap:
+    labels = np.where(seen.lattice, 0, -1).astype(np.int8)
+    level = np.where(seen.lattice, 0.0, np.nan)
+    return seen.as_map(labels, level, (1.0,), np.full(len(seen.laws), -1))
 
 
 def _reflections(
