@@ -11,8 +11,10 @@ from sklearn.svm import OneClassSVM
 
 from latticewatch.detectors.patterson.boundaries import find_boundaries
 from latticewatch.detectors.patterson.domains import N_REFLECTIONS, find_domains
+from latticewatch.detectors.patterson.faults import find_faults
 from latticewatch.detectors.patterson.friedel import Transformer
 from latticewatch.kernels.contours import zero_lines
+from latticewatch.kernels.dips import dips_across
 from latticewatch.kernels.mixture import N_RESULTS, two_normals
 from latticewatch.kernels.spectra import half_plane_power
 from reference import fringes as straightforward
@@ -42,6 +44,9 @@ def test_kernels() -> None:
     n_edges = 2 * level.size
     links, points = np.empty((n_edges, 2), np.int32), np.empty((n_edges, 2))
     ends = np.empty(n_edges, np.int32)
+    fields = rng.random((8, 73, 73)).astype(np.float32)
+    least, out = np.full(8, 0.1, np.float32), np.empty((2, 73, 73), np.float32)
+    check("dips_across", 4.0, lambda: dips_across(fields, least, (3.3, 2.7), out[0], out[1]))
     check("zero_lines", 0.8, lambda: zero_lines(level, links, points, ends))
 
 
@@ -58,6 +63,12 @@ def test_whole_scheme_two(bench: Twin, n_reflections: int, budget_ms: float) -> 
 
     assert run() == 1
     check(f"scheme two, {n_reflections} reflections", budget_ms, run)
+
+
+def test_faults(bench: Twin) -> None:
+    domains = find_domains(bench.frame)
+    assert domains is not None
+    check("faults, 12 reflections", 40.0, lambda: find_faults(domains))
 
 
 def test_gain_over_the_straightforward_version(bench: Twin) -> None:

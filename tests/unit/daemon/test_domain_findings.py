@@ -4,9 +4,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from latticewatch.daemon.domain_findings import NAME, domain_findings, thinned
+from latticewatch.daemon.domain_findings import (
+    BOUNDARY,
+    FAULT,
+    PATCH,
+    domain_findings,
+    thinned,
+)
 from latticewatch.detectors.patterson.boundaries import Boundary, find_boundaries
 from latticewatch.detectors.patterson.domains import find_domains
+from latticewatch.detectors.patterson.faults import Fault
+from latticewatch.detectors.patterson.patches import Patch
 from support.twins import twin
 
 
@@ -41,7 +49,7 @@ def test_open_line_is_placed_at_its_middle() -> None:
     assert finding.outline_px_yx is not None
     assert finding.outline_px_yx[0] == (0.0, 0.0)
     assert finding.outline_px_yx[-1] == (30.0, 40.0)
-    assert finding.parts == ((NAME, 9.5, 1e-20),)
+    assert finding.parts == ((BOUNDARY, 9.5, 1e-20),)
     assert finding.p_value == 1e-20
 
 
@@ -81,3 +89,19 @@ def test_findings_of_a_twin_lie_inside_the_frame() -> None:
     assert outline.max() <= 511
     assert 2 <= len(outline) <= 512
     assert min(finding.pixel_yx) >= 0
+
+
+def test_fault_is_a_boundary_and_a_patch_is_amorphous() -> None:
+    fault = Fault(straight(), 50.0, dip=0.6, phase_turns=(0.3, 0.0), z=8.0, p_value=1e-9)
+    corners = np.array([[10.0, 10.0], [10.0, 30.0], [30.0, 30.0], [30.0, 10.0]])
+    patch = Patch(corners, (20.0, 20.0), 11.3, presence=0.1, brightness=0.9)
+    first, second = domain_findings([], [fault], [patch])
+    assert (first.kind, first.extent_px, first.parts[0][0]) == ("boundary", 25.0, FAULT)
+    assert (second.kind, second.extent_px, second.parts[0][0]) == ("amorphous", 11.3, PATCH)
+    assert second.pixel_yx == (20.0, 20.0)
+    assert second.outline_px_yx == ((10.0, 10.0), (10.0, 30.0), (30.0, 30.0), (30.0, 10.0))
+
+
+def test_doubtful_faults_are_left_out() -> None:
+    fault = Fault(straight(), 50.0, dip=0.4, phase_turns=(0.3, 0.0), z=2.0, p_value=0.2)
+    assert domain_findings([], [fault]) == []
