@@ -8,7 +8,7 @@ not know read as ``unknown``.
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from latticewatch.client.errors import BadMessage
+from latticewatch.client.outlines import check_outline
 from latticewatch.client.reading import Words, not_on_wire
 
 _KINDS = "vacancy deficit excess extra displaced boundary amorphous unknown"
@@ -29,10 +29,6 @@ Quality = Annotated[str, Words(frozenset(_QUALITIES.split()))]
 Flag = Annotated[str, Words(frozenset(_FLAGS.split()))]
 StatusCode = Annotated[str, Words(frozenset(_CODES.split()))]
 Pair = tuple[float, float]
-
-# An outline has 2 to 512 points, inside the frame or a pixel beyond.
-_OUTLINE_POINTS = (2, 512)
-_OUTLINE_BEYOND_PX = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,7 +221,7 @@ class DefectEvent:
         """Refuse outlines of too few or too many points, or outside the frame."""
         for defect in self.defects:
             if defect.outline_px_yx is not None:
-                _check_outline(defect.outline_px_yx, self.frame.shape_yx)
+                check_outline(defect.outline_px_yx, self.frame.shape_yx)
 
     def age_ms(self, now_ns: int) -> float:
         """Age of the frame at `now_ns` (UTC), in ms; wrong by what the two clocks differ."""
@@ -289,14 +285,3 @@ class Heartbeat:
 
 
 Message = DefectEvent | Status | Heartbeat
-
-
-def _check_outline(outline: tuple[Pair, ...], shape_yx: tuple[int, int]) -> None:
-    path = "defects.defects.outline_px_yx"
-    fewest, most = _OUTLINE_POINTS
-    if not fewest <= len(outline) <= most:
-        raise BadMessage(f"{path}: {len(outline)} points, expected {fewest} to {most}")
-    for point in outline:
-        for place, side in zip(point, shape_yx, strict=True):
-            if not -_OUTLINE_BEYOND_PX <= place <= side - 1.0 + _OUTLINE_BEYOND_PX:
-                raise BadMessage(f"{path}: {point} is outside the frame of {shape_yx}")

@@ -12,7 +12,7 @@ from msgspec import UNSET
 from numpy.typing import NDArray
 
 from latticewatch.wire.errors import ProtocolError
-from latticewatch.wire.events import OUTLINE_BEYOND_PX, DefectEvent
+from latticewatch.wire.events import DefectEvent
 from latticewatch.wire.frames import (
     ATTRS_ENTRIES_MAX,
     HEX32_PATTERN,
@@ -26,6 +26,7 @@ from latticewatch.wire.frames import (
     SourceMessage,
 )
 from latticewatch.wire.geometry import Geometry
+from latticewatch.wire.outlines import first_outside
 
 # A field of one row and 65536 columns, its part turned by a quarter, reaches 131 074: within any
 # grid of pixels this is never met.
@@ -166,20 +167,17 @@ def check_geometry(header: FrameHeader) -> None:
 
 def check_outlines(event: DefectEvent) -> None:
     """Refuse an event with an outline that lies outside its frame."""
-    last_yx = [side - 1.0 + OUTLINE_BEYOND_PX for side in event.frame.shape_yx]
+    rows, columns = event.frame.shape_yx
     for defect in event.defects:
         if defect.outline_px_yx is UNSET:
             continue
-        for point in defect.outline_px_yx:
-            if not all(
-                -OUTLINE_BEYOND_PX <= p <= end for p, end in zip(point, last_yx, strict=True)
-            ):
-                rows, columns = event.frame.shape_yx
-                raise ProtocolError(
-                    "header",
-                    f"outline of defect {defect.i} passes {shown(list(point))}: outside the frame "
-                    f"of {rows} x {columns}",
-                )
+        point = first_outside(defect.outline_px_yx, (rows, columns))
+        if point is not None:
+            raise ProtocolError(
+                "header",
+                f"outline of defect {defect.i} passes {shown(list(point))}: outside the frame of "
+                f"{rows} x {columns}",
+            )
 
 
 def pixel_array(

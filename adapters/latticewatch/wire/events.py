@@ -20,6 +20,7 @@ from latticewatch.wire.frames import (
     SourceName,
     TimeSource,
 )
+from latticewatch.wire.outlines import Outline
 from latticewatch.wire.words import CutRule, DetectorCondition, TrackEndReason, TrackState, Trend
 from latticewatch.wire.words import Flag as Flag
 from latticewatch.wire.words import Kind as Kind
@@ -28,18 +29,9 @@ from latticewatch.wire.words import Outcome as Outcome
 from latticewatch.wire.words import Quality as Quality
 from latticewatch.wire.words import StatusCode as StatusCode
 
-OUTLINE_POINTS_MIN = 2
-OUTLINE_POINTS_MAX = 512
-OUTLINE_BEYOND_PX = 1.0
-"""How far outside the frame, in pixels, a point of an outline may lie."""
-
 _Chance = Annotated[float, Meta(ge=0, le=1)]
 _PValue = Annotated[float, Meta(gt=0, le=1)]
 _PreviewSide = Annotated[int, Meta(ge=1, le=512)]
-_Outline = Annotated[
-    tuple[tuple[float, float], ...],
-    Meta(min_length=OUTLINE_POINTS_MIN, max_length=OUTLINE_POINTS_MAX),
-]
 _Hex16 = Annotated[str, Meta(extra_json_schema={"pattern": "^[0-9a-f]{16}$"})]
 
 
@@ -147,15 +139,7 @@ class TrackEnd(Struct, frozen=True, kw_only=True):
 
 
 class Defect(Struct, frozen=True, kw_only=True):
-    """One place past the threshold; protocol.md 4.2 gives units and meaning.
-
-    Attributes
-    ----------
-    outline_px_yx
-        Points [y, x] in pixels, 2 to 512, inside the frame or a pixel beyond: an open line for
-        kind ``boundary``, a closed polygon that does not repeat its first point for
-        ``amorphous``. Left out where there is none.
-    """
+    """One place past the threshold; protocol.md 4.2 gives units and meaning."""
 
     i: int
     kind: str
@@ -177,7 +161,7 @@ class Defect(Struct, frozen=True, kw_only=True):
     edge: bool
     flags: tuple[str, ...] = ()
     track: Track | None = None
-    outline_px_yx: _Outline | UnsetType = UNSET
+    outline_px_yx: Outline | UnsetType = UNSET
 
 
 class DefectEvent(Struct, frozen=True, kw_only=True):
