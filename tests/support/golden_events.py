@@ -41,6 +41,7 @@ def event_messages() -> dict[str, DefectEvent]:
         "event_truncated": _event_with_many(none, n_listed=3, n_found=700),
         "event_partial": _event_partial(none),
         "event_256_defects": _event_with_many(none, n_listed=256, n_found=256),
+        "event_outlines": _event_with_outlines(none),
     }
 
 
@@ -253,3 +254,22 @@ def _event_with_many(event: DefectEvent, *, n_listed: int, n_found: int) -> Defe
 def _event_partial(event: DefectEvent) -> DefectEvent:
     frame = msgspec.structs.replace(event.frame, seq=42, part=3, valid_rows=96, complete=False)
     return msgspec.structs.replace(event, seq=42, frame=frame, quality=("truncated_rows",))
+
+
+def _event_with_outlines(event: DefectEvent) -> DefectEvent:
+    """A twin boundary from edge to edge, an amorphous patch, and a defect without an outline."""
+    boundary = msgspec.structs.replace(
+        _plain_defect(event, 0),
+        kind="boundary",
+        extent_px=72.25,
+        outline_px_yx=((0.0, 20.5), (60.25, 95.5), (127.0, 191.0)),
+    )
+    amorphous = msgspec.structs.replace(
+        _plain_defect(event, 1),
+        kind="amorphous",
+        extent_px=12.5,
+        outline_px_yx=((-1.0, 4.0), (10.5, 4.0), (10.5, 29.0), (-1.0, 29.0)),
+    )
+    return msgspec.structs.replace(
+        event, seq=44, defects=(boundary, amorphous, _plain_defect(event, 2)), n_defects=3
+    )

@@ -8,6 +8,7 @@ not know read as ``unknown``.
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+from latticewatch.client.outlines import check_outline
 from latticewatch.client.reading import Words, not_on_wire
 
 _KINDS = "vacancy deficit excess extra displaced boundary amorphous unknown"
@@ -140,7 +141,8 @@ class Defect:
 
     Steer by `frac_yx`, fractions of the context; `nm_yx` is there only for calibrated frames.
     `p_value` is the chance that a defect-free site scores as high; `score` is comparable between
-    frames and models. `cov_px` is [var_yy, cov_yx, var_xx] of `pixel_yx`.
+    frames and models. `cov_px` is [var_yy, cov_yx, var_xx] of `pixel_yx`. `outline_px_yx` is an
+    open line of points for kind ``boundary``, a closed polygon for ``amorphous``, None for a point.
     """
 
     i: int
@@ -163,6 +165,7 @@ class Defect:
     edge: bool
     flags: tuple[Flag, ...]
     track: Track | None = None
+    outline_px_yx: tuple[Pair, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,6 +216,12 @@ class DefectEvent:
     attrs: dict[str, Any] | None = None  # Any: the vendor's values
     missed_before: int = not_on_wire(0)
     t_received_ns: int = not_on_wire(0)
+
+    def __post_init__(self) -> None:
+        """Refuse outlines of too few or too many points, or outside the frame."""
+        for defect in self.defects:
+            if defect.outline_px_yx is not None:
+                check_outline(defect.outline_px_yx, self.frame.shape_yx)
 
     def age_ms(self, now_ns: int) -> float:
         """Age of the frame at `now_ns` (UTC), in ms; wrong by what the two clocks differ."""

@@ -12,6 +12,7 @@ from msgspec import UNSET
 from numpy.typing import NDArray
 
 from latticewatch.wire.errors import ProtocolError
+from latticewatch.wire.events import DefectEvent
 from latticewatch.wire.frames import (
     ATTRS_ENTRIES_MAX,
     HEX32_PATTERN,
@@ -25,6 +26,7 @@ from latticewatch.wire.frames import (
     SourceMessage,
 )
 from latticewatch.wire.geometry import Geometry
+from latticewatch.wire.outlines import first_outside
 
 # A field of one row and 65536 columns, its part turned by a quarter, reaches 131 074: within any
 # grid of pixels this is never met.
@@ -161,6 +163,21 @@ def check_geometry(header: FrameHeader) -> None:
         raise ProtocolError(
             "geometry", f"{header.label}: complete, but only {valid} of {rows} rows valid"
         )
+
+
+def check_outlines(event: DefectEvent) -> None:
+    """Refuse an event with an outline that lies outside its frame."""
+    rows, columns = event.frame.shape_yx
+    for defect in event.defects:
+        if defect.outline_px_yx is UNSET:
+            continue
+        point = first_outside(defect.outline_px_yx, (rows, columns))
+        if point is not None:
+            raise ProtocolError(
+                "header",
+                f"outline of defect {defect.i} passes {shown(list(point))}: outside the frame of "
+                f"{rows} x {columns}",
+            )
 
 
 def pixel_array(

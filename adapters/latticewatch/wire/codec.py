@@ -12,6 +12,7 @@ from latticewatch.wire.checks import (
     check_crc,
     check_geometry,
     check_names,
+    check_outlines,
     check_pixels,
     check_ranges,
     check_source,
@@ -139,7 +140,9 @@ def decode_source_message(parts: Sequence[Part]) -> SourceMessage:
 
 def decode_event(body: Part) -> DefectEvent:
     """Read a defect event."""
-    return _decode_published(body, _EVENT, "defects")
+    event = _decode_published(body, _EVENT, "defects")
+    check_outlines(event)
+    return event
 
 
 def decode_status(body: Part) -> Status:

@@ -7,7 +7,7 @@ words of this version are in `latticewatch.wire.words`.
 
 from typing import Annotated, Any, Literal
 
-from msgspec import UNSET, Meta, Raw, Struct
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from latticewatch.wire.frames import (
     Context,
@@ -20,6 +20,7 @@ from latticewatch.wire.frames import (
     SourceName,
     TimeSource,
 )
+from latticewatch.wire.outlines import Outline
 from latticewatch.wire.words import CutRule, DetectorCondition, TrackEndReason, TrackState, Trend
 from latticewatch.wire.words import Flag as Flag
 from latticewatch.wire.words import Kind as Kind
@@ -160,6 +161,7 @@ class Defect(Struct, frozen=True, kw_only=True):
     edge: bool
     flags: tuple[str, ...] = ()
     track: Track | None = None
+    outline_px_yx: Outline | UnsetType = UNSET
 
 
 class DefectEvent(Struct, frozen=True, kw_only=True):

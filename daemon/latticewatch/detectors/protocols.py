@@ -66,6 +66,8 @@ class Finding:
         Of the column from its site, None where the detector does not measure it.
     flags
         Words of the protocol.
+    outline_px_yx
+        Points of a boundary, or round a patch, the first not repeated; None for a point defect.
     """
 
     pixel_yx: tuple[float, float]
@@ -79,6 +81,7 @@ class Finding:
     address: tuple[int, int, int] | None = None
     displacement_px_yx: tuple[float, float] | None = None
     flags: tuple[str, ...] = ()
+    outline_px_yx: tuple[tuple[float, float], ...] | None = None
 
 
 class Detector(Protocol):

@@ -11,6 +11,7 @@ from latticewatch.client.decoding import LIMITS, decode
 from latticewatch.client.errors import BadMessage, UnsupportedVersion
 from latticewatch.client.messages import DefectEvent, Heartbeat, Status
 from latticewatch.wire import codec
+from latticewatch.wire.errors import ProtocolError
 from support.golden import (
     FOLDER,
     from_json_value,
@@ -27,6 +28,10 @@ NAMES = sorted(
 )
 
 
+# Left out of the wire where there is none, where other keys are written as nil.
+LEFT_OUT = frozenset({"outline_px_yx"})
+
+
 def as_json(message: Any) -> Any:  # noqa: ANN401 - any dataclass, any JSON
     """The fields that came over the wire, as JSON."""
     return to_json_value(
@@ -34,6 +39,7 @@ def as_json(message: Any) -> Any:  # noqa: ANN401 - any dataclass, any JSON
             field.name: _plain(getattr(message, field.name))
             for field in dataclasses.fields(message)
             if field.metadata.get("wire", True)
+            and not (field.name in LEFT_OUT and getattr(message, field.name) is None)
         }
     )
 
@@ -204,3 +210,49 @@ def test_age_is_counted_from_the_end_of_the_frame() -> None:
     assert event.age_ms(event.frame.t_complete_ns + 2_500_000) == 2.5
     assert not event.is_void(event.frame.t_complete_ns + 1_000_000_000)
     assert event.is_void(event.frame.t_complete_ns + 1_000_000_001)
+
+
+OUTLINES = {
+    "one point": [[0.0, 0.0]],
+    "no point": [],
+    "too many points": [[0.0, 0.0]] * 513,
+    "above the frame": [[-1.25, 0.0], [5.0, 5.0]],
+    "right of the frame": [[0.0, 0.0], [5.0, 192.5]],
+    "far away": [[0.0, 0.0], [1e300, 5.0]],
+    "not a number": [[0.0, 0.0], [math.nan, 5.0]],
+    "infinite": [[0.0, 0.0], [5.0, math.inf]],
+    "three numbers": [[0.0, 0.0, 0.0], [5.0, 5.0, 5.0]],
+    "text": [["a", "b"], ["c", "d"]],
+    "flat": [0.0, 0.0, 5.0, 5.0],
+    "a map": {"0": [0.0, 0.0]},
+}
+
+
+def with_outline(outline: object) -> bytes:
+    value = golden_map("event_outlines")
+    value["defects"][0]["outline_px_yx"] = outline
+    body: bytes = msgpack.packb(value)
+    return body
+
+
+@pytest.mark.parametrize("name", sorted(OUTLINES))
+def test_hostile_outline_is_refused_and_the_next_good_one_is_read(name: str) -> None:
+    with pytest.raises(BadMessage, match="outline_px_yx"):
+        decode(with_outline(OUTLINES[name]))
+    with pytest.raises(ProtocolError):
+        codec.decode_event(with_outline(OUTLINES[name]))
+    good = decode(read_golden("event_outlines")[0])
+    assert isinstance(good, DefectEvent)
+    assert good.defects[0].outline_px_yx == ((0.0, 20.5), (60.25, 95.5), (127.0, 191.0))
+    assert good.defects[2].outline_px_yx is None
+
+
+def test_outline_may_reach_a_pixel_beyond_the_frame() -> None:
+    corners = [[-1.0, -1.0], [128.0, 192.0]]
+    event = decode(with_outline(corners))
+    assert isinstance(event, DefectEvent)
+    assert event.defects[0].outline_px_yx == ((-1.0, -1.0), (128.0, 192.0))
+    assert codec.decode_event(with_outline(corners)).defects[0].outline_px_yx == (
+        (-1.0, -1.0),
+        (128.0, 192.0),
+    )
