@@ -54,8 +54,8 @@ def analyze(
     ] = None,
     detectors: Annotated[
         str,
-        typer.Option(help="Who looks, commas between: reference_cell, patterson."),
-    ] = "reference_cell,patterson",
+        typer.Option(help="Who looks, commas between: reference_cell, patterson, domains."),
+    ] = "reference_cell,patterson,domains",
 ) -> None:
     """Find the defects of recorded frames with the daemon's own pipeline."""
     from latticewatch.daemon.offline import DETECTORS, analyze_inputs

@@ -74,8 +74,22 @@ class ReferenceCellSettings(Section):
     )
 
 
+class DomainsSettings(Section):
+    """Domains, boundaries, faults and amorphous patches by the amplitudes of reflections."""
+
+    enabled: bool = Field(
+        default=True, description="Whether this detector looks at frames; it needs no model."
+    )
+    always: bool = Field(
+        default=False,
+        description="Also at frames that hold the lattice everywhere; else only where a part does "
+        "not, which is where lines and patches show.",
+    )
+
+
 class DetectorsSettings(Section):
     """The methods that look at each frame."""
 
     patterson: PattersonSettings = Field(default=PattersonSettings())
     reference_cell: ReferenceCellSettings = Field(default=ReferenceCellSettings())
+    domains: DomainsSettings = Field(default=DomainsSettings())

@@ -86,6 +86,7 @@ def _finding(
     part: tuple[str, float, float],
 ) -> Finding:
     line = thinned(line_px_yx)
+    name, z, p_value = part
     off = line - place
     cov = off.T @ off / len(off)
     return Finding(
@@ -93,9 +94,9 @@ def _finding(
         cov_px=(float(cov[0, 0]), float(cov[0, 1]), float(cov[1, 1])),
         kind=kind,
         intensity_ratio=None,
-        extent_px=float(np.sqrt(np.trace(cov))) if extent_px is None else extent_px,
-        p_value=part[2],
-        parts=(part,),
+        extent_px=float(np.sqrt(np.trace(cov))) if extent_px is None else float(extent_px),
+        p_value=float(p_value),
+        parts=((name, float(z), float(p_value)),),
         # A normal law's, far beyond what a frame can count.
         tail=True,
         outline_px_yx=tuple((float(y), float(x)) for y, x in line),

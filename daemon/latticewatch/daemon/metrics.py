@@ -34,6 +34,7 @@ Stage = Literal[
     "score",
     "locate",
     "reference_cell",
+    "domains",
     "fuse",
     "publish",
     "total",

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from latticewatch.detectors import pretrained
 from latticewatch.detectors.artifact import Artifact
@@ -15,6 +15,7 @@ from latticewatch.detectors.patterson.model import DETECTOR, PattersonModel
 from latticewatch.detectors.patterson.score import PattersonDetector
 from latticewatch.detectors.protocols import ModelError as ModelError
 
+DomainLooks = Literal["never", "where_lost", "always"]
 _PRETRAINED = "pretrained:"
 MODEL_SUFFIX = ".model"
 
@@ -42,6 +43,20 @@ class CellChoice(Protocol):
         ...
 
 
+class DomainChoice(Protocol):
+    """What the settings say of the detector of lines and patches."""
+
+    @property
+    def enabled(self) -> bool:
+        """Whether the detector looks at frames."""
+        ...
+
+    @property
+    def always(self) -> bool:
+        """Also at frames that hold the lattice everywhere."""
+        ...
+
+
 class DetectorChoice(Protocol):
     """What the settings say of all detectors."""
 
@@ -53,6 +68,11 @@ class DetectorChoice(Protocol):
     @property
     def reference_cell(self) -> CellChoice:
         """The residual against the mean cell."""
+        ...
+
+    @property
+    def domains(self) -> DomainChoice:
+        """The amplitudes of reflections."""
         ...
 
 
@@ -85,16 +105,22 @@ class ModelSet:
         None where it does not look.
     reference_cell
         Whether the detector that needs no model looks.
+    domains
+        At which frames lines and patches are looked for.
     """
 
     patterson: PattersonInForce | None
     reference_cell: bool = False
+    domains: DomainLooks = "never"
 
     @property
     def digest(self) -> str:
         """16 hex digits over the digests of all artifacts; thresholds are added by the pipeline."""
         artifacts = [] if self.patterson is None else [self.patterson.sha256]
-        return digest_of([*artifacts, *(["reference_cell"] if self.reference_cell else [])])
+        others = ["reference_cell"] if self.reference_cell else []
+        if self.domains != "never":
+            others.append(f"domains {self.domains}")
+        return digest_of([*artifacts, *others])
 
     def describe(self) -> list[dict[str, object]]:
         """One line per model, for metrics and status."""
@@ -123,7 +149,14 @@ def load_models(choice: DetectorChoice) -> ModelSet:
     if choice.patterson.enabled:
         with _naming_the_setting():
             patterson = load_patterson(choice.patterson.model)
-    return ModelSet(patterson, choice.reference_cell.enabled)
+    return ModelSet(patterson, choice.reference_cell.enabled, domain_looks(choice.domains))
+
+
+def domain_looks(choice: DomainChoice) -> DomainLooks:
+    """At which frames lines and patches are looked for."""
+    if not choice.enabled:
+        return "never"
+    return "always" if choice.always else "where_lost"
 
 
 def check_models(choice: DetectorChoice) -> None:

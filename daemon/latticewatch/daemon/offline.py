@@ -23,7 +23,13 @@ from latticewatch.daemon.fitting import (
     Reference,
     reference_of,
 )
-from latticewatch.daemon.models import MODEL_SUFFIX, ModelSet, load_patterson, require_detector
+from latticewatch.daemon.models import (
+    MODEL_SUFFIX,
+    ModelSet,
+    domain_looks,
+    load_patterson,
+    require_detector,
+)
 from latticewatch.daemon.offline_report import Report
 from latticewatch.daemon.offline_results import Results, make_folder, open_lines
 from latticewatch.daemon.pipeline import Pipeline
@@ -34,7 +40,7 @@ from latticewatch.wire.frames import Context, FrameHeader
 from latticewatch.wire.plain import pack_attrs
 
 SOURCE = "analyze"
-DETECTORS = ("reference_cell", "patterson")
+DETECTORS = ("reference_cell", "patterson", "domains")
 MOST_DEFECTS = 1024  # the protocol's limit: a file has room, unlike a message
 
 
@@ -128,8 +134,13 @@ class FitOnItself:
         except FitRefusedError as refusal:
             if not self.settings.detectors.reference_cell.enabled:
                 raise
-            sys.stderr.write(f"{refusal}\n{recording.path}: reference_cell looks alone\n")
-            return make_pipeline(with_detectors(self.settings, ("reference_cell",)))
+            sys.stderr.write(f"{refusal}\n{recording.path}: patterson does not look, others do\n")
+            others = [
+                name
+                for name in DETECTORS
+                if name != "patterson" and getattr(self.settings.detectors, name).enabled
+            ]
+            return make_pipeline(with_detectors(self.settings, others))
         for warning in report.warnings:
             sys.stderr.write(f"{recording.path}: {warning}\n")
         # The file is gone after the run, and its folder has another name in each: say what it was.
@@ -137,11 +148,13 @@ class FitOnItself:
 
 
 def offline_settings() -> Settings:
-    """Take the daemon's defaults and environment, with room for every defect."""
+    """Take the daemon's defaults and environment, with room for every defect and time for lines."""
     settings = load_settings()
+    always = settings.detectors.domains.model_copy(update={"always": True})
     return settings.model_copy(
         update={
             "source": settings.source.model_copy(update={"name": SOURCE}),
+            "detectors": settings.detectors.model_copy(update={"domains": always}),
             "events": settings.events.model_copy(update={"max_defects": MOST_DEFECTS}),
         }
     )
@@ -185,7 +198,11 @@ def make_pipeline(settings: Settings, *, artifact: str | None = None) -> Pipelin
         if artifact is not None:
             patterson = dataclasses.replace(patterson, artifact=artifact)
     return Pipeline(
-        models=ModelSet(patterson, settings.detectors.reference_cell.enabled),
+        models=ModelSet(
+            patterson,
+            settings.detectors.reference_cell.enabled,
+            domain_looks(settings.detectors.domains),
+        ),
         settings=pipeline_settings(settings),
         clock=SystemClock(),
     )

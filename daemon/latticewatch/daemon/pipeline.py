@@ -13,6 +13,7 @@ from latticewatch.daemon.exchange import Incoming as Incoming
 from latticewatch.daemon.exchange import Outcome as Outcome
 from latticewatch.daemon.exchange import PipelineSettings as PipelineSettings
 from latticewatch.daemon.look_cell import CellLooker
+from latticewatch.daemon.look_domains import DomainLooker
 from latticewatch.daemon.look_patterson import PattersonLooker
 from latticewatch.daemon.models import ModelSet, digest_of
 from latticewatch.daemon.pixel_check import PixelCheck
@@ -53,7 +54,11 @@ class Pipeline:
             rule = models.patterson.detector.model.rule
             basis_px, polarity = rule.basis_px_yx, rule.polarity
             margin_px = patterson.margin_px
+        if models.domains != "never":
+            always = models.domains == "always"
+            self._lookers.append(DomainLooker(clock, always=always))
         self._rehearsal = (basis_px, polarity)
+        self._n_of_points = int(models.reference_cell) + int(models.patterson is not None)
         self._budget = Budget.of(settings)
         self.model_set = digest_of(
             [
@@ -138,7 +143,7 @@ class Pipeline:
         sights: list[Sight] = []
         answered = False
         for looker in self._lookers:
-            share = _SHARE_OF_THE_FIRST if len(self._lookers) > 1 else 1.0
+            share = _SHARE_OF_THE_FIRST if self._n_of_points > 1 else 1.0
             if answered:
                 share = 1.0 - _SHARE_OF_THE_FIRST
             sight = looker.look(scene, self._budget.share(share))

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
+from msgspec import UNSET
 from numpy.typing import NDArray
 
 from latticewatch.daemon.exchange import Incoming, PipelineSettings
-from latticewatch.daemon.sights import LatticeSight, Sight
+from latticewatch.daemon.sights import Sight
 from latticewatch.daemon.verdicts import Verdict
 from latticewatch.detectors.calibration import score_of_p
 from latticewatch.detectors.protocols import Finding
@@ -74,7 +75,7 @@ class Reporter:
             cut=self._cut,
             n_sites=verdict.n_sites,
             n_scored=verdict.n_scored,
-            lattice=_lattice(verdict.lattice, geometry),
+            lattice=_lattice(verdict, geometry),
             drift=drift,
             defects=self._defects(kept, verdict, geometry, header),
             n_defects=len(verdict.findings),
@@ -117,6 +118,7 @@ class Reporter:
                 displacement_px_yx=finding.displacement_px_yx,
                 displacement_pm=_length_pm(finding, geometry),
                 edge=edge[i],
+                outline_px_yx=UNSET if finding.outline_px_yx is None else finding.outline_px_yx,
                 flags=(*finding.flags, *(("tail_p",) if finding.tail else ())),
             )
             for i, finding in enumerate(findings)
@@ -134,7 +136,8 @@ def _state(sight: Sight) -> DetectorState:
     )
 
 
-def _lattice(seen: LatticeSight | None, geometry: Geometry) -> LatticeState | None:
+def _lattice(verdict: Verdict, geometry: Geometry) -> LatticeState | None:
+    seen = verdict.lattice
     if seen is None:
         return None
     period_nm = None
@@ -148,7 +151,7 @@ def _lattice(seen: LatticeSight | None, geometry: Geometry) -> LatticeState | No
         origin_px_yx=_pair(seen.origin_px_yx),
         rms_px=seen.rms_px,
         period_nm=period_nm,
-        domains=1,
+        domains=verdict.n_domains,
     )
 
 

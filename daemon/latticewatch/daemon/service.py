@@ -24,6 +24,7 @@ _PIPELINE_STAGES: Final[tuple[Stage, ...]] = (
     "score",
     "locate",
     "reference_cell",
+    "domains",
     "fuse",
     "total",
 )

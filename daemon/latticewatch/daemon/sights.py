@@ -108,6 +108,10 @@ class Sight:
         As this detector found it, or None.
     stage_us
         What it spent its time on.
+    is_extended
+        It looks for lines and patches, and has no word on sites.
+    n_domains
+        Of the frame, None where nobody counted.
     """
 
     name: str
@@ -121,6 +125,8 @@ class Sight:
     q_value: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     lattice: LatticeSight | None = None
     stage_us: dict[str, int] = field(default_factory=dict)
+    is_extended: bool = False
+    n_domains: int | None = None
 
 
 class Looker(Protocol):

@@ -30,6 +30,8 @@ class Verdict:
         Of the findings.
     lattice
         Of the frame, None where nobody found one.
+    n_domains
+        At least 1.
     """
 
     quality: tuple[str, ...]
@@ -39,6 +41,7 @@ class Verdict:
     findings: tuple[Finding, ...] = ()
     q_value: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     lattice: LatticeSight | None = None
+    n_domains: int = 1
 
 
 def verdict_of(quality: tuple[str, ...], sights: Sequence[Sight]) -> Verdict:
@@ -67,6 +70,8 @@ def verdict_of(quality: tuple[str, ...], sights: Sequence[Sight]) -> Verdict:
         findings, q_value = merge_findings(
             (findings, q_value), (other.findings, other.q_value), period_px
         )
+    extended = [sight for sight in sights if sight.is_extended]
+    findings, q_value = _with_extended((findings, q_value), extended)
     return Verdict(
         quality=quality,
         sights=tuple(sights),
@@ -75,7 +80,21 @@ def verdict_of(quality: tuple[str, ...], sights: Sequence[Sight]) -> Verdict:
         findings=findings,
         q_value=q_value,
         lattice=_lattice(answers),
+        n_domains=max((sight.n_domains or 1 for sight in extended), default=1),
     )
+
+
+def _with_extended(
+    points: tuple[tuple[Finding, ...], NDArray[np.float64]], extended: Sequence[Sight]
+) -> tuple[tuple[Finding, ...], NDArray[np.float64]]:
+    """Put lines and patches among the points, strongest first."""
+    lines = [finding for sight in extended for finding in sight.findings]
+    if not lines:
+        return points
+    findings = [*points[0], *lines]
+    q_value = np.concatenate([points[1], *(sight.q_value for sight in extended)])
+    order = sorted(range(len(findings)), key=lambda k: findings[k].p_value)
+    return tuple(findings[k] for k in order), q_value[order]
 
 
 def _lattice(sights: Sequence[Sight]) -> LatticeSight | None:

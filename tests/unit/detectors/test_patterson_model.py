@@ -238,12 +238,14 @@ def test_only_names_of_the_list_are_looked_for(name: str) -> None:
 class Choice:
     enabled: bool = True
     model: str = "pretrained:mos2"
+    always: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
 class Choices:
     patterson: Choice
     reference_cell: Choice = Choice(enabled=False)
+    domains: Choice = Choice(enabled=False)
 
 
 def test_settings_choose_the_model() -> None:
