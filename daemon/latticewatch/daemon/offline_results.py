@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
+from msgspec import UNSET
+
 from latticewatch.adapters.errors import InputError
 from latticewatch.adapters.recorded import Recording
 from latticewatch.daemon.offline_report import Report, counted
@@ -69,7 +71,13 @@ class Results:
 def marks_of(event: DefectEvent) -> list[Mark]:
     """List what a picture shows of an event."""
     return [
-        Mark(pixel_yx=defect.pixel_yx, kind=defect.kind, radius_px=defect.extent_px)
+        Mark(
+            pixel_yx=defect.pixel_yx,
+            kind=defect.kind,
+            radius_px=defect.extent_px,
+            outline_px_yx=None if defect.outline_px_yx is UNSET else tuple(defect.outline_px_yx),
+            is_dopant="dopant" in defect.flags,
+        )
         for defect in event.defects
     ]
 

@@ -36,11 +36,25 @@ MAX_NUMBERED = 40  # more numbers than this hide the image that they explain
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A defect to be drawn: place in px, kind, and the radius of the circle round it in px."""
+    """A defect to be drawn.
+
+    Attributes
+    ----------
+    pixel_yx, radius_px
+        A circle.
+    kind
+        Gives the colour.
+    outline_px_yx
+        A line instead of the circle, [y, x] in pixels; round a patch it is closed.
+    is_dopant
+        Drawn faintly: there are many.
+    """
 
     pixel_yx: tuple[float, float]
     kind: str
     radius_px: float
+    outline_px_yx: tuple[tuple[float, float], ...] | None = None
+    is_dopant: bool = False
 
 
 def draw_frame(
@@ -104,13 +118,24 @@ def _draw_marks(axes: "Axes", marks: list[Mark]) -> None:
     halo = [withStroke(linewidth=2.6, foreground="black")]  # else lost on the bright columns
     for number, mark in enumerate(marks):
         y, x = mark.pixel_yx
-        radius_px = max(mark.radius_px, MIN_RADIUS_PX)
+        # A line may be as long as the frame; its number stands beside its middle.
+        radius_px = max(mark.radius_px if mark.outline_px_yx is None else 0.0, MIN_RADIUS_PX)
         colour = KIND_COLOURS.get(mark.kind, KIND_COLOURS["unknown"])
-        axes.add_patch(
-            Circle(
-                (x, y), radius_px, fill=False, edgecolor=colour, linewidth=1.5, path_effects=halo
+        if mark.outline_px_yx is not None:
+            _draw_outline(axes, mark, colour)
+        elif mark.is_dopant:
+            axes.add_patch(Circle((x, y), radius_px, fill=False, edgecolor=colour, linewidth=0.7))
+        else:
+            axes.add_patch(
+                Circle(
+                    (x, y),
+                    radius_px,
+                    fill=False,
+                    edgecolor=colour,
+                    linewidth=1.5,
+                    path_effects=halo,
+                )
             )
-        )
         if len(marks) <= MAX_NUMBERED:
             label = axes.text(
                 x + 0.75 * radius_px,
@@ -122,6 +147,15 @@ def _draw_marks(axes: "Axes", marks: list[Mark]) -> None:
                 path_effects=halo,
             )
             _keep_inside(axes, label, x=x, y=y, radius_px=radius_px)
+
+
+def _draw_outline(axes: "Axes", mark: Mark, colour: str) -> None:
+    points = list(mark.outline_px_yx or ())
+    if mark.kind == "amorphous":
+        points.append(points[0])
+    y, x = zip(*points, strict=True)
+    axes.plot(x, y, color="black", linewidth=4.0)
+    axes.plot(x, y, color=colour, linewidth=2.0)
 
 
 def _keep_inside(axes: "Axes", label: "Text", *, x: float, y: float, radius_px: float) -> None:
