@@ -63,3 +63,27 @@ def test_an_unknown_kind_is_drawn_as_unknown(tmp_path: Path) -> None:
     draw_frame(np.zeros((32, 32)), marks, title="", path=tmp_path / "frame.png")
 
     assert (tmp_path / "frame.png").exists()
+
+
+@pytest.mark.parametrize(("kind", "closed"), [("boundary", False), ("amorphous", True)])
+def test_outline_is_drawn_and_that_of_a_patch_closed(kind: str, closed: bool) -> None:
+    _, axes, _ = _make_canvas((64, 96))
+    axes.imshow(np.zeros((64, 96)))
+    outline = ((10.0, 20.0), (30.0, 40.0), (50.0, 20.0))
+
+    _draw_marks(axes, [Mark((30.0, 30.0), kind, 40.0, outline_px_yx=outline)])
+
+    assert not axes.patches
+    drawn = axes.lines[-1].get_xydata()
+    expected = [(x, y) for y, x in (*outline, *(outline[:1] if closed else ()))]
+    assert np.asarray(drawn).tolist() == [list(point) for point in expected]
+
+
+def test_dopant_is_drawn_faintly() -> None:
+    _, axes, _ = _make_canvas((64, 96))
+    axes.imshow(np.zeros((64, 96)))
+
+    _draw_marks(axes, [Mark((30.0, 30.0), "excess", 6.0, is_dopant=each) for each in (True, False)])
+
+    faint, plain = axes.patches
+    assert faint.get_linewidth() < plain.get_linewidth()
