@@ -74,3 +74,5 @@ STALE_LEAST = 0.1
 # magnification and is 99 % at 5 degrees, so these lie between (patterson.md 7).
 STALE_PERIOD = 0.03
 STALE_ANGLE_RAD = 0.035
+STALE_SCORE = 5.0
+STALE_RESIDUAL = 5.0
