@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from latticewatch.kernels.patches import gather_thinned, thinned_size
+from latticewatch.kernels.patches import gather_patches, gather_thinned, thinned_size
 from latticewatch.kernels.power import n_features, patterson_power, power_scratch, truncated_waves
 
 Kind = Literal["patterson", "pixels"]
@@ -85,7 +85,10 @@ class WindowFeatures:
     ) -> None:
         """Fill `out` (n, F) and `whole` (n,) for at most `WINDOWS_IN_CACHE` places."""
         windows = self._windows[: len(places_yx)]
-        gather_thinned(image, places_yx, self.size_px, self.step_px, windows, whole)
+        if self.step_px == 1:
+            gather_patches(image, places_yx, self.size_px, windows, whole)
+        else:
+            gather_thinned(image, places_yx, self.size_px, self.step_px, windows, whole)
         if self.kind == "patterson":
             patterson_power(windows, self._waves, self.scale, out, self._scratch)
         else:

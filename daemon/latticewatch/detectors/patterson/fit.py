@@ -10,6 +10,7 @@ from sklearn.decomposition import PCA
 from sklearn.svm import OneClassSVM
 
 from latticewatch.detectors.calibration import MAD_TO_SIGMA, robust_scale
+from latticewatch.detectors.patterson.features import WindowFeatures, step_for
 from latticewatch.detectors.patterson.model import PattersonModel
 from latticewatch.detectors.patterson.nu import knee_nu
 from latticewatch.detectors.patterson.parameters import PattersonParameters
@@ -20,6 +21,8 @@ from latticewatch.detectors.patterson.reference import (
     reference_rule,
     refuse_other_crystals,
 )
+from latticewatch.detectors.sites import SiteRule
+from latticewatch.kernels.patches import thinned_size
 
 _FEWEST_SITES = 60
 _LEAST_SPREAD = 1e-5  # of the largest feature; rounding in single precision leaves 1e-6
@@ -69,8 +72,8 @@ class _Machine:
         """The SVM's rho: decision = sum dual exp(-gamma |z - s|^2) - rho."""
         return float(self.svm.offset_[0])
 
-    def as_arrays(self) -> dict[str, Any]:  # Any: arrays and numbers of the model, by name
-        """Return what scoring needs, in single precision."""
+    def as_arrays(self, boundary: float = 0.0) -> dict[str, Any]:  # Any: by name
+        """Return what scoring needs, in single precision; decision 0 moved to this decision."""
         return {
             "mean": self.mean.astype(np.float32),
             "components": self.components.astype(np.float32),
@@ -78,7 +81,7 @@ class _Machine:
             "dual": self.svm.dual_coef_[0].astype(np.float32),
             # The SVM was given its gamma as a number.
             "gamma": float(self.svm.gamma),
-            "offset": self.offset,
+            "offset": self.offset + boundary * abs(self.offset),
             "z_median": self.z_median.astype(np.float32),
             "z_mad": self.z_mad.astype(np.float32),
         }
@@ -94,6 +97,20 @@ class _Machine:
         z = (features - self.mean) @ self.components.T
         root: NDArray[np.float64] = np.cbrt(_distance(z, self.z_median, self.z_mad))
         return root
+
+    def residual(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Length of what the components leave of each site's features."""
+        gap = features - self.mean
+        left: NDArray[np.float64] = np.linalg.norm(
+            gap - gap @ self.components.T @ self.components, axis=1
+        )
+        return left
+
+    def look(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Decisions, distance roots and residuals, (3, N)."""
+        return np.stack(
+            [self.decide(features), self.distance_root(features), self.residual(features)]
+        )
 
 
 def fit(
@@ -121,8 +138,9 @@ def fit(
     notes: list[str] = []
     rule = reference_rule(frames, parameters, notes, labels)
     refuse_other_crystals(frames, rule, parameters, labels)
-    size = patch_size_px(rule.period_px, parameters)
-    features, patches, n_used = collect(frames, rule, size, parameters.cutoff, notes, labels)
+    looked_at = _looked_at(rule, parameters)
+    size = looked_at.size_px
+    features, patches, n_used = collect(frames, rule, looked_at, parameters, notes, labels)
     if len(features) < _FEWEST_SITES:
         raise FitError(
             f"{len(features)} whole windows in {len(frames)} frame(s), at least {_FEWEST_SITES} "
@@ -137,7 +155,8 @@ def fit(
     kept = _trimmed(features[chosen], parameters)
     nu = parameters.nu or _best_nu(features[chosen][kept], parameters, notes)
     machine = _train(features[chosen][kept], parameters, nu)
-    decisions, root = _held_out(features, chosen, machine, parameters, nu)
+    decisions, root, residual = _held_out(features, chosen, machine, parameters, nu)
+    boundary = _boundary(decisions, root, nu) if parameters.boundary == "held_out" else 0.0
     model = PattersonModel(
         rule=rule,
         patch_size_px=size,
@@ -146,9 +165,12 @@ def fit(
         nu=nu,
         mean_patch=_mean_patch(patches, machine.distance_root(features[: len(patches)])),
         probe_patch=patches[0],
-        probe_decision=float(machine.decide(features[:1])[0]) * abs(machine.offset),
-        **machine.as_arrays(),
-        **_calibration(decisions, root, machine.offset),
+        probe_decision=(float(machine.decide(features[:1])[0]) - boundary) * abs(machine.offset),
+        step_px=looked_at.step_px,
+        features=parameters.features,
+        residual_median=float(np.median(residual)),
+        **machine.as_arrays(boundary),
+        **_calibration(decisions - boundary, root, machine.offset),
     )
     report = FitReport(
         n_frames=n_used,
@@ -222,25 +244,46 @@ def _held_out(
     machine: _Machine,
     parameters: PattersonParameters,
     nu: float,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Decisions (in offsets) and distance roots of sites that took no part in their fit.
+) -> NDArray[np.float64]:
+    """Decisions (in offsets), distance roots and residuals (3, N) of sites outside their fit.
 
     Training decisions are tied to nu, so they cannot calibrate. Where there are more sites than
     the fit takes, the rest serves; else each fold is judged by the fit on the others.
     """
     rest = np.setdiff1d(np.arange(len(features)), chosen)
     if len(rest) >= len(chosen):
-        return machine.decide(features[rest]), machine.distance_root(features[rest])
-    decisions, root = np.empty(len(chosen)), np.empty(len(chosen))
+        return machine.look(features[rest])
+    seen = np.empty((3, len(chosen)))
     fold = np.arange(len(chosen)) % _FOLDS  # `chosen` is in random order
     for number in range(_FOLDS):
         own = fold == number
         training = features[chosen[~own]]
         training = training[_trimmed(training, parameters)]
         other = _train(training, parameters, nu)
-        decisions[own] = other.decide(features[chosen[own]])
-        root[own] = other.distance_root(features[chosen[own]])
-    return decisions, root
+        seen[:, own] = other.look(features[chosen[own]])
+    return seen
+
+
+def _boundary(decisions: NDArray[np.float64], root: NDArray[np.float64], nu: float) -> float:
+    """Decision, in offsets, beyond which a share nu of the held-out clean sites lies.
+
+    What a machine calls an outlier is tied to its training set, from which the strangest were
+    trimmed: of new sites without defects 4 to 9 in 100 were outliers, where nu said 1 or 2.
+    """
+    centre, spread = robust_scale(root)
+    clean = decisions[(root - centre) / spread < _DEFECT_Z]
+    return float(np.quantile(clean, nu))
+
+
+def _looked_at(rule: SiteRule, parameters: PattersonParameters) -> WindowFeatures:
+    """Features before they are scaled."""
+    size = patch_size_px(rule.period_px, parameters)
+    step = step_for(rule.smooth_sigma_px)
+    if thinned_size(size, step) < 2 * parameters.cutoff + 1:
+        step = 1
+    return WindowFeatures(
+        kind=parameters.features, size_px=size, step_px=step, cutoff=parameters.cutoff, scale=1.0
+    )
 
 
 def _calibration(

@@ -5,6 +5,7 @@ Marks: [P] Guo et al., npj Comput. Mater. 7, 180 (2021); [A] the authors' readab
 """
 
 from dataclasses import dataclass
+from typing import Literal, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +25,24 @@ class PattersonParameters:
     variance_kept
         Share of the variance that the principal components keep [P].
     nu
-        Share of training outliers of the SVM, or None for the knee of D(nu) [P]. 0.02 after
-        trimming [C].
+        Share of training outliers of the SVM: 0.02 after trimming [C], or None for the knee of
+        D(nu) [P].
     trim
         Share of the strangest training sites left out of the second fit [C].
     most_fit_sites
         Sites that train the SVM at most; its cost grows faster than linear [C].
+    features
+        "patterson" [P], or "pixels" of a disc: better on raw frames of doped crystals.
+    polarity
+        Columns are "bright" or "dark"; "auto" takes the sign of the skewness of the reference.
+    site_source
+        Sites of the reference are predicted by the "lattice" [C] or are its "extrema" [P].
+    level_low, level_high
+        Shares of the pixels of the blurred frame below level 0 and below level 1 [C]; 0 and 1 are
+        the darkest and the brightest one [A].
+    boundary
+        Where decisions change sign: where the SVM puts it by its training set ("svm") [P], or so
+        that a share nu of the held-out sites lies beyond ("held_out") [C].
     seed
         Of the random subsets.
     """
@@ -39,10 +52,28 @@ class PattersonParameters:
     patch_size: float = 1.45
     cutoff: int = 6
     variance_kept: float = 0.98
-    nu: float | None = None
+    nu: float | None = 0.02
     trim: float = 0.10
     most_fit_sites: int = 4000
+    features: Literal["patterson", "pixels"] = "patterson"
+    polarity: Literal["auto", "bright", "dark"] = "auto"
+    site_source: Literal["lattice", "extrema"] = "lattice"
+    level_low: float = 0.02
+    level_high: float = 0.98
+    boundary: Literal["held_out", "svm"] = "held_out"
     seed: int = 0
+
+    @classmethod
+    def as_published(cls) -> Self:
+        """The paper's ways where it or its notebook states them; elsewhere our own."""
+        return cls(
+            nu=None,
+            trim=0.0,
+            site_source="extrema",
+            level_low=0.0,
+            level_high=1.0,
+            boundary="svm",
+        )
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense, all of it at once, as ValueError."""
@@ -55,6 +86,12 @@ class PattersonParameters:
             "nu": self.nu is None or 0 < self.nu <= 1,
             "trim": 0 <= self.trim < 0.5,
             "most_fit_sites": 60 <= self.most_fit_sites <= 100_000,
+            "features": self.features in ("patterson", "pixels"),
+            "polarity": self.polarity in ("auto", "bright", "dark"),
+            "site_source": self.site_source in ("lattice", "extrema"),
+            "level_low": 0 <= self.level_low < self.level_high,
+            "level_high": self.level_high <= 1,
+            "boundary": self.boundary in ("held_out", "svm"),
             "seed": self.seed >= 0,
         }
         wrong = [f"{name} = {getattr(self, name)}" for name, good in ranges.items() if not good]

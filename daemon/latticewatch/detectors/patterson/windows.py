@@ -1,4 +1,4 @@
-"""Windows round sites, cut the same way for the fit and for scoring."""
+"""Which sites have a window that can be judged, the same for the fit and for scoring."""
 
 import math
 
@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.detectors.sites import View
-from latticewatch.kernels.patches import gather_patches
 
 # The blur mirrors the frame at its edge; two of its widths in, that no longer shows. Without this
 # margin up to seven sites along the edge of a perfect frame looked strange.
@@ -40,11 +39,3 @@ def judgeable(view: View, size: int, smooth_sigma_px: float) -> NDArray[np.bool_
     whole = ((view.places_yx >= margin) & (view.places_yx <= last)).all(axis=1)
     undisturbed: NDArray[np.bool_] = whole & ~view.rim
     return undisturbed
-
-
-def cut_windows(view: View, smooth_sigma_px: float, size: int) -> NDArray[np.float32]:
-    """Windows (M, S, S) round the judgeable sites of a view, mean removed; for the fit."""
-    places_yx = view.places_yx[judgeable(view, size, smooth_sigma_px)]
-    windows = np.empty((len(places_yx), size, size), np.float32)
-    gather_patches(view.image, places_yx, size, windows, np.empty(len(places_yx), np.bool_))
-    return windows
