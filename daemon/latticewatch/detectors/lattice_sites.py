@@ -3,6 +3,8 @@
 Which place of the cell holds the site follows from the frame: the lock only knows the cells.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -81,6 +83,25 @@ def predict_sites(
     )
 
 
+def sites_on(image: NDArray[np.float32], view: View, lock: LatticeLock) -> View:
+    """Same sites on another picture of the frame, where the lattice has them: not refined.
+
+    Parameters
+    ----------
+    image : (H, W)
+        The picture.
+    view
+        Of the frame; without addresses its places are left as they are.
+    lock
+        That predicted them.
+    """
+    if view.address is None:
+        return replace(view, image=image)
+    gap = cell_coordinates(view.places_yx, lock) - view.address
+    fraction = np.median(gap[~view.predicted], axis=0) if (~view.predicted).any() else gap[0] * 0
+    return replace(view, image=image, places_yx=lock.places(view.address, fraction))
+
+
 def site_fraction(
     image: NDArray[np.float32], rule: SiteRule, lock: LatticeLock
 ) -> NDArray[np.float64] | None:
@@ -110,7 +131,7 @@ def _agreed_fraction(
     n_cells = part.size / lock.period_px**2
     if len(places) < _FEWEST_EXTREMA:
         return None
-    turns = _cell_coordinates(places + corner_yx, lock) % 1.0
+    turns = cell_coordinates(places + corner_yx, lock) % 1.0
     counts = np.histogram2d(turns[:, 0], turns[:, 1], _CELL_BINS, ((0, 1), (0, 1)))[0]
     around = sum(
         np.roll(counts, (down, right), (0, 1)) for down in (-1, 0, 1) for right in (-1, 0, 1)
@@ -137,10 +158,13 @@ def _extrema(image: NDArray[np.float32], rule: SiteRule) -> NDArray[np.float64]:
     return places
 
 
-def _cell_coordinates(
+def cell_coordinates(
     places_yx: NDArray[np.float64], lock: LatticeLock
 ) -> NDArray[np.float64]:
-    """G r + phase(r), linear between the centres of blocks and flat beyond them."""
+    """Cell coordinates (N, 2) of places: G r + phase(r), linear between the centres of blocks.
+
+    Beyond the outermost centres the phase stays what it is there.
+    """
     n_blocks = np.array(lock.phase.shape[1:])
     at = np.clip((places_yx + 0.5) / lock.step_px - 0.5, 0, n_blocks - 1)
     node = np.minimum(at.astype(np.intp), n_blocks - 2)

@@ -168,6 +168,7 @@ def fit(
         probe_decision=(float(machine.decide(features[:1])[0]) - boundary) * abs(machine.offset),
         step_px=looked_at.step_px,
         features=parameters.features,
+        image=parameters.image,
         residual_median=float(np.median(residual)),
         **machine.as_arrays(boundary),
         **_calibration(decisions - boundary, root, machine.offset),

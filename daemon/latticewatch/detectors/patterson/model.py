@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.detectors.artifact import Artifact
-from latticewatch.detectors.patterson.features import Kind, count_features
+from latticewatch.detectors.patterson.features import Kind, Picture, count_features
 from latticewatch.detectors.protocols import ModelError
 from latticewatch.detectors.sites import SiteRule
 from latticewatch.kernels.patches import thinned_size
@@ -58,6 +58,8 @@ class PattersonModel:
         number per axis.
     features
         "patterson" or "pixels": what is looked at.
+    image
+        "frame" or "columns": what windows are cut from.
     scale
         Divides the features; keeps float32 in range.
     mean : (F,), components : (k, F)
@@ -104,6 +106,7 @@ class PattersonModel:
     probe_decision: float
     step_px: int = 1
     features: Kind = "patterson"
+    image: Picture = "frame"
     residual_median: float = 0.0
 
     @property
@@ -126,6 +129,7 @@ class PattersonModel:
             "cutoff": self.cutoff,
             "step_px": self.step_px,
             "features": self.features,
+            "image": self.image,
             "contrast": rule.contrast,
             "level_low": rule.levels[0],
             "level_high": rule.levels[1],
@@ -176,7 +180,8 @@ class PattersonModel:
             patch_size_px=int(numbers["patch_size_px"]),
             cutoff=int(numbers["cutoff"]),
             step_px=int(numbers["step_px"]),
-            features=_kind(artifact, where),
+            features=cast(Kind, _word(artifact, where, "features", get_args(Kind))),
+            image=cast(Picture, _word(artifact, where, "image", get_args(Picture))),
             residual_median=numbers["residual_median"],
             **fields,
         )
@@ -184,12 +189,12 @@ class PattersonModel:
         return model
 
 
-def _kind(artifact: Artifact, where: str) -> Kind:
-    value = artifact.header.get("features", "patterson")
-    for kind in get_args(Kind):
-        if value == kind:
-            return cast(Kind, kind)
-    raise ModelError(f"{where}: features = {value!r:.40}, expected one of {list(get_args(Kind))}")
+def _word(artifact: Artifact, where: str, name: str, known: tuple[str, ...]) -> str:
+    """One of the known words; the first of them in files of versions without this field."""
+    value = artifact.header.get(name, known[0])
+    if not isinstance(value, str) or value not in known:
+        raise ModelError(f"{where}: {name} = {value!r:.40}, expected one of {list(known)}")
+    return value
 
 
 def _numbers(artifact: Artifact, where: str) -> dict[str, float]:

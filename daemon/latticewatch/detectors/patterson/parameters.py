@@ -33,6 +33,9 @@ class PattersonParameters:
         Sites that train the SVM at most; its cost grows faster than linear [C].
     features
         "patterson" [P], or "pixels" of a disc: better on raw frames of doped crystals.
+    image
+        Features are cut from the "frame", or from the "columns" redrawn with all of them alike:
+        the atom-coordinate image, for doped crystals [P].
     polarity
         Columns are "bright" or "dark"; "auto" takes the sign of the skewness of the reference.
     site_source
@@ -56,6 +59,7 @@ class PattersonParameters:
     trim: float = 0.10
     most_fit_sites: int = 4000
     features: Literal["patterson", "pixels"] = "patterson"
+    image: Literal["frame", "columns"] = "frame"
     polarity: Literal["auto", "bright", "dark"] = "auto"
     site_source: Literal["lattice", "extrema"] = "lattice"
     level_low: float = 0.02
@@ -87,6 +91,7 @@ class PattersonParameters:
             "trim": 0 <= self.trim < 0.5,
             "most_fit_sites": 60 <= self.most_fit_sites <= 100_000,
             "features": self.features in ("patterson", "pixels"),
+            "image": self.image in ("frame", "columns"),
             "polarity": self.polarity in ("auto", "bright", "dark"),
             "site_source": self.site_source in ("lattice", "extrema"),
             "level_low": 0 <= self.level_low < self.level_high,

@@ -6,15 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.detectors.lattice import Lattice, find_lattice
-from latticewatch.detectors.lock import lock_lattice
+from latticewatch.detectors.patterson.dopants import drawn_margin_px
 from latticewatch.detectors.patterson.features import WINDOWS_IN_CACHE, WindowFeatures
+from latticewatch.detectors.patterson.finder import PattersonFinder, own_lock
 from latticewatch.detectors.patterson.parameters import PattersonParameters
 from latticewatch.detectors.patterson.windows import judgeable
 from latticewatch.detectors.polarity import contrast_of_frame
 from latticewatch.detectors.site_choice import choose_site_rule
 from latticewatch.detectors.sites import LEAST_LINKED, SiteFinder, SiteRule, View
 from latticewatch.kernels.patches import gather_patches
-from latticewatch.kernels.smooth import gaussian, gaussian_scratch, gaussian_weights
 
 _MOST_SITES = 40_000  # of all frames together: 13 MB of features
 _MOST_PATCHES = 4000  # kept for the mean window
@@ -89,21 +89,15 @@ def _contrast(
 ) -> int:
     if parameters.polarity != "auto":
         return 1 if parameters.polarity == "bright" else -1
-    weights = gaussian_weights(parameters.smooth_sigma * lattice.period_px)
-    blurred = np.empty_like(frame)
-    gaussian(frame, weights, gaussian_scratch(frame.shape[1], weights), blurred)
-    return contrast_of_frame(blurred)
+    return contrast_of_frame(frame, lattice.period_px)
 
 
 def view_of(
-    frame: NDArray[np.float32], finder: SiteFinder, parameters: PattersonParameters
+    frame: NDArray[np.float32], finder: PattersonFinder, parameters: PattersonParameters
 ) -> View:
     """Sites of a frame as the settings of the fit want them."""
-    lock = None
-    if parameters.site_source == "lattice":
-        lattice = find_lattice(frame)
-        lock = None if lattice is None else lock_lattice(frame, lattice)
-    return finder.prepare(frame, lock)
+    lock = own_lock(frame) if parameters.site_source == "lattice" else None
+    return finder.prepare(frame, lock)[0]
 
 
 def patch_size_px(period_px: float, parameters: PattersonParameters) -> int:
@@ -190,7 +184,8 @@ def collect(
 
     Frames without a crystal are left out, and the last ones where the others hold enough sites.
     """
-    finder = SiteFinder(rule)
+    finder = PattersonFinder(rule, parameters.image)
+    further_px = drawn_margin_px(rule) if parameters.image == "columns" else 0.0
     rows: list[NDArray[np.float64]] = []
     patches: list[NDArray[np.float32]] = []
     n_kept = n_patches = 0
@@ -200,7 +195,8 @@ def collect(
             name = _label(number, labels)
             notes.append(f"{name}: {view.linked:.0%} of neighbours in place, left out")
             continue
-        places_yx = view.places_yx[judgeable(view, features.size_px, rule.smooth_sigma_px)]
+        whole = judgeable(view, features.size_px, rule.smooth_sigma_px, further_px)
+        places_yx = view.places_yx[whole]
         rows.append(features_at(view.image, places_yx, features))
         wanted = places_yx[: max(0, _MOST_PATCHES - n_patches)]
         windows = np.empty((len(wanted), features.size_px, features.size_px), np.float32)

@@ -10,6 +10,7 @@ from latticewatch.detectors.calibration import (
     upper_tail_p,
 )
 from latticewatch.detectors.fusion import bonferroni
+from latticewatch.detectors.patterson.dopants import drawn_margin_px
 from latticewatch.detectors.patterson.features import WINDOWS_IN_CACHE, WindowFeatures
 from latticewatch.detectors.patterson.model import PattersonModel
 from latticewatch.detectors.patterson.stale import Freshness, turn_rad
@@ -75,7 +76,9 @@ class PattersonDetector:
         self._reserve(n_sites)
         for first in range(0, n_sites, WINDOWS_IN_CACHE):
             self._transform(view.image, view.places_yx[first : first + WINDOWS_IN_CACHE], first)
-        inside = judgeable(view, self.model.patch_size_px, self.model.rule.smooth_sigma_px)
+        model = self.model
+        further_px = drawn_margin_px(model.rule) if model.image == "columns" else 0.0
+        inside = judgeable(view, model.patch_size_px, model.rule.smooth_sigma_px, further_px)
         return self._z[:n_sites], inside
 
     def _transform(

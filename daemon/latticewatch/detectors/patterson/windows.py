@@ -17,7 +17,9 @@ def margin_px(size: int, smooth_sigma_px: float) -> int:
     return size // 2 + math.ceil(_BLUR_MARGIN * smooth_sigma_px)
 
 
-def judgeable(view: View, size: int, smooth_sigma_px: float) -> NDArray[np.bool_]:
+def judgeable(
+    view: View, size: int, smooth_sigma_px: float, further_px: float = 0.0
+) -> NDArray[np.bool_]:
     """Tell which sites have a whole window that no edge disturbs.
 
     Parameters
@@ -28,13 +30,15 @@ def judgeable(view: View, size: int, smooth_sigma_px: float) -> NDArray[np.bool_
         Side of the window, pixels.
     smooth_sigma_px
         Width of the blur that made the levelled frame.
+    further_px
+        So much more margin: near the edge no columns are looked for and redrawn.
 
     Returns
     -------
     (N,)
         False near the edge of the frame, which the blur mirrors, and at the rim of the crystal.
     """
-    margin = margin_px(size, smooth_sigma_px)
+    margin = margin_px(size, smooth_sigma_px) + further_px
     last = np.array(view.image.shape) - 1 - margin
     whole = ((view.places_yx >= margin) & (view.places_yx <= last)).all(axis=1)
     undisturbed: NDArray[np.bool_] = whole & ~view.rim

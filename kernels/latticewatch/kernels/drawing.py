@@ -1,0 +1,98 @@
+"""Columns drawn as Gaussians, and their centres of mass."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latticewatch.kernels.jit import kernel
+
+
+@kernel
+def draw_columns(
+    places: NDArray[np.float64], sigma_px: float, reach_px: int, out: NDArray[np.float32]
+) -> None:
+    """Draw a Gaussian of height one at each place, added where they overlap.
+
+    Parameters
+    ----------
+    places : (N, 2)
+        [y, x] in pixels. One that is not finite is not drawn.
+    sigma_px
+        Their standard deviation.
+    reach_px
+        Half the side of the square that is drawn of each.
+    out : (H, W)
+        Receives the picture; what it held is lost.
+
+    Notes
+    -----
+    Takes a row of 2 `reach_px` + 1 numbers, once per call.
+    """
+    height, width = out.shape
+    profile = np.empty(2 * reach_px + 1, np.float32)
+    for y in range(height):
+        for x in range(width):
+            out[y, x] = np.float32(0.0)
+    rate = -0.5 / (sigma_px * sigma_px)
+    for place in range(len(places)):
+        y_px, x_px = places[place, 0], places[place, 1]
+        # Written so that NaN fails, and before the conversion to integers.
+        if not (-reach_px <= y_px < height + reach_px and -reach_px <= x_px < width + reach_px):
+            continue
+        top, left = int(np.floor(y_px + 0.5)) - reach_px, int(np.floor(x_px + 0.5)) - reach_px
+        first_x, end_x = max(left, 0), min(left + 2 * reach_px + 1, width)
+        if end_x <= first_x:
+            continue
+        row = profile[: end_x - first_x]
+        for x in range(len(row)):
+            gap = first_x + x - x_px
+            row[x] = np.exp(rate * gap * gap)
+        for y in range(max(top, 0), min(top + 2 * reach_px + 1, height)):
+            gap = y - y_px
+            weight = np.float32(np.exp(rate * gap * gap))
+            target = out[y, first_x:end_x]
+            for x in range(len(row)):
+                target[x] += weight * row[x]
+
+
+@kernel
+def centroids(
+    image: NDArray[np.float32],
+    places: NDArray[np.float64],
+    half_px: int,
+    out: NDArray[np.float64],
+) -> None:
+    """Centre of mass of the square window round each place, its smallest pixel taken as zero.
+
+    Parameters
+    ----------
+    image : (H, W)
+        Finite.
+    places : (N, 2)
+        [y, x] in pixels; the window is centred on the nearest pixel.
+    half_px
+        Half the side of the window, which is cut off at the edge of the frame.
+    out : (N, 2)
+        Receives [y, x]; the place itself where the window is flat or outside.
+    """
+    height, width = image.shape
+    for place in range(len(places)):
+        y_px, x_px = places[place, 0], places[place, 1]
+        out[place, 0], out[place, 1] = y_px, x_px
+        if not (-0.5 <= y_px < height - 0.5 and -0.5 <= x_px < width - 0.5):
+            continue
+        centre_y, centre_x = int(np.floor(y_px + 0.5)), int(np.floor(x_px + 0.5))
+        top, bottom = max(centre_y - half_px, 0), min(centre_y + half_px + 1, height)
+        left, right = max(centre_x - half_px, 0), min(centre_x + half_px + 1, width)
+        least = np.float64(image[top, left])
+        for y in range(top, bottom):
+            for x in range(left, right):
+                least = min(least, np.float64(image[y, x]))
+        mass = moment_y = moment_x = 0.0
+        for y in range(top, bottom):
+            for x in range(left, right):
+                weight = np.float64(image[y, x]) - least
+                mass += weight
+                moment_y += weight * (y - centre_y)
+                moment_x += weight * (x - centre_x)
+        if mass > 0.0:
+            out[place, 0], out[place, 1] = centre_y + moment_y / mass, centre_x + moment_x / mass
