@@ -66,6 +66,8 @@ class _Machine:
     svm: OneClassSVM
     z_median: NDArray[np.float64]
     z_mad: NDArray[np.float64]
+    residual_median: float
+    residual_mad: float  # 0: residuals are no part of the distance
 
     @property
     def offset(self) -> float:
@@ -84,6 +86,8 @@ class _Machine:
             "offset": self.offset + boundary * abs(self.offset),
             "z_median": self.z_median.astype(np.float32),
             "z_mad": self.z_mad.astype(np.float32),
+            "residual_median": self.residual_median,
+            "residual_mad": self.residual_mad,
         }
 
     def decide(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -95,22 +99,20 @@ class _Machine:
     def distance_root(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         """Cube root of the robust distance, which is close to normal (Wilson and Hilferty)."""
         z = (features - self.mean) @ self.components.T
-        root: NDArray[np.float64] = np.cbrt(_distance(z, self.z_median, self.z_mad))
+        distance = _distance(z, self.z_median, self.z_mad)
+        if self.residual_mad > 0:
+            above = self.residual(features) - self.residual_median
+            distance += np.square(np.maximum(above / (MAD_TO_SIGMA * self.residual_mad), 0))
+        root: NDArray[np.float64] = np.cbrt(distance)
         return root
 
     def residual(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         """Length of what the components leave of each site's features."""
-        gap = features - self.mean
-        left: NDArray[np.float64] = np.linalg.norm(
-            gap - gap @ self.components.T @ self.components, axis=1
-        )
-        return left
+        return _residual(features, self.mean, self.components)
 
     def look(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Decisions, distance roots and residuals, (3, N)."""
-        return np.stack(
-            [self.decide(features), self.distance_root(features), self.residual(features)]
-        )
+        """Decisions and distance roots, (2, N)."""
+        return np.stack([self.decide(features), self.distance_root(features)])
 
 
 def fit(
@@ -155,7 +157,7 @@ def fit(
     kept = _trimmed(features[chosen], parameters)
     nu = parameters.nu or _best_nu(features[chosen][kept], parameters, notes)
     machine = _train(features[chosen][kept], parameters, nu)
-    decisions, root, residual = _held_out(features, chosen, machine, parameters, nu)
+    decisions, root = _held_out(features, chosen, machine, parameters, nu)
     boundary = _boundary(decisions, root, nu) if parameters.boundary == "held_out" else 0.0
     model = PattersonModel(
         rule=rule,
@@ -169,7 +171,6 @@ def fit(
         step_px=looked_at.step_px,
         features=parameters.features,
         image=parameters.image,
-        residual_median=float(np.median(residual)),
         **machine.as_arrays(boundary),
         **_calibration(decisions - boundary, root, machine.offset),
     )
@@ -189,6 +190,14 @@ def _distance(
 ) -> NDArray[np.float64]:
     total: NDArray[np.float64] = np.square((z - middle) / (MAD_TO_SIGMA * mad)).sum(axis=1)
     return total
+
+
+def _residual(
+    features: NDArray[np.float64], mean: NDArray[np.float64], components: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    gap = features - mean
+    left: NDArray[np.float64] = np.linalg.norm(gap - gap @ components.T @ components, axis=1)
+    return left
 
 
 def _centre_and_mad(z: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -229,7 +238,11 @@ def _machine_of(z: NDArray[np.float64], nu: float) -> OneClassSVM:
 def _train(features: NDArray[np.float64], parameters: PattersonParameters, nu: float) -> _Machine:
     pca = _components(features, parameters)
     z = pca.transform(features)
-    return _Machine(pca.mean_, pca.components_, _machine_of(z, nu), *_centre_and_mad(z))
+    left = _residual(features, pca.mean_, pca.components_)
+    middle = float(np.median(left))
+    mad = float(np.median(np.abs(left - middle))) if parameters.residual else 0.0
+    machine = _machine_of(z, nu)
+    return _Machine(pca.mean_, pca.components_, machine, *_centre_and_mad(z), middle, mad)
 
 
 def _best_nu(
@@ -246,7 +259,7 @@ def _held_out(
     parameters: PattersonParameters,
     nu: float,
 ) -> NDArray[np.float64]:
-    """Decisions (in offsets), distance roots and residuals (3, N) of sites outside their fit.
+    """Decisions (in offsets) and distance roots (2, N) of sites that took no part in their fit.
 
     Training decisions are tied to nu, so they cannot calibrate. Where there are more sites than
     the fit takes, the rest serves; else each fold is judged by the fit on the others.
@@ -254,7 +267,7 @@ def _held_out(
     rest = np.setdiff1d(np.arange(len(features)), chosen)
     if len(rest) >= len(chosen):
         return machine.look(features[rest])
-    seen = np.empty((3, len(chosen)))
+    seen = np.empty((2, len(chosen)))
     fold = np.arange(len(chosen)) % _FOLDS  # `chosen` is in random order
     for number in range(_FOLDS):
         own = fold == number

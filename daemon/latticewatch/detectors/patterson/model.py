@@ -40,9 +40,9 @@ _NUMBERS = (
 )
 _LARGEST = float(np.finfo(np.float32).max)
 _INTEGERS = ("polarity", "min_distance_px", "patch_size_px", "cutoff")
-# Of later versions, with what a file without them means. A residual of 0 is not compared.
+# Of later versions, with what a file without them means: residuals of MAD 0 are not looked at.
 _LATER_INTEGERS = {"step_px": 1, "contrast": 1}
-_LATER_NUMBERS = {"level_low": 0.02, "level_high": 0.98, "residual_median": 0.0}
+_LATER_NUMBERS = {"level_low": 0.02, "level_high": 0.98, "residual_median": 0.0, "residual_mad": 0.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +75,9 @@ class PattersonModel:
         Decisions at defect-free reference sites that were left out of the fit, ascending.
     distance_centre, distance_scale
         Centre and scale of the cube root of the robust distance at those sites.
-    residual_median
-        Median length of what the components leave of the features of a reference site; 0 in
-        models of versions that did not measure it.
+    residual_median, residual_mad
+        Of the length of what the components leave of the features of a reference site, a
+        coordinate of the robust distance like each of the components; MAD 0: it is none.
     mean_patch : (S, S)
         Mean window of the reference, in levels, mean removed.
     probe_patch : (S, S), probe_decision
@@ -108,6 +108,7 @@ class PattersonModel:
     features: Kind = "patterson"
     image: Picture = "frame"
     residual_median: float = 0.0
+    residual_mad: float = 0.0
 
     @property
     def background(self) -> float:
@@ -134,6 +135,7 @@ class PattersonModel:
             "level_low": rule.levels[0],
             "level_high": rule.levels[1],
             "residual_median": self.residual_median,
+            "residual_mad": self.residual_mad,
             "units": {"lengths": "px", "levels": "2nd to 98th percentile of the blurred frame"},
         }
 
@@ -183,6 +185,7 @@ class PattersonModel:
             features=cast(Kind, _word(artifact, where, "features", get_args(Kind))),
             image=cast(Picture, _word(artifact, where, "image", get_args(Picture))),
             residual_median=numbers["residual_median"],
+            residual_mad=numbers["residual_mad"],
             **fields,
         )
         _check(model, where)
@@ -257,7 +260,7 @@ def _check(model: PattersonModel, where: str) -> None:
         and 2 * model.cutoff <= thinned_size(model.patch_size_px, model.step_px) <= 4097,
         "contrast is 1 or -1": model.rule.contrast in (1, -1),
         "0 <= level_low < level_high <= 1": 0 <= model.rule.levels[0] < model.rule.levels[1] <= 1,
-        "residual_median >= 0": model.residual_median >= 0,
+        "residual_median, residual_mad >= 0": min(model.residual_median, model.residual_mad) >= 0,
         "scale > 0": model.scale > 0,
         "gamma > 0": model.gamma > 0,
         "0 < nu <= 1": 0 < model.nu <= 1,

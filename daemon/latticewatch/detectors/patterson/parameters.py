@@ -46,6 +46,8 @@ class PattersonParameters:
     boundary
         Where decisions change sign: where the SVM puts it by its training set ("svm") [P], or so
         that a share nu of the held-out sites lies beyond ("held_out") [C].
+    residual
+        Whether the robust distance counts what the components leave of the features [C].
     seed
         Of the random subsets.
     """
@@ -65,6 +67,7 @@ class PattersonParameters:
     level_low: float = 0.02
     level_high: float = 0.98
     boundary: Literal["held_out", "svm"] = "held_out"
+    residual: bool = True
     seed: int = 0
 
     @classmethod
@@ -77,6 +80,7 @@ class PattersonParameters:
             level_low=0.0,
             level_high=1.0,
             boundary="svm",
+            residual=False,
         )
 
     def __post_init__(self) -> None:
