@@ -21,6 +21,7 @@ from latticewatch.detectors.patterson.reference import (
     reference_rule,
     refuse_other_crystals,
 )
+from latticewatch.detectors.patterson.residual import middle_and_mad, squared_excess
 from latticewatch.detectors.sites import SiteRule
 from latticewatch.kernels.patches import thinned_size
 
@@ -101,8 +102,8 @@ class _Machine:
         z = (features - self.mean) @ self.components.T
         distance = _distance(z, self.z_median, self.z_mad)
         if self.residual_mad > 0:
-            above = self.residual(features) - self.residual_median
-            distance += np.square(np.maximum(above / (MAD_TO_SIGMA * self.residual_mad), 0))
+            left = self.residual(features)
+            distance += squared_excess(left, self.residual_median, self.residual_mad)
         root: NDArray[np.float64] = np.cbrt(distance)
         return root
 
@@ -239,10 +240,15 @@ def _train(features: NDArray[np.float64], parameters: PattersonParameters, nu: f
     pca = _components(features, parameters)
     z = pca.transform(features)
     left = _residual(features, pca.mean_, pca.components_)
-    middle = float(np.median(left))
-    mad = float(np.median(np.abs(left - middle))) if parameters.residual else 0.0
-    machine = _machine_of(z, nu)
-    return _Machine(pca.mean_, pca.components_, machine, *_centre_and_mad(z), middle, mad)
+    middle, mad = middle_and_mad(left)
+    return _Machine(
+        pca.mean_,
+        pca.components_,
+        _machine_of(z, nu),
+        *_centre_and_mad(z),
+        residual_median=middle,
+        residual_mad=mad if parameters.residual else 0.0,
+    )
 
 
 def _best_nu(

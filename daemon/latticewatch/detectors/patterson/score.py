@@ -11,8 +11,9 @@ from latticewatch.detectors.calibration import (
 )
 from latticewatch.detectors.fusion import bonferroni
 from latticewatch.detectors.patterson.dopants import drawn_margin_px
-from latticewatch.detectors.patterson.features import WINDOWS_IN_CACHE, WindowFeatures
+from latticewatch.detectors.patterson.features import WINDOWS_IN_CACHE, Kind, WindowFeatures
 from latticewatch.detectors.patterson.model import PattersonModel
+from latticewatch.detectors.patterson.residual import squared_excess
 from latticewatch.detectors.patterson.stale import Freshness, turn_rad
 from latticewatch.detectors.patterson.windows import judgeable
 from latticewatch.detectors.protocols import ModelError, Scores
@@ -23,10 +24,11 @@ from latticewatch.kernels.machine import decision, project, residual_norm, robus
 _FEWEST_FOR_OWN_NULL = 100
 # Sites that are all alike, as in a frame that one wild pixel flattened, have no null of their own.
 _LEAST_SPREAD = 1e-6
-# The cube root of the distance is normal in its middle and heavier in its tail: beyond 3 standard
-# deviations lay 0.16 to 0.64 % of the sites of perfect frames, not 0.13. Taken as it is, the tail
-# put a false defect on 30 of 150 such frames, where 7 may; so much wider, on 6.
-_TAIL_WIDTH = 1.15
+# The cube root of the distance is normal in its middle and heavier in its tail, by this factor of
+# the standard deviation: of 42904 sites of perfect frames (three crystals, three doses, references
+# of one defective frame or four perfect ones) 1.2e-4 lay beyond 4 for Patterson maps, 7.2e-4 for
+# pixels, where a normal law has 3.2e-5.
+_TAIL_WIDTH: dict[Kind, float] = {"patterson": 1.15, "pixels": 1.35}
 # float32 against the float64 of the fit: measured below 1e-5, allowed for other processors.
 _PROBE_TOLERANCE = 1e-3
 
@@ -114,7 +116,7 @@ class PattersonDetector:
         p_machine = empirical_p(strangeness, self._strangeness)
         z_machine = (self._middle + strangeness) / self._spread
         z_distance = self._distance_z(root, scored)
-        p_distance = upper_tail_p(z_distance / _TAIL_WIDTH)
+        p_distance = upper_tail_p(z_distance / _TAIL_WIDTH[self.model.features])
         return Scores(
             scored=scored,
             p_value=bonferroni(np.stack([p_machine, p_distance])),
@@ -143,9 +145,8 @@ class PattersonDetector:
         0.82 on the doped honeycomb, now above 0.999).
         """
         if self.model.residual_mad > 0:
-            width = MAD_TO_SIGMA * self.model.residual_mad
-            above = (self._residuals[: len(distances)] - self.model.residual_median) / width
-            distances += np.square(np.maximum(above, 0, out=above))
+            left = self._residuals[: len(distances)]
+            distances += squared_excess(left, self.model.residual_median, self.model.residual_mad)
 
     def _distance_z(
         self, root: NDArray[np.float64], scored: NDArray[np.bool_]
