@@ -1,4 +1,4 @@
-"""Columns drawn as Gaussians, and their centres of mass."""
+"""Columns drawn as Gaussians of equal height."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,47 +52,3 @@ def draw_columns(
             target = out[y, first_x:end_x]
             for x in range(len(row)):
                 target[x] += weight * row[x]
-
-
-@kernel
-def centroids(
-    image: NDArray[np.float32],
-    places: NDArray[np.float64],
-    half_px: int,
-    out: NDArray[np.float64],
-) -> None:
-    """Centre of mass of the square window round each place, its smallest pixel taken as zero.
-
-    Parameters
-    ----------
-    image : (H, W)
-        Finite.
-    places : (N, 2)
-        [y, x] in pixels; the window is centred on the nearest pixel.
-    half_px
-        Half the side of the window, which is cut off at the edge of the frame.
-    out : (N, 2)
-        Receives [y, x]; the place itself where the window is flat or outside.
-    """
-    height, width = image.shape
-    for place in range(len(places)):
-        y_px, x_px = places[place, 0], places[place, 1]
-        out[place, 0], out[place, 1] = y_px, x_px
-        if not (-0.5 <= y_px < height - 0.5 and -0.5 <= x_px < width - 0.5):
-            continue
-        centre_y, centre_x = int(np.floor(y_px + 0.5)), int(np.floor(x_px + 0.5))
-        top, bottom = max(centre_y - half_px, 0), min(centre_y + half_px + 1, height)
-        left, right = max(centre_x - half_px, 0), min(centre_x + half_px + 1, width)
-        least = np.float64(image[top, left])
-        for y in range(top, bottom):
-            for x in range(left, right):
-                least = min(least, np.float64(image[y, x]))
-        mass = moment_y = moment_x = 0.0
-        for y in range(top, bottom):
-            for x in range(left, right):
-                weight = np.float64(image[y, x]) - least
-                mass += weight
-                moment_y += weight * (y - centre_y)
-                moment_x += weight * (x - centre_x)
-        if mass > 0.0:
-            out[place, 0], out[place, 1] = centre_y + moment_y / mass, centre_x + moment_x / mass
