@@ -112,13 +112,19 @@ class PattersonParameters:
 NU_GRID = (0.005, 0.1, 12)  # first, last, number; linear
 NU_RANGE = (0.01, 0.1)
 
-# A frame is stale when more of its sites than this are outliers of the SVM: three times what nu
-# promises or the reference itself showed, and at least a tenth (patterson.md 7.4).
+# When a frame is stale, measured by tests/accuracy/stale.py on three crystals; its table is in
+# tests/accuracy/README.md. Half and twice the dose, gain, offset and line jitter of 0.7 px stay
+# below all of these, and so does 1 degree or 1.5 per cent.
+# 1. Outliers of the SVM: three times what nu promises or the reference itself showed, and at least
+#    a tenth (patterson.md 7.4).
 STALE_FACTOR = 3.0
 STALE_LEAST = 0.1
-# Measured lattice against the model's: the false-positive rate stays below 6 % up to 3 % of
-# magnification and is 99 % at 5 degrees, so these lie between (patterson.md 7).
-STALE_PERIOD = 0.03
-STALE_ANGLE_RAD = 0.035
-STALE_SCORE = 5.0
-STALE_RESIDUAL = 5.0
+# 2. Median score in 1.4826 MAD: 1.2 at half the dose, 2.6 at a quarter, 3 and more at 3 degrees.
+STALE_SCORE = 1.5
+# 3. Median residual over that of the reference: 1.4 at half the dose, 1.9 at a quarter; columns a
+#    fifth narrower or a third wider give 2.5 to 5.
+STALE_RESIDUAL = 2.0
+# 4. Lattice against the model's: outliers double at 2 to 3 per cent of magnification and at 1 to 2
+#    degrees of rotation.
+STALE_PERIOD = 0.02
+STALE_ANGLE_RAD = 0.026
