@@ -4,6 +4,8 @@ Gaussian columns on a honeycomb, drawn without the simulator and without any cod
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,25 +53,12 @@ class Honeycomb:
     bad_hole: NDArray[np.int64]
 
 
-def honeycomb(
-    seed: int,
-    *,
-    dopants: float = 0.09,
-    n_absent: int = 15,
-    n_displaced: int = 9,
-    angle_deg: float = 11.0,
-    dose: float = 1.0,
-    line_jitter_px: float = 0.0,
-    side_px: int = 1024,
-    period_px: float = PERIOD_PX,
-    sigma_px: float = SIGMA_PX,
-) -> Honeycomb:
-    """Draw a frame.
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What to draw.
 
-    Parameters
+    Attributes
     ----------
-    seed
-        Everything random follows from it.
     dopants
         Probability of a column to be 1.42 times as bright.
     n_absent, n_displaced
@@ -83,8 +72,31 @@ def honeycomb(
     side_px, period_px, sigma_px
         Of the frame, the lattice and the columns.
     """
+
+    dopants: float = 0.09
+    n_absent: int = 15
+    n_displaced: int = 9
+    angle_deg: float = 11.0
+    dose: float = 1.0
+    line_jitter_px: float = 0.0
+    side_px: int = 1024
+    period_px: float = PERIOD_PX
+    sigma_px: float = SIGMA_PX
+
+
+def perfect_honeycomb(seed: int, **settings: Any) -> Image:  # noqa: ANN401 - of the recipe, by name
+    """Counts of a frame without bad columns; dopants stay."""
+    return honeycomb(seed, n_absent=0, n_displaced=0, **settings).counts
+
+
+@lru_cache(maxsize=16)
+def honeycomb(seed: int, **settings: Any) -> Honeycomb:  # noqa: ANN401 - of the recipe, by name
+    """Draw a frame; everything random follows from the seed."""
+    recipe = Recipe(**settings)
+    side_px, period_px, sigma_px = recipe.side_px, recipe.period_px, recipe.sigma_px
+    n_absent, n_displaced = recipe.n_absent, recipe.n_displaced
     rng = np.random.default_rng(seed)
-    turns = np.radians([angle_deg, angle_deg + 60.0])
+    turns = np.radians([recipe.angle_deg, recipe.angle_deg + 60.0])
     basis = period_px * np.stack([np.sin(turns), np.cos(turns)], axis=1)
     numbers = np.indices((181, 181)).reshape(2, -1).T - 90
     points = numbers @ basis + side_px / 2
@@ -97,20 +109,18 @@ def honeycomb(
     absent[bad[:n_absent]], displaced[bad[n_absent:]] = True, True
     heading = rng.uniform(0, 2 * np.pi, n_displaced)
     drawn[bad[n_absent:]] += SHIFT_PX * np.stack([np.sin(heading), np.cos(heading)], axis=1)
-    dopant = rng.random(len(ideal)) < dopants
+    dopant = rng.random(len(ideal)) < recipe.dopants
     weight = np.where(absent, 0.0, np.where(dopant, DOPANT_RATIO, 1.0))
-    expected = BACKGROUND_COUNTS + PEAK_COUNTS * gaussian_columns(
-        drawn, weight, sigma_px, side_px
-    )
-    if line_jitter_px > 0:
-        shifts = np.round(rng.normal(0.0, line_jitter_px, side_px) * 8) / 8
+    expected = BACKGROUND_COUNTS + PEAK_COUNTS * gaussian_columns(drawn, weight, sigma_px, side_px)
+    if recipe.line_jitter_px > 0:
+        shifts = np.round(rng.normal(0.0, recipe.line_jitter_px, side_px) * 8) / 8
         at = np.arange(side_px)
         expected = np.stack(
             [np.interp(at - shift, at, row) for shift, row in zip(shifts, expected, strict=True)]
         )
     holes = points[_inside(points, side_px, 0.0)]
     return Honeycomb(
-        counts=rng.poisson(dose * expected).astype(np.float32),
+        counts=rng.poisson(recipe.dose * expected).astype(np.float32),
         ideal_yx=ideal,
         drawn_yx=drawn,
         dopant=dopant,
@@ -122,10 +132,8 @@ def honeycomb(
 
 
 def _inside(places: NDArray[np.float64], side_px: int, margin_px: float) -> NDArray[np.bool_]:
-    inside: NDArray[np.bool_] = (
-        (places >= margin_px) & (places <= side_px - 1 - margin_px)
-    ).all(axis=1)
-    return inside
+    inside = (places >= margin_px) & (places <= side_px - 1 - margin_px)
+    return np.asarray(inside.all(axis=1))
 
 
 def gaussian_columns(

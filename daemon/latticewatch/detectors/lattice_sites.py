@@ -32,9 +32,7 @@ _BETTER_CELLS = 0.8  # quantile
 _SAME_VECTOR = 0.2
 
 
-def predict_sites(
-    image: NDArray[np.float32], rule: SiteRule, lock: LatticeLock
-) -> View | None:
+def predict_sites(image: NDArray[np.float32], rule: SiteRule, lock: LatticeLock) -> View | None:
     """Every site of the field that the lattice promises.
 
     Parameters
@@ -84,7 +82,7 @@ def predict_sites(
 
 
 def sites_on(image: NDArray[np.float32], view: View, lock: LatticeLock) -> View:
-    """Same sites on another picture of the frame, where the lattice has them: not refined.
+    """Put the same sites on another picture of the frame, where the lattice has them.
 
     Parameters
     ----------
@@ -149,18 +147,14 @@ def _agreed_fraction(
 
 def _extrema(image: NDArray[np.float32], rule: SiteRule) -> NDArray[np.float64]:
     pixels_yx = np.empty((image.size // (rule.min_distance_px + 1) + 1, 2), np.int32)
-    n_found = strict_extrema(
-        image, rule.floor, rule.min_distance_px, rule.polarity, 1, pixels_yx
-    )
+    n_found = strict_extrema(image, rule.floor, rule.min_distance_px, rule.polarity, 1, pixels_yx)
     pixels_yx = pixels_yx[: min(n_found, len(pixels_yx))]
     places = np.empty((len(pixels_yx), 2))
     refine_quadratic(image, pixels_yx, places)
     return places
 
 
-def cell_coordinates(
-    places_yx: NDArray[np.float64], lock: LatticeLock
-) -> NDArray[np.float64]:
+def cell_coordinates(places_yx: NDArray[np.float64], lock: LatticeLock) -> NDArray[np.float64]:
     """Cell coordinates (N, 2) of places: G r + phase(r), linear between the centres of blocks.
 
     Beyond the outermost centres the phase stays what it is there.
@@ -202,7 +196,8 @@ def _without_lattice(
     with each other, noise and disorder fade and the lattice stays.
     """
     one, other = lock.basis_px_yx / 2
-    around = np.stack([one, -one, other, -other, one + other, -one - other, one - other, other - one])
+    half_way = np.stack([one, other, one + other, one - other])
+    around = np.concatenate([half_way, -half_way])
     contrast = np.empty(len(expected), np.float32)
     site_contrast(image, expected, around, contrast)
     mean = grid.mean_of_cells(rule.polarity * contrast.astype(np.float64))

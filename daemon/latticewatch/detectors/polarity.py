@@ -10,9 +10,9 @@ from latticewatch.kernels.smooth import gaussian, gaussian_scratch, gaussian_wei
 # Whole words of a channel name, longest first: "ABF" is bright field, "ADF" is not.
 _BRIGHT = ("haadf", "maadf", "laadf", "adf", "dark field", "darkfield", "df")
 _DARK = ("abf", "bf", "ebf", "bright field", "brightfield")
-# Fractions of the lattice period. A wider blur fills the holes of a honeycomb with the flanks of its
-# columns, and turns its skewness round (0.13: -0.2; 0.08: +0.2); background has a skewness of its
-# own and is taken out.
+# Fractions of the lattice period. A wider blur fills the holes of a honeycomb with the flanks of
+# its columns, and turns its skewness round (0.13: -0.2; 0.08: +0.2); background has a skewness of
+# its own and is taken out.
 _BLUR = 0.07
 _BACKGROUND = 3.0
 # Dark columns lean clearly; all bright crystals tried gave +0.2 to +2.

@@ -85,7 +85,7 @@ class Columns:
 
     @property
     def is_vacancy(self) -> NDArray[np.bool_]:
-        """Columns (N,) of a sublattice too dark for its species; those without a peak are not here."""
+        """Columns (N,) too dark for their sublattice; those without a peak are not here."""
         vacancy: NDArray[np.bool_] = (self.species < 0) & (self.sublattice >= 0)
         return vacancy
 
@@ -109,8 +109,8 @@ class Columns:
             Lattice period; a column within 0.3 of it is meant.
         """
         row = self.nearest(places_yx, _SAME_COLUMN * period_px)
-        explained: NDArray[np.bool_] = (row >= 0) & self.is_dopant[row] if len(self.species) else (
-            row >= 0
+        explained: NDArray[np.bool_] = (
+            (row >= 0) & self.is_dopant[row] if len(self.species) else (row >= 0)
         )
         return explained
 
@@ -238,9 +238,10 @@ def _over_neighbours(
         weight = (share[:, 0] if down else 1 - share[:, 0]) * (
             share[:, 1] if right else 1 - share[:, 1]
         )
-        local += weight * usual[
-            np.minimum(node[:, 0] + down, last[0]), np.minimum(node[:, 1] + right, last[1])
-        ]
+        local += (
+            weight
+            * usual[np.minimum(node[:, 0] + down, last[0]), np.minimum(node[:, 1] + right, last[1])]
+        )
     ratio: NDArray[np.float64] = intensity / local
     return ratio / float(np.median(ratio))
 
@@ -264,13 +265,14 @@ def _sublattices(
         peak = (np.array(np.unravel_index(np.argmax(around), counts.shape)) + 0.5) / _CELL_BINS
         for _ in range(2):
             gap = (turns - peak + 0.5) % 1.0 - 0.5
-            near = (np.linalg.norm(gap @ lock.basis_px_yx, axis=1)
-                    < _SUBLATTICE_REACH * lock.period_px) & (label < 0)
+            near = (
+                np.linalg.norm(gap @ lock.basis_px_yx, axis=1) < _SUBLATTICE_REACH * lock.period_px
+            ) & (label < 0)
             if near.any():
                 peak = (peak + np.median(gap[near], axis=0)) % 1.0
         if near.sum() < _SUBLATTICE_SHARE * n_cells:
             break
         gap = (turns - peak + 0.5) % 1.0 - 0.5
-        near = np.linalg.norm(gap @ lock.basis_px_yx, axis=1) < 2 * _SUBLATTICE_REACH * lock.period_px
-        label[near & (label < 0)] = number
+        off_px = np.linalg.norm(gap @ lock.basis_px_yx, axis=1)
+        label[(off_px < 2 * _SUBLATTICE_REACH * lock.period_px) & (label < 0)] = number
     return label

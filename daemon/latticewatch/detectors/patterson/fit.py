@@ -10,29 +10,24 @@ from sklearn.decomposition import PCA
 from sklearn.svm import OneClassSVM
 
 from latticewatch.detectors.calibration import MAD_TO_SIGMA, robust_scale
-from latticewatch.detectors.patterson.features import WindowFeatures, step_for
+from latticewatch.detectors.patterson.held_out import boundary_at, calibration_of
 from latticewatch.detectors.patterson.model import PattersonModel
 from latticewatch.detectors.patterson.nu import knee_nu
 from latticewatch.detectors.patterson.parameters import PattersonParameters
 from latticewatch.detectors.patterson.reference import (
     FitError,
     collect,
-    patch_size_px,
+    features_for,
     reference_rule,
     refuse_other_crystals,
 )
 from latticewatch.detectors.patterson.residual import middle_and_mad, squared_excess
-from latticewatch.detectors.sites import SiteRule
-from latticewatch.kernels.patches import thinned_size
 
 _FEWEST_SITES = 60
 _LEAST_SPREAD = 1e-5  # of the largest feature; rounding in single precision leaves 1e-6
 _FOLDS = 4
 _TRIM_ROUNDS = 3
 _TRIM_Z = 2.5  # one normal site in 160
-# Sites this far out are not defect-free, and must not enter the reference: one in 30000 of a
-# normal law.
-_DEFECT_Z = 4.0
 _TINY = float(np.finfo(np.float32).tiny)
 
 
@@ -141,7 +136,7 @@ def fit(
     notes: list[str] = []
     rule = reference_rule(frames, parameters, notes, labels)
     refuse_other_crystals(frames, rule, parameters, labels)
-    looked_at = _looked_at(rule, parameters)
+    looked_at = features_for(rule, parameters)
     size = looked_at.size_px
     features, patches, n_used = collect(frames, rule, looked_at, parameters, notes, labels)
     if len(features) < _FEWEST_SITES:
@@ -159,7 +154,7 @@ def fit(
     nu = parameters.nu or _best_nu(features[chosen][kept], parameters, notes)
     machine = _train(features[chosen][kept], parameters, nu)
     decisions, root = _held_out(features, chosen, machine, parameters, nu)
-    boundary = _boundary(decisions, root, nu) if parameters.boundary == "held_out" else 0.0
+    boundary = boundary_at(decisions, root, nu) if parameters.boundary == "held_out" else 0.0
     model = PattersonModel(
         rule=rule,
         patch_size_px=size,
@@ -173,7 +168,7 @@ def fit(
         features=parameters.features,
         image=parameters.image,
         **machine.as_arrays(boundary),
-        **_calibration(decisions - boundary, root, machine.offset),
+        **calibration_of(decisions - boundary, root, machine.offset),
     )
     report = FitReport(
         n_frames=n_used,
@@ -282,42 +277,6 @@ def _held_out(
         other = _train(training, parameters, nu)
         seen[:, own] = other.look(features[chosen[own]])
     return seen
-
-
-def _boundary(decisions: NDArray[np.float64], root: NDArray[np.float64], nu: float) -> float:
-    """Decision, in offsets, beyond which a share nu of the held-out clean sites lies.
-
-    What a machine calls an outlier is tied to its training set, from which the strangest were
-    trimmed: of new sites without defects 4 to 9 in 100 were outliers, where nu said 1 or 2.
-    """
-    centre, spread = robust_scale(root)
-    clean = decisions[(root - centre) / spread < _DEFECT_Z]
-    return float(np.quantile(clean, nu))
-
-
-def _looked_at(rule: SiteRule, parameters: PattersonParameters) -> WindowFeatures:
-    """Features before they are scaled."""
-    size = patch_size_px(rule.period_px, parameters)
-    step = step_for(rule.smooth_sigma_px)
-    if thinned_size(size, step) < 2 * parameters.cutoff + 1:
-        step = 1
-    return WindowFeatures(
-        kind=parameters.features, size_px=size, step_px=step, cutoff=parameters.cutoff, scale=1.0
-    )
-
-
-def _calibration(
-    decisions: NDArray[np.float64], root: NDArray[np.float64], offset: float
-) -> dict[str, Any]:  # Any: numbers and one array of the model, by name
-    """Return what turns decisions and distances into p-values, defects left out."""
-    centre, spread = robust_scale(root)
-    clean = (root - centre) / spread < _DEFECT_Z
-    return {
-        "outlier_share": float((decisions < 0).mean()),
-        "reference_decisions": np.sort(decisions[clean]) * abs(offset),
-        "distance_centre": centre,
-        "distance_scale": spread,
-    }
 
 
 def _mean_patch(patches: NDArray[np.float32], root: NDArray[np.float64]) -> NDArray[np.float32]:

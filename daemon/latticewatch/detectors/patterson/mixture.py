@@ -59,6 +59,15 @@ class Split:
     probability: NDArray[np.float64]
 
 
+@dataclass(frozen=True, slots=True)
+class _Mixture:
+    """Gaussian classes: mean, standard deviation and share of each, (K,)."""
+
+    mean: NDArray[np.float64]
+    spread: NDArray[np.float64]
+    share: NDArray[np.float64]
+
+
 def split_populations(ratio: NDArray[np.float64]) -> Split:
     """Tell species and vacancies of one sublattice apart.
 
@@ -81,19 +90,20 @@ def split_populations(ratio: NDArray[np.float64]) -> Split:
     n = len(ratio)
     if n < _FEWEST_COLUMNS or not np.ptp(ratio) > 0:
         low = ratio < _VACANCY_BELOW * float(np.median(ratio)) if n else np.zeros(0, bool)
-        spread = float(ratio.std()) if n else 0.0
-        return Split((Population(1.0, spread, 1.0),), np.where(low, -1, 0), np.ones(n))
-    mean, spread, share = _best_mixture(ratio)
-    _, belongs = _expect(ratio, (mean, spread, share))
-    major = int(np.argmax(share))
+        width = float(ratio.std()) if n else 0.0
+        return Split((Population(1.0, width, 1.0),), np.where(low, -1, 0), np.ones(n))
+    mixture = _best_mixture(ratio)
+    mean, spread = mixture.mean, mixture.spread
+    _, belongs = _expect(ratio, mixture)
+    major = int(np.argmax(mixture.share))
     home = np.full(len(mean), 0)  # 0: the majority, -1: vacancy, else a species
     kept = [major]
-    for one in np.argsort(-share, kind="stable"):
+    for one in np.argsort(-mixture.share, kind="stable"):
         if one == major:
             continue
         if mean[one] < _VACANCY_BELOW * mean[major]:
             home[one] = -1
-        elif _is_species(int(one), major, (mean, spread, share), n):
+        elif _is_species(int(one), major, mixture, n):
             home[one] = len(kept)
             kept.append(int(one))
     chance = np.stack(
@@ -115,36 +125,26 @@ def split_populations(ratio: NDArray[np.float64]) -> Split:
     return Split(populations, species, chance[np.arange(n), species + 1])
 
 
-def _is_species(
-    one: int,
-    major: int,
-    classes: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
-    n: int,
-) -> bool:
-    mean, spread, share = classes
-    apart = np.sqrt(2) * abs(mean[one] - mean[major]) / np.hypot(spread[one], spread[major])
-    populous = share[one] >= _LEAST_SHARE and share[one] * n >= _FEWEST
+def _is_species(one: int, major: int, mixture: _Mixture, n: int) -> bool:
+    gap = abs(mixture.mean[one] - mixture.mean[major])
+    apart = np.sqrt(2) * gap / np.hypot(mixture.spread[one], mixture.spread[major])
+    populous = mixture.share[one] >= _LEAST_SHARE and mixture.share[one] * n >= _FEWEST
     return bool(apart > _CLEARLY_APART and populous)
 
 
-def _best_mixture(
-    ratio: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Means, spreads and shares of the mixture with the smallest information criterion."""
+def _best_mixture(ratio: NDArray[np.float64]) -> _Mixture:
+    """Mixture with the smallest information criterion."""
     values, counts = _binned(ratio)
-    starts = [(_MIDDLE_START,), (_LOW_START, _MIDDLE_START)]
+    starts: list[tuple[float, ...]] = [(_MIDDLE_START,), (_LOW_START, _MIDDLE_START)]
     starts += [(_MIDDLE_START, high) for high in _HIGH_STARTS]
     starts += [(_LOW_START, _MIDDLE_START, high) for high in _HIGH_STARTS]
     middle = float(np.median(ratio))
-    best_criterion, best = np.inf, None
-    for start in starts:
-        *classes, log_likelihood = _fit(values, counts, middle * np.array(start))
-        criterion = (3 * len(classes[0]) - 1) * np.log(len(ratio)) - 2 * log_likelihood
-        if criterion < best_criterion:
-            best_criterion, best = criterion, classes
-    if best is None:
-        raise AssertionError("a mixture of one class always has a likelihood")
-    return best[0], best[1], best[2]
+    fits = [_fit(values, counts, middle * np.array(start)) for start in starts]
+    criteria = [
+        (3 * len(mixture.mean) - 1) * np.log(len(ratio)) - 2 * log_likelihood
+        for mixture, log_likelihood in fits
+    ]
+    return fits[int(np.argmin(criteria))][0]
 
 
 def _binned(ratio: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -169,48 +169,38 @@ def _usual_spread(ratio: NDArray[np.float64]) -> float:
 
 def _fit(
     values: NDArray[np.float64], counts: NDArray[np.float64], start: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float]:
-    """Expectation and maximisation from this start (Dempster 1977); empty classes are dropped."""
+) -> tuple[_Mixture, float]:
+    """Expect and maximise from this start (Dempster 1977); empty classes are dropped."""
     usual = _usual_spread(np.repeat(values, counts.astype(np.int64)))
-    mean, spread = start.astype(np.float64), np.full(len(start), usual)
-    share = np.full(len(start), 1.0 / len(start))
+    mixture = _Mixture(
+        start.astype(np.float64),
+        np.full(len(start), usual),
+        np.full(len(start), 1.0 / len(start)),
+    )
     before = -np.inf
     for _ in range(_ROUNDS):
-        log_each, belongs = _expect(values, (mean, spread, share))
+        log_each, belongs = _expect(values, mixture)
         belongs = belongs * counts[:, None]
         weight = belongs.sum(axis=0)
         alive = weight > 0.5  # less than half a column: nobody is there
         belongs, weight = belongs[:, alive], weight[alive]
         mean = values @ belongs / weight
         spread = np.sqrt((np.square(values[:, None] - mean) * belongs).sum(axis=0) / weight)
-        spread, share = np.maximum(spread, _LEAST_SPREAD * usual), weight / weight.sum()
+        mixture = _Mixture(mean, np.maximum(spread, _LEAST_SPREAD * usual), weight / weight.sum())
         now = float(log_each @ counts / counts.sum())
         if alive.all() and now - before < _CONVERGED:
             break
         before = now
-    log_each, _ = _expect(values, (mean, spread, share))
-    return mean, spread, share, float(log_each @ counts)
+    log_each, _ = _expect(values, mixture)
+    return mixture, float(log_each @ counts)
 
 
 def _expect(
-    values: NDArray[np.float64],
-    classes: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
+    values: NDArray[np.float64], mixture: _Mixture
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Log likelihood of each value (N,), and the class that it belongs to (N, K), in shares."""
-    parts = _log_parts(values, *classes)
+    z = (values[:, None] - mixture.mean) / mixture.spread
+    parts = np.log(mixture.share / mixture.spread) - 0.5 * z * z - 0.5 * np.log(2 * np.pi)
     top = parts.max(axis=1, keepdims=True)
     log_each = top[:, 0] + np.log(np.exp(parts - top).sum(axis=1))
     return log_each, np.exp(parts - log_each[:, None])
-
-
-def _log_parts(
-    ratio: NDArray[np.float64],
-    mean: NDArray[np.float64],
-    spread: NDArray[np.float64],
-    share: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    z = (ratio[:, None] - mean) / spread
-    parts: NDArray[np.float64] = (
-        np.log(share) - 0.5 * z * z - np.log(spread) - 0.5 * np.log(2 * np.pi)
-    )
-    return parts

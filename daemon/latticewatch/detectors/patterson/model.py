@@ -42,7 +42,12 @@ _LARGEST = float(np.finfo(np.float32).max)
 _INTEGERS = ("polarity", "min_distance_px", "patch_size_px", "cutoff")
 # Of later versions, with what a file without them means: residuals of MAD 0 are not looked at.
 _LATER_INTEGERS = {"step_px": 1, "contrast": 1}
-_LATER_NUMBERS = {"level_low": 0.02, "level_high": 0.98, "residual_median": 0.0, "residual_mad": 0.0}
+_LATER_NUMBERS = {
+    "level_low": 0.02,
+    "level_high": 0.98,
+    "residual_median": 0.0,
+    "residual_mad": 0.0,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,7 @@ class PattersonParameters:
 
     @classmethod
     def as_published(cls) -> Self:
-        """The paper's ways where it or its notebook states them; elsewhere our own."""
+        """Take the paper's ways where it or its notebook states them, elsewhere our own."""
         return cls(
             nu=None,
             trim=0.0,

@@ -7,14 +7,14 @@ from numpy.typing import NDArray
 
 from latticewatch.detectors.lattice import Lattice, find_lattice
 from latticewatch.detectors.patterson.dopants import drawn_margin_px
-from latticewatch.detectors.patterson.features import WINDOWS_IN_CACHE, WindowFeatures
+from latticewatch.detectors.patterson.features import WINDOWS_IN_CACHE, WindowFeatures, step_for
 from latticewatch.detectors.patterson.finder import PattersonFinder, own_lock
 from latticewatch.detectors.patterson.parameters import PattersonParameters
 from latticewatch.detectors.patterson.windows import judgeable
 from latticewatch.detectors.polarity import contrast_of_frame
 from latticewatch.detectors.site_choice import choose_site_rule
 from latticewatch.detectors.sites import LEAST_LINKED, SiteFinder, SiteRule, View
-from latticewatch.kernels.patches import gather_patches
+from latticewatch.kernels.patches import gather_patches, thinned_size
 
 _MOST_SITES = 40_000  # of all frames together: 13 MB of features
 _MOST_PATCHES = 4000  # kept for the mean window
@@ -84,9 +84,7 @@ def _choose(
     )
 
 
-def _contrast(
-    frame: NDArray[np.float32], lattice: Lattice, parameters: PattersonParameters
-) -> int:
+def _contrast(frame: NDArray[np.float32], lattice: Lattice, parameters: PattersonParameters) -> int:
     if parameters.polarity != "auto":
         return 1 if parameters.polarity == "bright" else -1
     return contrast_of_frame(frame, lattice.period_px)
@@ -104,6 +102,17 @@ def patch_size_px(period_px: float, parameters: PattersonParameters) -> int:
     """Nearest odd number of pixels, large enough for the highest wave."""
     size = 2 * round((parameters.patch_size * period_px - 1) / 2) + 1
     return max(size, 2 * parameters.cutoff + 1)
+
+
+def features_for(rule: SiteRule, parameters: PattersonParameters) -> WindowFeatures:
+    """Numbers of a window that the settings want, not scaled yet."""
+    size = patch_size_px(rule.period_px, parameters)
+    step = step_for(rule.smooth_sigma_px)
+    if thinned_size(size, step) < 2 * parameters.cutoff + 1:
+        step = 1
+    return WindowFeatures(
+        kind=parameters.features, size_px=size, step_px=step, cutoff=parameters.cutoff, scale=1.0
+    )
 
 
 def refuse_other_crystals(

@@ -1,11 +1,13 @@
-"""What the principal components leave of a window, as one coordinate more of the robust distance."""
+"""What the principal components leave of a window: one more coordinate of the distance."""
 
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.detectors.calibration import MAD_TO_SIGMA
+
+Floats = TypeVar("Floats", NDArray[np.float32], NDArray[np.float64])
 
 _TINY = float(np.finfo(np.float32).tiny)
 
@@ -17,15 +19,11 @@ def middle_and_mad(length: NDArray[np.float64]) -> tuple[float, float]:
     frames beyond 3 standard deviations as a normal law; their logarithms hide large ones.
     """
     middle = float(np.median(length))
-    mad = float(np.median(np.abs(_shape(length) - _shape(np.float64(middle)))))
+    mad = float(np.median(np.abs(np.cbrt(length) - np.cbrt(middle))))
     return middle, max(mad, _TINY)
 
 
-def squared_excess(
-    length: NDArray[Any],  # Any: both float widths
-    middle: float,
-    mad: float,
-) -> NDArray[Any]:
+def squared_excess(length: Floats, middle: float, mad: float) -> Floats:
     """Square of the deviation from the middle, in standard deviations; 0 for what is shorter.
 
     Parameters
@@ -35,9 +33,6 @@ def squared_excess(
     middle, mad
         From `middle_and_mad`.
     """
-    above = (_shape(length) - _shape(np.float64(middle))) / (MAD_TO_SIGMA * mad)
-    return np.square(np.maximum(above, 0))
-
-
-def _shape(length: Any) -> Any:  # Any: a number or an array of either width
-    return np.cbrt(length)
+    above = (np.cbrt(length) - length.dtype.type(np.cbrt(middle))) / (MAD_TO_SIGMA * mad)
+    result: Floats = np.square(np.maximum(above, 0)).astype(length.dtype)
+    return result
