@@ -17,7 +17,7 @@ from latticewatch.kernels.refine import refine_near, refine_quadratic, site_cont
 # Fractions of the lattice period.
 _REFINE_REACH = 0.13  # +-3 px at a period of 22.6 (patterson.md 3.1)
 _SAME_PLACE = 0.12  # of the cell: extrema this near to each other are one kind of site
-_SAMPLE_PERIODS = 14.0  # side of the part of the frame that says where in the cell sites are
+_SAMPLE_PERIODS = 10.0  # side of the part of the frame that says where in the cell sites are
 _CELL_BINS = 16
 # Share of the extrema of a frame, or of the cells of it, that agree on a place in the cell. In
 # noise a twelfth agrees by chance, on crystals with two domains or vacuum about half, else 0.9.
@@ -53,10 +53,9 @@ def predict_sites(image: NDArray[np.float32], rule: SiteRule, lock: LatticeLock)
     fraction = site_fraction(image, rule, lock)
     if fraction is None:
         return None
-    height, width = image.shape
-    address = lock.addresses_in((height, width))
+    address = _addresses_near(image.shape, lock, fraction)
     expected = lock.places(address, fraction)
-    inside = ((expected >= 0) & (expected <= (height - 1, width - 1))).all(axis=1)
+    inside = _in_field(expected, image.shape, 0.0)
     address, expected = address[inside], expected[inside]
     places, found = np.empty_like(expected), np.empty(len(expected), np.bool_)
     reach_px = max(1, round(_REFINE_REACH * rule.period_px))
@@ -65,20 +64,44 @@ def predict_sites(image: NDArray[np.float32], rule: SiteRule, lock: LatticeLock)
     grid = _AddressGrid(address)
     empty = _without_lattice(image, expected, rule, lock, grid)
     links = grid.links(np.concatenate([steps, -steps]), empty)
-    hit = found[:, None] & (links >= 0) & found[links]
-    n_possible = int(((links != OUTSIDE) & ~empty[:, None]).sum())
-    off = (places - expected)[found & ~empty]
+    lattice = ~empty
+    crystal = np.append(found & lattice, False)  # the last row is nobody's
+    n_hits = int(np.count_nonzero(crystal[np.maximum(links, -1)] & crystal[:-1, None]))
+    n_possible = int(np.count_nonzero((links != OUTSIDE) & lattice[:, None]))
+    off = (places - expected)[crystal[:-1]]
     return View(
         image=image,
         places_yx=places,
         predicted=~found,
         rim=empty | grid.beside(empty),
         links=links,
-        linked=float(hit[~empty].sum()) / n_possible if n_possible else 0.0,
+        linked=n_hits / n_possible if n_possible else 0.0,
         basis_px_yx=steps @ lock.basis_px_yx,
         rms_px=float(np.sqrt(np.square(off).mean())) if len(off) else 0.0,
         address=address,
     )
+
+
+def _in_field(
+    places: NDArray[np.float64], shape: tuple[int, ...], margin_px: float
+) -> NDArray[np.bool_]:
+    y, x = places[:, 0], places[:, 1]
+    inside: NDArray[np.bool_] = (y >= -margin_px) & (y <= shape[0] - 1 + margin_px)
+    inside &= (x >= -margin_px) & (x <= shape[1] - 1 + margin_px)
+    return inside
+
+
+def _addresses_near(
+    shape: tuple[int, ...], lock: LatticeLock, fraction: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """Addresses whose sites can lie in the field; half of the box of addresses cannot."""
+    address = lock.addresses_in((shape[0], shape[1]))
+    phase = lock.phase.reshape(2, -1)
+    middle = (phase.min(axis=1) + phase.max(axis=1)) / 2
+    straight = (address + (fraction - middle)) @ lock.basis_px_yx
+    # How far the distortion of the lattice moves a site from that of a straight one.
+    sway = np.ptp(phase, axis=1) / 2 @ np.abs(lock.basis_px_yx)
+    return address[_in_field(straight, shape, float(sway.max()) + lock.period_px)]
 
 
 def sites_on(image: NDArray[np.float32], view: View, lock: LatticeLock) -> View:
@@ -131,9 +154,8 @@ def _agreed_fraction(
         return None
     turns = cell_coordinates(places + corner_yx, lock) % 1.0
     counts = np.histogram2d(turns[:, 0], turns[:, 1], _CELL_BINS, ((0, 1), (0, 1)))[0]
-    around = sum(
-        np.roll(counts, (down, right), (0, 1)) for down in (-1, 0, 1) for right in (-1, 0, 1)
-    )
+    rows = counts + np.roll(counts, 1, 0) + np.roll(counts, -1, 0)
+    around = rows + np.roll(rows, 1, 1) + np.roll(rows, -1, 1)
     peak = (np.array(np.unravel_index(np.argmax(around), counts.shape)) + 0.5) / _CELL_BINS
     for _ in range(2):
         gap = (turns - peak + 0.5) % 1.0 - 0.5

@@ -75,22 +75,27 @@ def gather_patches(
 
 @kernel
 def _copy_thinned(
-    image: NDArray[np.float32], top: int, left: int, step: int, patch: NDArray[np.float32]
+    window: NDArray[np.float32],
+    step: int,
+    sums: NDArray[np.float32],
+    patch: NDArray[np.float32],
 ) -> None:
     """Copy every `step`-th pixel of one window and remove their mean."""
     n = len(patch)
-    total = np.float32(0.0)
+    sums[:] = np.float32(0.0)
     for row in range(n):
-        source = image[top + row * step, left : left + (n - 1) * step + 1]
+        # A slice, since numba looks at the sign of a product that is an index.
+        source = window[row * step, ::step]
         target = patch[row]
-        # Of a row, and then of the rows: errors of rounding stay at those of twenty additions.
-        of_row = np.float32(0.0)
         for column in range(n):
-            value = source[column * step]
-            target[column] = value
-            of_row += value
-        total += of_row
-    mean = np.float32(total / np.float32(n * n))
+            target[column] = source[column]
+        # Rows are added to rows: along a row each addition would wait for the one before it.
+        for column in range(n):
+            sums[column] += target[column]
+    total = 0.0
+    for column in range(n):
+        total += np.float64(sums[column])
+    mean = np.float32(total / (n * n))
     for row in range(n):
         target = patch[row]
         for column in range(n):
@@ -126,12 +131,17 @@ def gather_thinned(
         that reaches over the edge of the frame is zero.
     inside : (N,)
         Receives whether the whole window lies inside the frame; false for a place that is NaN.
+
+    Notes
+    -----
+    Takes a row of n numbers, once per call.
     """
     half = size // 2
     reach = half // step
     n = 2 * reach + 1
     if size % 2 == 0 or out.shape[1] != n or out.shape[2] != n:
         raise ValueError("size must be odd, and out must be (N, n, n)")
+    sums = np.empty(n, np.float32)
     height, width = image.shape
     for patch in range(len(places)):
         y_px = np.floor(places[patch, 0] + 0.5)
@@ -142,7 +152,8 @@ def gather_thinned(
         inside[patch] = fits_y and fits_x
         if fits_y and fits_x:
             top, left = int(y_px) - reach * step, int(x_px) - reach * step
-            _copy_thinned(image, top, left, step, out[patch])
+            end = (n - 1) * step + 1
+            _copy_thinned(image[top : top + end, left : left + end], step, sums, out[patch])
         else:
             out[patch] = 0.0
 
