@@ -49,7 +49,8 @@ def refine(image: Array, sites: NDArray[np.int64], polarity: int, radius_px: int
     for row, (y, x) in enumerate(sites):
         top, left = max(y - 3, 0), max(x - 3, 0)
         window = sums[top : y + 4, left : x + 4]
-        refined[row] = np.array(np.unravel_index(np.argmax(window), window.shape)) + (top, left)
+        down, right = np.unravel_index(np.argmax(window), window.shape)
+        refined[row] = top + down, left + right
     return refined
 
 

@@ -1,7 +1,7 @@
 """Scheme one on a frame whose sites are known to be good or bad, and what comes of it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +77,7 @@ def judge(
     model: PattersonModel,
     image: NDArray[np.float32],
     *,
-    bad_of: Any = None,  # a function of places; Any: mypy wants no Callable of arrays here
+    bad_of: Callable[[NDArray[np.float64]], NDArray[np.int64]] | None = None,
     lattice: bool = True,
 ) -> Judged:
     """Score a frame.

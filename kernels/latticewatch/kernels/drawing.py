@@ -36,7 +36,9 @@ def draw_columns(
     for place in range(len(places)):
         y_px, x_px = places[place, 0], places[place, 1]
         # Written so that NaN fails, and before the conversion to integers.
-        if not (-reach_px <= y_px < height + reach_px and -reach_px <= x_px < width + reach_px):
+        near_y = -reach_px - 1 <= y_px <= height + reach_px
+        near_x = -reach_px - 1 <= x_px <= width + reach_px
+        if not (near_y and near_x):
             continue
         top, left = int(np.floor(y_px + 0.5)) - reach_px, int(np.floor(x_px + 0.5)) - reach_px
         first_x, end_x = max(left, 0), min(left + 2 * reach_px + 1, width)

@@ -18,19 +18,25 @@ from latticewatch.detectors.sites import SiteFinder
 from latticewatch.detectors.view import SiteRule, View
 from latticewatch.kernels.drawing import draw_columns
 from latticewatch.kernels.extrema import strict_extrema
-from latticewatch.kernels.refine import column_intensity, refine_near
+from latticewatch.kernels.refine import column_intensity, refine_near, refine_quadratic
 from latticewatch.kernels.smooth import gaussian, gaussian_scratch, gaussian_weights, robust_range
 
 # Fractions of the lattice period, patterson.md 3.4: 2, 4, 5, 3.6 and 6 px at 22.6.
 _COLUMN_BLUR = 0.09
 _COLUMN_DISTANCE = 0.18
 _INTENSITY_RADIUS = 0.22
-# Places are tops of the frame as the sites see it, blurred by 0.13: 0.26 px from the truth on the
+# Places are tops of the frame blurred as for sites: 0.26 px from the truth on the
 # doped honeycomb, 0.58 at an eighth of the dose, 0.30, 0.16 and 0.10 on bilayer MoTe2; centres of
 # mass of 7 x 7 px were 0.27, 0.66, 0.34, 0.20 and 0.14 px off.
+_PLACE_BLUR = 0.13
 _REFINE_REACH = 0.13
+# Of the way to the next column: the blur of places, lest the columns of a dumbbell pull each other,
+# and the disc. With wider ones a tenth of the columns of perfect dumbbells held 13 % more of the
+# partner than the others, and were a species of their own.
+_PLACE_BLUR_OF_NEXT = 0.23
 _DRAWN_SIGMA = 0.16
 _DRAWN_REACH = 5.0  # widths
+_OF_NEXT = 0.4
 _THRESHOLD = 0.15  # of the range of the frame
 _BORDER = 0.27
 # Intensities are compared with those of their own sublattice near by, so that thickness and
@@ -121,7 +127,6 @@ class ColumnFinder:
     def __init__(self, rule: SiteRule) -> None:
         self.rule = rule
         self._sites = SiteFinder(rule)
-        self._weights = gaussian_weights(_COLUMN_BLUR * rule.period_px)
         self._histogram = np.zeros(4096, np.int64)
         self._drawn = np.empty((0, 0), np.float32)
 
@@ -136,17 +141,19 @@ class ColumnFinder:
             Of this frame, which tells sublattices apart; None: all columns are of one.
         """
         period = self.rule.period_px
-        image = np.empty_like(pixels)
-        gaussian(pixels, self._weights, gaussian_scratch(pixels.shape[1], self._weights), image)
-        if self.rule.contrast < 0:
-            np.negative(image, out=image)
-        places = self._maxima(image)
-        means = np.empty(len(places), np.float32)
-        column_intensity(image, places, _INTENSITY_RADIUS * period, means)
-        floor, _ = robust_range(image, 0.01, 0.99, self._histogram)
+        image = self._blurred(pixels, _COLUMN_BLUR * period)
+        maxima = self._maxima(image)
+        places = np.empty((len(maxima), 2))
+        refine_quadratic(image, maxima, places)
+        next_px = _usual_gap(places, default=period)
+        sharp = self._blurred(pixels, min(_PLACE_BLUR * period, _PLACE_BLUR_OF_NEXT * next_px))
         centres, found = np.empty_like(places), np.empty(len(places), np.bool_)
         reach_px = max(1, round(_REFINE_REACH * period))
-        refine_near(self._sites.level(pixels), places, reach_px, 1, centres, found)
+        refine_near(sharp, places, reach_px, 1, centres, found)
+        radius_px = max(1.0, min(_INTENSITY_RADIUS * period, _OF_NEXT * next_px))
+        means = np.empty(len(places), np.float32)
+        column_intensity(image, centres, radius_px, means)
+        floor, _ = robust_range(image, 0.01, 0.99, self._histogram)
         sublattice = np.zeros(len(places), np.int64)
         if lock is not None and len(places):
             sublattice = _sublattices(centres, lock, pixels.size)
@@ -178,14 +185,21 @@ class ColumnFinder:
         view = self._sites.prepare(pixels, lock)
         return sites_on(self._drawn, view, lock), columns
 
-    def _maxima(self, image: NDArray[np.float32]) -> NDArray[np.float64]:
+    def _blurred(self, pixels: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:
+        """Blur a frame and make its columns bright."""
+        weights = gaussian_weights(sigma_px)
+        image = np.empty_like(pixels)
+        gaussian(pixels, weights, gaussian_scratch(pixels.shape[1], weights), image)
+        return np.negative(image, out=image) if self.rule.contrast < 0 else image
+
+    def _maxima(self, image: NDArray[np.float32]) -> NDArray[np.int32]:
         period = self.rule.period_px
         low, high = robust_range(image, 0.01, 0.998, self._histogram)
         floor = low + _THRESHOLD * (high - low)
         distance = max(1, round(_COLUMN_DISTANCE * period))
         found = np.empty((image.size // (distance + 1) + 1, 2), np.int32)
         n_found = strict_extrema(image, floor, distance, 1, round(_BORDER * period), found)
-        return found[: min(n_found, len(found))].astype(np.float64)
+        return found[: min(n_found, len(found))].copy()
 
     def _told_apart(
         self,
@@ -210,6 +224,13 @@ class ColumnFinder:
             ratio[alone] = intensity[alone] / max(usual, float(np.finfo(np.float64).tiny))
             species[alone] = np.where(ratio[alone] < 0.5, -1, 0)
         return Columns(places, ratio, sublattice, species, probability, tuple(populations))
+
+
+def _usual_gap(places: NDArray[np.float64], default: float) -> float:
+    """Median distance to the next column, pixels; the default where there is none."""
+    if len(places) < 2:
+        return default
+    return float(np.median(cKDTree(places).query(places, k=2)[0][:, 1]))
 
 
 def _over_neighbours(

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 # Starts of the classes in units of the median (patterson.md 3.4), further ones for other species.
 _LOW_START, _MIDDLE_START = 0.5, 1.0
 _HIGH_STARTS = (1.15, 1.35, 1.7, 2.3)
+_TWO_HIGH_STARTS = (1.35, 2.0)
 _ROUNDS = 200
 _CONVERGED = 1e-8  # of the mean log likelihood
 # A class may not be narrower than this share of the spread of all: else it settles on one column.
@@ -71,7 +72,7 @@ class _Mixture:
 def split_populations(ratio: NDArray[np.float64]) -> Split:
     """Tell species and vacancies of one sublattice apart.
 
-    One, two and three classes are fitted; the smallest Bayesian information criterion (Schwarz
+    One to four classes are fitted; the smallest Bayesian information criterion (Schwarz
     1978) decides how many there are, and a class that is neither clearly apart nor populous is
     given back to the majority. A crystal of one species has one population, at any dose.
 
@@ -138,6 +139,7 @@ def _best_mixture(ratio: NDArray[np.float64]) -> _Mixture:
     starts: list[tuple[float, ...]] = [(_MIDDLE_START,), (_LOW_START, _MIDDLE_START)]
     starts += [(_MIDDLE_START, high) for high in _HIGH_STARTS]
     starts += [(_LOW_START, _MIDDLE_START, high) for high in _HIGH_STARTS]
+    starts += [(_MIDDLE_START, *_TWO_HIGH_STARTS), (_LOW_START, _MIDDLE_START, *_TWO_HIGH_STARTS)]
     middle = float(np.median(ratio))
     fits = [_fit(values, counts, middle * np.array(start)) for start in starts]
     criteria = [
@@ -164,7 +166,8 @@ def _binned(ratio: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np
 def _usual_spread(ratio: NDArray[np.float64]) -> float:
     centre = float(np.median(ratio))
     usual = 1.4826 * float(np.median(np.abs(ratio - centre)))
-    return max(usual, 1e-6 * abs(centre), float(np.finfo(np.float64).tiny))
+    # Where more than half are equal: so narrow that the others still have a likelihood.
+    return max(usual, float(np.ptp(ratio)) / 1000.0)
 
 
 def _fit(
