@@ -128,7 +128,7 @@ def mote2_rows() -> str:
         image = tifffile.imread(SIMULATED / entry["file"]).astype(np.float32)
         columns = np.stack([entry["sites_y"], entry["sites_x"]], axis=1)[is_bad]
         for features in ("patterson", "pixels"):
-            parameters = PattersonParameters(features=features, image="columns")  # type: ignore[arg-type]
+            parameters = PattersonParameters(features=features, image="columns")
             model, _ = fit([image], parameters)
             one = judge(model, image, bad_of=near(columns, reach_px))
             places = one.view.places_yx[one.scores.scored]
@@ -164,7 +164,7 @@ def near(
         if not len(columns):
             return np.zeros(len(places), np.int64)
         gap = np.linalg.norm(places[:, None] - columns[None], axis=2).min(axis=1)
-        return (gap < reach_px).astype(np.int64)
+        return np.asarray(gap < reach_px, np.int64)
 
     return is_near
 

@@ -34,4 +34,4 @@ def residual_norm(features: Vectors, mean: Vectors, components: Vectors) -> NDAr
     """Length of each row less its projection on orthonormal components."""
     gap = features.astype(np.float64) - mean
     basis = components.astype(np.float64)
-    return np.linalg.norm(gap - gap @ basis.T @ basis, axis=1)
+    return np.asarray(np.linalg.norm(gap - gap @ basis.T @ basis, axis=1))

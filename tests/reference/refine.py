@@ -43,7 +43,7 @@ def refine_near(
     steps = np.arange(-reach_px, reach_px + 1)
     offsets = [(y, x) for y in steps for x in steps if y * y + x * x <= reach_px**2]
     # The centre before all others, and then in row-major order: of equal pixels the first wins.
-    offsets.sort(key=lambda step: (step != (0, 0), step))
+    offsets.sort(key=lambda step: (bool(step[0] or step[1]), step))
     pixels = [tuple((centre + step).astype(int)) for step in offsets]
     best = max(pixels, key=lambda pixel: polarity * float(image[pixel]))
     y, x = best

@@ -21,7 +21,7 @@ WHERE = "my.model"
 MODEL = shipped().patterson.model
 LATER = {
     *("step_px", "contrast", "level_low", "level_high", "residual_median", "residual_mad"),
-    *("features", "image"),
+    *("features", "image", "tail_width"),
 }
 NUMBERS = [
     name
@@ -120,6 +120,7 @@ def test_file_of_an_earlier_version_means_what_that_version_did() -> None:
         ("level_low", 0.99),
         ("level_high", 1.5),
         ("residual_mad", -1.0),
+        ("tail_width", 0.0),
     ],
 )
 def test_value_out_of_range_of_a_later_field_is_refused(name: str, value: object) -> None:

@@ -47,6 +47,7 @@ _LATER_NUMBERS = {
     "level_high": 0.98,
     "residual_median": 0.0,
     "residual_mad": 0.0,
+    "tail_width": 1.0,
 }
 
 
@@ -83,6 +84,9 @@ class PattersonModel:
     residual_median, residual_mad
         Of the length of what the components leave of the features of a reference site, a
         coordinate of the robust distance like each of the components; MAD 0: it is none.
+    tail_width
+        Standard deviations of the distance's upper tail, over that of its middle, at a clean
+        reference; 1: not known.
     mean_patch : (S, S)
         Mean window of the reference, in levels, mean removed.
     probe_patch : (S, S), probe_decision
@@ -114,6 +118,7 @@ class PattersonModel:
     image: Picture = "frame"
     residual_median: float = 0.0
     residual_mad: float = 0.0
+    tail_width: float = 1.0
 
     @property
     def background(self) -> float:
@@ -141,6 +146,7 @@ class PattersonModel:
             "level_high": rule.levels[1],
             "residual_median": self.residual_median,
             "residual_mad": self.residual_mad,
+            "tail_width": self.tail_width,
             "units": {"lengths": "px", "levels": "2nd to 98th percentile of the blurred frame"},
         }
 
@@ -191,6 +197,7 @@ class PattersonModel:
             image=cast(Picture, _word(artifact, where, "image", get_args(Picture))),
             residual_median=numbers["residual_median"],
             residual_mad=numbers["residual_mad"],
+            tail_width=numbers["tail_width"],
             **fields,
         )
         _check(model, where)
@@ -265,6 +272,7 @@ def _check(model: PattersonModel, where: str) -> None:
         and 2 * model.cutoff <= thinned_size(model.patch_size_px, model.step_px) <= 4097,
         "contrast is 1 or -1": model.rule.contrast in (1, -1),
         "0 <= level_low < level_high <= 1": 0 <= model.rule.levels[0] < model.rule.levels[1] <= 1,
+        "1 <= tail_width <= 10": 1 <= model.tail_width <= 10,
         "residual_median, residual_mad >= 0": min(model.residual_median, model.residual_mad) >= 0,
         "scale > 0": model.scale > 0,
         "gamma > 0": model.gamma > 0,

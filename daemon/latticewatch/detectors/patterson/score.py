@@ -116,7 +116,8 @@ class PattersonDetector:
         p_machine = empirical_p(strangeness, self._strangeness)
         z_machine = (self._middle + strangeness) / self._spread
         z_distance = self._distance_z(root, scored)
-        p_distance = upper_tail_p(z_distance / _TAIL_WIDTH[self.model.features])
+        width = max(_TAIL_WIDTH[self.model.features], self.model.tail_width)
+        p_distance = upper_tail_p(z_distance / width)
         return Scores(
             scored=scored,
             p_value=bonferroni(np.stack([p_machine, p_distance])),
