@@ -51,7 +51,7 @@ def _do(job: dict[str, Any]) -> dict[str, Any]:  # Any: JSON
     method = job["method"]
     if method not in _METHODS:
         raise FitError(f"method {method!r} cannot be fitted, expected one of {list(_METHODS)}")
-    parameters = _parameters(dict(job.get("parameters", {})))
+    parameters = _parameters({**job.get("parameters", {})})
     frames, labels = _read_frames(Path(job["frames"]), job.get("labels"))
     model, report = patterson.fit(frames, parameters, labels)
     out = Path(job["out"])
