@@ -242,7 +242,7 @@ def _train(features: NDArray[np.float64], parameters: PattersonParameters, nu: f
         _machine_of(z, nu),
         *_centre_and_mad(z),
         residual_median=middle,
-        residual_mad=mad if parameters.residual else 0.0,
+        residual_mad=mad if parameters.counts_residual else 0.0,
     )
 
 

@@ -47,7 +47,8 @@ class PattersonParameters:
         Where decisions change sign: where the SVM puts it by its training set ("svm") [P], or so
         that a share nu of the held-out sites lies beyond ("held_out") [C].
     residual
-        Whether the robust distance counts what the components leave of the features [C].
+        Whether the robust distance counts what the components leave of the features [C]; None: of
+        redrawn columns it does. On raw frames it costs a defect in ten of those near the limit.
     seed
         Of the random subsets.
     """
@@ -67,7 +68,7 @@ class PattersonParameters:
     level_low: float = 0.02
     level_high: float = 0.98
     boundary: Literal["held_out", "svm"] = "held_out"
-    residual: bool = True
+    residual: bool | None = None
     seed: int = 0
 
     @classmethod
@@ -82,6 +83,11 @@ class PattersonParameters:
             boundary="svm",
             residual=False,
         )
+
+    @property
+    def counts_residual(self) -> bool:
+        """Whether the robust distance counts what the components leave."""
+        return self.image == "columns" if self.residual is None else self.residual
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense, all of it at once, as ValueError."""
