@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 # Starts of the classes in units of the median (patterson.md 3.4), further ones for other species.
 _LOW_START, _MIDDLE_START = 0.5, 1.0
@@ -20,6 +21,7 @@ _CLEARLY_APART = 2.2
 _LEAST_SHARE, _FEWEST = 0.015, 8
 _FEWEST_COLUMNS = 40
 _VACANCY_BELOW = 0.85  # of the majority (patterson.md 3.4)
+_FALSE_VACANCIES = 0.1  # a sublattice of a frame, where there is no class of vacancies
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ def split_populations(ratio: NDArray[np.float64]) -> Split:
     species = chance.argmax(axis=1) - 1
     # A class of vacancies may be broad and empty; a normal column far below is one all the same.
     species[(species < 0) & (ratio >= _VACANCY_BELOW * mean[major])] = 0
-    far_below = (mean[major] - ratio) > 4 * spread[major]
+    far_below = (mean[major] - ratio) > -special.ndtri(_FALSE_VACANCIES / n) * spread[major]
     species[(ratio < _VACANCY_BELOW * mean[major]) & far_below] = -1
     populations = tuple(
         Population(float(mean[one] / mean[major]), float(spread[one] / mean[major]), 0.0)
