@@ -94,7 +94,7 @@ class PattersonDetector:
         residual_norm(block, model.mean, self._z[rows], self._residuals[rows])
 
     def judge(self, view: View, z: NDArray[np.float32], inside: NDArray[np.bool_]) -> Scores:
-        """Turn features into p-values.
+        """Turn features, those of the last call of `features`, into p-values.
 
         Two statistics look at each site: the decision of the SVM against reference decisions,
         counted, and the robust distance, whose cube root is close to normal, also far out where
