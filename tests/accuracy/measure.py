@@ -72,8 +72,9 @@ def main() -> None:
                 lines += [line(row, detectors.replace(",", " + ")) for row in rows]
     table = HEAD + "".join(lines)
     sys.stdout.write(table)
-    before = PAGE.read_text(encoding="utf-8").split("| image,", maxsplit=1)[0]
-    PAGE.write_text(before + table, encoding="utf-8")
+    before, _, old = PAGE.read_text(encoding="utf-8").partition("| image,")
+    later = old.partition("\n\n")[2]  # sections of other scripts
+    PAGE.write_text(before + table + (f"\n{later}" if later else ""), encoding="utf-8")
 
 
 if __name__ == "__main__":

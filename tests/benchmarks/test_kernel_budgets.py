@@ -10,18 +10,24 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from latticewatch.kernels.drawing import draw_columns
 from latticewatch.kernels.extrema import strict_extrema
-from latticewatch.kernels.machine import decision, project, robust_distance
+from latticewatch.kernels.machine import decision, project, residual_norm, robust_distance
 from latticewatch.kernels.neighbours import (
     fill_buckets,
     group_points,
     link_places,
     make_buckets,
 )
-from latticewatch.kernels.patches import gather_patches
+from latticewatch.kernels.patches import gather_patches, gather_thinned, thinned_size
 from latticewatch.kernels.pixels import clear_nonfinite, count_pixels, native_float32
 from latticewatch.kernels.power import n_features, patterson_power, power_scratch, truncated_waves
-from latticewatch.kernels.refine import column_intensity, refine_quadratic
+from latticewatch.kernels.refine import (
+    column_intensity,
+    refine_near,
+    refine_quadratic,
+    site_contrast,
+)
 from latticewatch.kernels.residual import make_residuals, window_residuals
 from latticewatch.kernels.smooth import (
     gaussian,
@@ -140,6 +146,44 @@ def test_patches(bench: Bench) -> None:
     )
 
 
+def test_thinned_patches_and_their_power(bench: Bench) -> None:
+    side = thinned_size(SIZE_PX, 2)
+    out = np.empty((N_SITES, side, side), np.float32)
+    inside, features = np.empty(N_SITES, np.bool_), np.empty_like(bench.features)
+    waves, scratch = truncated_waves(side, CUTOFF), power_scratch(side, CUTOFF)
+    check(
+        "gather_thinned, every 2nd",
+        3.5,
+        lambda: gather_thinned(bench.blurred, bench.places, SIZE_PX, 2, out, inside),
+    )
+    check("its power", 8.0, lambda: patterson_power(out, waves, 1.0, features, scratch))
+
+
+def test_predicted_sites(bench: Bench) -> None:
+    out, found = np.empty((N_SITES, 2)), np.empty(N_SITES, np.bool_)
+    around = PERIOD_PX / 2 * np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [-1.0, 1.0]])
+    around, contrast = np.concatenate([around, -around]), np.empty(N_SITES, np.float32)
+    check(
+        "refine_near, 3 px",
+        1.5,
+        lambda: refine_near(bench.blurred, bench.places, 3, 1, out, found),
+    )
+    check(
+        "site_contrast, 8 steps",
+        1.0,
+        lambda: site_contrast(bench.blurred, bench.places, around, contrast),
+    )
+
+
+def test_drawing(bench: Bench) -> None:
+    places = np.concatenate([bench.places, bench.places + 7.0])
+    check(
+        f"draw_columns, {len(places)}",
+        20.0,
+        lambda: draw_columns(places, 3.6, 18, bench.out),
+    )
+
+
 def test_power(bench: Bench) -> None:
     waves, scratch = truncated_waves(SIZE_PX, CUTOFF), power_scratch(SIZE_PX, CUTOFF)
     out = np.empty_like(bench.features)
@@ -159,6 +203,10 @@ def test_scores(bench: Bench) -> None:
     dual, ones = np.ones(N_VECTORS, np.float32), np.ones(N_COMPONENTS, np.float32)
     out = np.empty(N_SITES, np.float32)
     check("decision", 2.0, lambda: decision(bench.z, support, dual, 0.1, 0.5, out))
+    components = np.eye(N_COMPONENTS, n_features(CUTOFF), dtype=np.float32)
+    mean = np.zeros(n_features(CUTOFF), np.float32)
+    z = bench.features @ components.T
+    check("residual_norm", 1.2, lambda: residual_norm(bench.features, mean, z, out))
     check("robust_distance", 0.2, lambda: robust_distance(bench.z, ones, ones, out))
 
 

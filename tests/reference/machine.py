@@ -28,3 +28,10 @@ def robust_distance(z: Vectors, median: Vectors, mad: Vectors) -> NDArray[np.flo
     deviation = (z[:, varied].astype(np.float64) - median[varied]) / (1.4826 * mad[varied])
     total: NDArray[np.float64] = (deviation**2).sum(-1)
     return total
+
+
+def residual_norm(features: Vectors, mean: Vectors, components: Vectors) -> NDArray[np.float64]:
+    """Length of each row less its projection on orthonormal components."""
+    gap = features.astype(np.float64) - mean
+    basis = components.astype(np.float64)
+    return np.asarray(np.linalg.norm(gap - gap @ basis.T @ basis, axis=1))

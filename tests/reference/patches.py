@@ -18,3 +18,16 @@ def gather_patch(
     window = image[top : top + size, left : left + size].astype(np.float64)
     patch: NDArray[np.float64] = window - window.mean()
     return patch
+
+
+def gather_thinned(
+    image: NDArray[np.float32], place: tuple[float, float], size: int, step: int
+) -> NDArray[np.float64] | None:
+    """Every `step`-th pixel of the window from its centre, less their mean."""
+    window = gather_patch(image, place, size)
+    if window is None:
+        return None
+    first = (size // 2) % step
+    thinned = window[first::step, first::step]
+    patch: NDArray[np.float64] = thinned - thinned.mean()
+    return patch

@@ -1,7 +1,8 @@
 """Commands on recordings: fit a model without labels, analyze frames offline."""
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,6 +12,21 @@ Inputs = Annotated[
         help="TIFF, npy, npz, PNG or JPEG files, or folders of them; stacks are frames."
     ),
 ]
+
+
+class Features(StrEnum):
+    """What a model of scheme one looks at."""
+
+    PATTERSON = "patterson"
+    PIXELS = "pixels"
+
+
+class ColumnPolarity(StrEnum):
+    """Whether columns are bright or dark."""
+
+    AUTO = "auto"
+    BRIGHT = "bright"
+    DARK = "dark"
 
 
 def register(app: typer.Typer) -> None:
@@ -23,14 +39,31 @@ def fit(
     inputs: Inputs,
     output: Annotated[Path, typer.Option("--output", "-o", help="The model file to write.")],
     method: Annotated[str, typer.Option(help="Which detector to fit.")] = "patterson",
+    features: Annotated[
+        Features,
+        typer.Option(help="What is looked at; pixels are better on doped crystals as they are."),
+    ] = Features.PATTERSON,
+    polarity: Annotated[
+        ColumnPolarity,
+        typer.Option(help="Columns are bright or dark; auto: by file name (HAADF, BF), or frame."),
+    ] = ColumnPolarity.AUTO,
+    as_published: Annotated[
+        bool,
+        typer.Option("--as-published", help="As in the paper: extrema, no trimming, nu at a knee."),
+    ] = False,
 ) -> None:
     """Fit a model to reference frames, without labels."""
     from latticewatch.daemon.fitting import FitProcess, check_output, gather_frames
 
     check_output(output)
     reference = gather_frames(inputs)
+    parameters: dict[str, Any] = {"features": features.value}  # Any: JSON
+    if polarity is not ColumnPolarity.AUTO:
+        parameters["polarity"] = polarity.value
+    if as_published:
+        parameters["preset"] = "as_published"
     with FitProcess() as fitter:
-        report = fitter.fit(reference, out=output, method=method)
+        report = fitter.fit(reference, out=output, method=method, parameters=parameters)
     for warning in report.warnings:
         typer.echo(f"warning: {warning}", err=True)
     typer.echo(report.summary)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from latticewatch.adapters.errors import InputError
 from latticewatch.adapters.recorded import Recording, expand_inputs, open_recording, wire_pixels
 from latticewatch.daemon.processes import Child, CommandError
+from latticewatch.detectors.polarity import contrast_of_channel
 
 FIT_MODULE = "latticewatch.detectors.fit"
 # Of 1024 x 1024 pixels; a fit takes 3 s for one, and nobody waits ten minutes for an answer.
@@ -36,11 +37,15 @@ class Reference:
         For the model file: names of the inputs and the frames taken of each.
     labels : list of str
         What messages call each image.
+    polarity
+        "bright" or "dark" columns, where the names of all files say the channel and agree; else
+        "auto", and the frames decide.
     """
 
     images: list[Frame]
     provenance: dict[str, Any]  # Any: JSON
     labels: list[str]
+    polarity: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +117,15 @@ def reference_of(recordings: list[Recording]) -> Reference:
             recording.name if recording.n_frames == 1 else f"{recording.name} [{index}]"
             for recording, index in chosen
         ],
+        polarity=_polarity_of([recording.name for recording in recordings]),
     )
+
+
+def _polarity_of(names: list[str]) -> str:
+    contrasts = {contrast_of_channel(name) for name in names}
+    if len(contrasts) != 1:
+        return "auto"
+    return {1: "bright", -1: "dark", None: "auto"}[contrasts.pop()]
 
 
 class FitProcess:
@@ -173,7 +186,7 @@ class FitProcess:
                 "method": method,
                 "frames": str(frames),
                 "out": str(out),
-                "parameters": parameters or {},
+                "parameters": {"polarity": reference.polarity} | (parameters or {}),
                 "provenance": reference.provenance,
                 "labels": reference.labels,
             }

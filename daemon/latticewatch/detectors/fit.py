@@ -2,7 +2,8 @@
 
 Reads one JSON job per line from standard input and answers each with one JSON line, so that one
 process serves many fits. A job: {"method", "frames": NPZ of 2-D arrays, "out": model file,
-"parameters": {...}, "provenance": {...}, "labels": what messages call each frame}. An answer:
+"parameters": {...}, "provenance": {...}, "labels": what messages call each frame}; a parameter
+"preset": "as_published" changes the defaults of the others. An answer:
 {"ok": true, "out", "sha256", "n_sites", "n_components", "nu", "n_support", "n_frames", "warnings"}
 or {"ok": false, "error": one line}.
 """
@@ -50,7 +51,7 @@ def _do(job: dict[str, Any]) -> dict[str, Any]:  # Any: JSON
     method = job["method"]
     if method not in _METHODS:
         raise FitError(f"method {method!r} cannot be fitted, expected one of {list(_METHODS)}")
-    parameters = PattersonParameters(**job.get("parameters", {}))
+    parameters = _parameters({**job.get("parameters", {})})
     frames, labels = _read_frames(Path(job["frames"]), job.get("labels"))
     model, report = patterson.fit(frames, parameters, labels)
     out = Path(job["out"])
@@ -61,6 +62,15 @@ def _do(job: dict[str, Any]) -> dict[str, Any]:  # Any: JSON
         arrays=model.arrays(),
     )
     return {"out": str(out), "sha256": sha256, **dataclasses.asdict(report)}
+
+
+def _parameters(given: dict[str, Any]) -> PattersonParameters:  # Any: JSON
+    """Put settings over the defaults, or over those of the preset that is named."""
+    preset = given.pop("preset", None)
+    if preset not in (None, "as_published"):
+        raise FitError(f"preset {preset!r:.40} is unknown, expected 'as_published'")
+    usual = PattersonParameters() if preset is None else PattersonParameters.as_published()
+    return dataclasses.replace(usual, **given)
 
 
 def _header(

@@ -5,6 +5,7 @@ vectors. Holes of a honeycomb, columns of a single species and the brighter of t
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,8 @@ def choose_site_rule(
     *,
     smooth_sigma: float,
     min_distance: float,
+    contrast: int = 1,
+    levels: tuple[float, float] = (0.02, 0.98),
 ) -> tuple[SiteRule, float]:
     """Pick polarity and floor of the sites of a crystal.
 
@@ -36,6 +39,8 @@ def choose_site_rule(
         Of this frame.
     smooth_sigma, min_distance
         Fractions of the lattice period.
+    contrast, levels
+        Of the rule: whether columns are bright or dark, and what the levels are tied to.
 
     Returns
     -------
@@ -51,6 +56,8 @@ def choose_site_rule(
             floor=_ALL,
             min_distance_px=max(1, round(min_distance * period)),
             basis_px_yx=lattice.basis_px_yx,
+            levels=levels,
+            contrast=contrast,
         )
         for candidate in _with_floors(rule, frame):
             view = SiteFinder(candidate).prepare(frame)
@@ -72,13 +79,7 @@ def _with_floors(rule: SiteRule, frame: NDArray[np.float32]) -> Iterator[SiteRul
     places = places[: min(n_found, len(places))]
     levels = rule.polarity * image[places[:, 0], places[:, 1]].astype(np.float64)
     if len(levels) > 1 and np.ptp(levels) > 0:
-        yield SiteRule(
-            smooth_sigma_px=rule.smooth_sigma_px,
-            polarity=rule.polarity,
-            floor=two_class_threshold(levels),
-            min_distance_px=rule.min_distance_px,
-            basis_px_yx=rule.basis_px_yx,
-        )
+        yield replace(rule, floor=two_class_threshold(levels))
 
 
 def two_class_threshold(values: NDArray[np.float64]) -> float:

@@ -1,16 +1,23 @@
-"""The view that every detector receives: a levelled frame and the sites of its lattice.
+"""Finds the sites of a frame: a levelled frame in, a view of its sites out.
 
-Sites are extrema of the smoothed frame that have neighbours where the lattice wants them, and
+With a lock of the lattice every address in the field is predicted, see `lattice_sites.py`. Else
+sites are extrema of the smoothed frame that have neighbours where the lattice wants them, and
 places where such neighbours agree that a site is missing. An extremum without neighbours is not
 a site: in noise and vacuum nothing is invented.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from latticewatch.detectors.lattice_sites import predict_sites
+from latticewatch.detectors.lock import LatticeLock
 from latticewatch.detectors.rim import at_rim
+from latticewatch.detectors.view import LEAST_LINKED as LEAST_LINKED
+from latticewatch.detectors.view import SiteRule as SiteRule
+from latticewatch.detectors.view import View as View
+from latticewatch.detectors.view import expected_places as expected_places
 from latticewatch.kernels.extrema import strict_extrema
 from latticewatch.kernels.neighbours import (
     NOBODY,
@@ -35,121 +42,9 @@ LINK_REACH = 0.2  # a neighbour this far off its place still counts: 11 degrees,
 # this, and a displaced column, up to 0.2 off, still has its neighbours.
 _MEMBER_REACH = 0.25
 
-# Share of lattice neighbours that are where they should be: 0.19-0.22 in pure noise, 0.61-0.99
-# on every real and simulated crystal tried, two domains included.
-LEAST_LINKED = 0.45
-_FEWEST_SITES = 20
-
-
-@dataclass(frozen=True, slots=True)
-class SiteRule:
-    """How the sites of one crystal are found in a frame; part of a fitted model.
-
-    Attributes
-    ----------
-    smooth_sigma_px
-        Width of the Gaussian blur.
-    polarity
-        +1: sites are bright, -1: sites are dark.
-    floor
-        Least polarity * level of a site, on the scale where the 2nd and 98th percentile of the
-        blurred frame are 0 and 1.
-    min_distance_px
-        Half width of the window in which an extremum must be the strongest.
-    basis_px_yx : (2, 2)
-        Lattice vectors, rows, pixels.
-    """
-
-    smooth_sigma_px: float
-    polarity: int
-    floor: float
-    min_distance_px: int
-    basis_px_yx: NDArray[np.float64]
-
-    @property
-    def period_px(self) -> float:
-        """Geometric mean of both vector lengths."""
-        return float(np.sqrt(np.prod(np.linalg.norm(self.basis_px_yx, axis=1))))
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What preparation made of a frame. Arrays belong to the finder and live until its next frame.
-
-    Attributes
-    ----------
-    image : (H, W) float32
-        Blurred frame on the scale of its own percentiles: 2 % -> 0, 98 % -> 1.
-    places_yx : (N, 2) float64
-        Site positions, pixels.
-    predicted : (N,) bool
-        Placed by its neighbours: there was no extremum where the lattice has a site.
-    rim : (N,) bool
-        At the edge of the crystal: beside vacuum, so its window is not ordinary.
-    links : (N, 4) int32
-        Neighbours at both lattice vectors and their opposites: row, `NOBODY` or `OUTSIDE`.
-    linked : float
-        Share of lattice neighbours found at their place, 0..1.
-    basis_px_yx : (2, 2)
-        Lattice vectors measured in this frame.
-    rms_px
-        Scatter of neighbour distances about these vectors, per axis.
-    period_px
-        Geometric mean of their lengths.
-    """
-
-    image: NDArray[np.float32]
-    places_yx: NDArray[np.float64]
-    predicted: NDArray[np.bool_]
-    rim: NDArray[np.bool_]
-    links: NDArray[np.int32]
-    linked: float
-    basis_px_yx: NDArray[np.float64]
-    rms_px: float
-
-    @property
-    def is_periodic(self) -> bool:
-        """Enough neighbours are in place to call this a crystal."""
-        return self.linked >= LEAST_LINKED and len(self.places_yx) >= _FEWEST_SITES
-
-    @property
-    def period_px(self) -> float:
-        """Geometric mean of both measured vector lengths."""
-        return float(np.sqrt(np.prod(np.linalg.norm(self.basis_px_yx, axis=1))))
-
-
-def expected_places(view: View, sites: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Where the neighbours of some sites want them to be.
-
-    A displaced column drags its own extremum along; its neighbours know better.
-
-    Parameters
-    ----------
-    view
-        With at least one site.
-    sites : (M,)
-        Rows of its sites.
-
-    Returns
-    -------
-    (M, 2)
-        Median over the neighbours in place, or the site's own place where there is none. Pixels.
-    """
-    own = view.places_yx[sites]
-    vectors = np.concatenate([view.basis_px_yx, -view.basis_px_yx])
-    links = view.links[sites]
-    found = links >= 0
-    wanted = np.where(found[..., None], view.places_yx[links] - vectors, np.inf)
-    n_found = found.sum(axis=1)
-    wanted[n_found == 0] = own[n_found == 0, None]
-    n_found[n_found == 0] = len(vectors)
-    # The median of the first n of four; nanmedian would take 50 times as long for few sites.
-    wanted.sort(axis=1)
-    row = np.arange(len(sites))
-    expected: NDArray[np.float64] = (
-        wanted[row, (n_found - 1) // 2] / 2 + wanted[row, n_found // 2] / 2
-    )
-    return expected
+# A blurred frame of many rows says with some of them where its percentiles are (1.3 ms, now 0.4).
+_ROW_STEP = 4
+_FEWEST_ROWS = 256
 
 
 class SiteFinder:
@@ -164,15 +59,22 @@ class SiteFinder:
         # 2048 bins: the two percentiles are off by at most 1/2000 of the range of the frame.
         self._histogram = np.zeros(2048, np.int64)
 
-    def prepare(self, pixels: NDArray[np.float32]) -> View:
+    def prepare(self, pixels: NDArray[np.float32], lock: LatticeLock | None = None) -> View:
         """Blur, level, find and link the sites of a frame.
 
         Parameters
         ----------
         pixels : (H, W)
             Finite, native, C order. Not changed.
+        lock
+            The lattice locked to this frame, which predicts every site. None, or a lock in whose
+            cells the extrema agree on no place: the sites are the extrema of the frame.
         """
         image = self.level(pixels)
+        if lock is not None:
+            predicted = predict_sites(image, self.rule, lock)
+            if predicted is not None:
+                return predicted
         places = self._extrema(image)
         view = self._view(image, places, self._link(places, pixels.shape, LINK_REACH))
         return self._complete(view) if view.is_periodic else view
@@ -181,11 +83,14 @@ class SiteFinder:
         """Blurred frame, its 2nd and 98th percentile at 0 and 1; a constant frame becomes 0."""
         self._reserve(pixels.shape)
         gaussian(pixels, self._weights, self._scratch, self._image)
-        low, high = robust_range(self._image, 0.02, 0.98, self._histogram)
+        np.copyto(self._rows, self._image[:: self._row_step])
+        low, high = robust_range(self._rows, *self.rule.levels, self._histogram)
         if not high > low:
             self._image[:] = 0
             return self._image
         normalise(self._image, low, high, self._image)
+        if self.rule.contrast < 0:
+            np.subtract(np.float32(1.0), self._image, out=self._image)
         return self._image
 
     def _reserve(self, shape: tuple[int, ...]) -> None:
@@ -195,6 +100,8 @@ class SiteFinder:
         self._shape = (height, width)
         self._image = np.empty(shape, np.float32)
         self._scratch = gaussian_scratch(width, self._weights)
+        self._row_step = max(1, min(_ROW_STEP, height // _FEWEST_ROWS))
+        self._rows = np.empty((-(-height // self._row_step), width), np.float32)
         # Extrema are farther apart than the window's half width: no more than these fit.
         step = self.rule.min_distance_px + 1
         most = (height // step + 1) * (width // step + 1)

@@ -168,3 +168,36 @@ def robust_distance(
                 deviation = (z[site, component] - median[component]) / width
                 total += deviation * deviation
         out[site] = total
+
+
+@kernel
+def residual_norm(
+    features: NDArray[np.float32],
+    mean: NDArray[np.float32],
+    z: NDArray[np.float32],
+    out: NDArray[np.float32],
+) -> None:
+    """Length of what the principal components leave of each feature vector: |v - mu - W^T z|.
+
+    By Pythagoras, since the components are orthonormal: the root of |v - mu|^2 - |z|^2.
+
+    Parameters
+    ----------
+    features : (N, F)
+        A NaN gives NaN.
+    mean : (F,)
+        mu of the reference.
+    z : (N, k)
+        From `project`, with orthonormal components.
+    out : (N,)
+        Receives the length; 0 where rounding would make its square negative.
+    """
+    for site in range(len(features)):
+        total = 0.0
+        for f in range(features.shape[1]):
+            gap = np.float64(features[site, f] - mean[f])
+            total += gap * gap
+        for component in range(z.shape[1]):
+            total -= np.float64(z[site, component]) ** 2
+        # NaN stays: it is not below.
+        out[site] = np.sqrt(0.0 if total < 0.0 else total)

@@ -71,3 +71,97 @@ def gather_patches(
             _copy_patch(image, int(y_px) - half, int(x_px) - half, out[patch])
         else:
             out[patch] = 0.0
+
+
+@kernel
+def _copy_thinned(
+    window: NDArray[np.float32],
+    step: int,
+    sums: NDArray[np.float32],
+    patch: NDArray[np.float32],
+) -> None:
+    """Copy every `step`-th pixel of one window and remove their mean."""
+    n = len(patch)
+    sums[:] = np.float32(0.0)
+    for row in range(n):
+        # A slice, since numba looks at the sign of a product that is an index.
+        source = window[row * step, ::step]
+        target = patch[row]
+        for column in range(n):
+            target[column] = source[column]
+        # Rows are added to rows: along a row each addition would wait for the one before it.
+        for column in range(n):
+            sums[column] += target[column]
+    total = 0.0
+    for column in range(n):
+        total += np.float64(sums[column])
+    mean = np.float32(total / (n * n))
+    for row in range(n):
+        target = patch[row]
+        for column in range(n):
+            target[column] -= mean
+
+
+@kernel
+def gather_thinned(
+    image: NDArray[np.float32],
+    places: NDArray[np.float64],
+    size: int,
+    step: int,
+    out: NDArray[np.float32],
+    inside: NDArray[np.bool_],
+) -> None:
+    """Copy every `step`-th pixel, both ways from the centre, around each place; remove their mean.
+
+    A frame that was blurred with a width of at least 1.2 `step` pixels holds nothing that these
+    pixels do not say.
+
+    Parameters
+    ----------
+    image : (H, W)
+        Usually the normalised frame. A NaN spoils its own windows.
+    places : (N, 2)
+        [y, x] in pixels; the window is centred on the nearest pixel (halves go up).
+    size
+        Side of the window in pixels, odd.
+    step
+        At least 1.
+    out : (N, n, n)
+        Receives the pixels; n = 2 ((size / 2) / step) + 1, both rounded down. A window
+        that reaches over the edge of the frame is zero.
+    inside : (N,)
+        Receives whether the whole window lies inside the frame; false for a place that is NaN.
+
+    Notes
+    -----
+    Takes a row of n numbers, once per call.
+    """
+    half = size // 2
+    reach = half // step
+    n = 2 * reach + 1
+    if size % 2 == 0 or out.shape[1] != n or out.shape[2] != n:
+        raise ValueError("size must be odd, and out must be (N, n, n)")
+    sums = np.empty(n, np.float32)
+    height, width = image.shape
+    for patch in range(len(places)):
+        y_px = np.floor(places[patch, 0] + 0.5)
+        x_px = np.floor(places[patch, 1] + 0.5)
+        # Decided before the conversion to integers, and so that NaN fails.
+        fits_y = half <= y_px <= height - 1 - half
+        fits_x = half <= x_px <= width - 1 - half
+        inside[patch] = fits_y and fits_x
+        if fits_y and fits_x:
+            top, left = int(y_px) - reach * step, int(x_px) - reach * step
+            end = (n - 1) * step + 1
+            _copy_thinned(image[top : top + end, left : left + end], step, sums, out[patch])
+        else:
+            out[patch] = 0.0
+
+
+def thinned_size(size: int, step: int) -> int:
+    """Return how many pixels a side `gather_thinned` takes.
+
+    >>> [thinned_size(35, 1), thinned_size(35, 2), thinned_size(33, 2)]
+    [35, 17, 17]
+    """
+    return 2 * ((size // 2) // step) + 1

@@ -69,6 +69,114 @@ def refine_quadratic(
 
 
 @kernel
+def _strongest_near(
+    image: NDArray[np.float32], y: int, x: int, reach_px: int, polarity: int
+) -> tuple[int, int]:
+    """Return the strongest pixel of a disc, the first of equal ones; the pixels exist."""
+    best_y, best_x = y, x
+    best = polarity * image[y, x]
+    for down in range(-reach_px, reach_px + 1):
+        row = image[y + down]
+        for right in range(-reach_px, reach_px + 1):
+            value = polarity * row[x + right]
+            if value > best and down * down + right * right <= reach_px * reach_px:
+                best, best_y, best_x = value, y + down, x + right
+    return best_y, best_x
+
+
+@kernel
+def _rules_neighbours(image: NDArray[np.float32], y: int, x: int, polarity: int) -> bool:
+    """Tell whether no pixel of the 3x3 is beyond its centre; NaN rules nothing."""
+    value = polarity * image[y, x]
+    for down in range(-1, 2):
+        for right in range(-1, 2):
+            if not polarity * image[y + down, x + right] <= value:
+                return False
+    return True
+
+
+@kernel
+def refine_near(
+    image: NDArray[np.float32],
+    expected: NDArray[np.float64],
+    reach_px: int,
+    polarity: int,
+    out: NDArray[np.float64],
+    found: NDArray[np.bool_],
+) -> None:
+    """Find the extremum beside each place where a site is expected, to a fraction of a pixel.
+
+    Parameters
+    ----------
+    image : (H, W)
+        Smoothed frame. A NaN beside an extremum hides it.
+    expected : (N, 2)
+        [y, x] in pixels.
+    reach_px
+        Radius of the disc, about the nearest pixel, in which the strongest pixel is looked for.
+    polarity
+        +1 for bright sites, -1 for dark ones.
+    out : (N, 2)
+        Receives the flat point of the quadratic through the 3x3 pixels of the extremum, as
+        `refine_quadratic` finds it; or what was expected, where there is none.
+    found : (N,)
+        Receives whether there is one: the strongest pixel of the disc rules its own neighbours.
+        False where the disc and a pixel around it do not lie in the frame.
+    """
+    height, width = image.shape
+    margin = reach_px + 1
+    for place in range(len(expected)):
+        out[place, 0], out[place, 1] = expected[place, 0], expected[place, 1]
+        found[place] = False
+        y_px = np.floor(expected[place, 0] + 0.5)
+        x_px = np.floor(expected[place, 1] + 0.5)
+        # Written so that NaN fails, and before the conversion to integers.
+        if not (margin <= y_px < height - margin and margin <= x_px < width - margin):
+            continue
+        y, x = _strongest_near(image, int(y_px), int(x_px), reach_px, polarity)
+        if _rules_neighbours(image, y, x, polarity):
+            step_y, step_x = _stationary_step(image, y, x, 0.75)
+            out[place, 0], out[place, 1] = y + step_y, x + step_x
+            found[place] = True
+
+
+@kernel
+def site_contrast(
+    image: NDArray[np.float32],
+    places: NDArray[np.float64],
+    around_px: NDArray[np.float64],
+    out: NDArray[np.float32],
+) -> None:
+    """Level at each place less the mean of the levels at some steps from it.
+
+    Parameters
+    ----------
+    image : (H, W)
+        Smoothed frame.
+    places : (N, 2)
+        [y, x] in pixels, rounded to the nearest; what lies outside is moved to the edge.
+    around_px : (V, 2)
+        The steps, pixels; half lattice vectors lead to where no site is.
+    out : (N,)
+        Receives the difference, in units of the image; NaN for a place that is NaN.
+    """
+    height, width = image.shape
+    for place in range(len(places)):
+        y_px, x_px = places[place, 0], places[place, 1]
+        total = 0.0
+        for step in range(-1, len(around_px)):
+            to_y = y_px + around_px[step, 0] if step >= 0 else y_px
+            to_x = x_px + around_px[step, 1] if step >= 0 else x_px
+            if not (abs(to_y) < 1e9 and abs(to_x) < 1e9):
+                total = np.nan
+                continue
+            y = min(max(int(np.floor(to_y + 0.5)), 0), height - 1)
+            x = min(max(int(np.floor(to_x + 0.5)), 0), width - 1)
+            total += image[y, x] if step < 0 else -image[y, x] / len(around_px)
+        out[place] = total
+
+
+@kernel
 def column_intensity(
     image: NDArray[np.float32],
     places: NDArray[np.float64],

@@ -358,3 +358,23 @@ def test_files_of_one_name_in_two_folders_stay_apart(tmp_path: Path) -> None:
 
     entry = {"name": "x.npy", "frames": [0, 1]}
     assert reference.provenance == {"inputs": [entry, entry]}
+
+
+@pytest.mark.parametrize(
+    ("names", "polarity"),
+    [
+        (["HAADF.npy"], "bright"),
+        (["a_BF.npy", "b_ABF.npy"], "dark"),
+        (["HAADF.npy", "BF.npy"], "auto"),
+        (["frame.npy"], "auto"),
+    ],
+)
+def test_names_of_the_files_say_whether_columns_are_bright(
+    tmp_path: Path, names: list[str], polarity: str
+) -> None:
+    for name in names:
+        np.save(tmp_path / name, np.ones((32, 32), np.uint16))
+
+    reference = reference_of([open_recording(tmp_path / name) for name in names])
+
+    assert reference.polarity == polarity

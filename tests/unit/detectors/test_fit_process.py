@@ -246,3 +246,38 @@ def test_process_answers_line_by_line_and_ends_with_its_input(frames: Path, tmp_
         assert process.wait(timeout=20) == 0
 
     assert [answer["ok"] for answer in answers] == [False, False, True]
+
+
+def test_preset_and_settings_are_those_of_the_model(frames: Path, tmp_path: Path) -> None:
+    published, pixels = tmp_path / "a.model", tmp_path / "b.model"
+
+    answers = answers_to(
+        job(frames, published, parameters={"preset": "as_published"}),
+        job(frames, pixels, parameters={"features": "pixels", "polarity": "dark"}),
+    )
+
+    assert [answer["ok"] for answer in answers] == [True, True]
+    header = Artifact.read(published).header
+    assert header["parameters"]["site_source"] == "extrema"
+    assert (header["level_low"], header["level_high"]) == (0.0, 1.0)
+    assert header["parameters"]["nu"] is None
+    header = Artifact.read(pixels).header
+    assert (header["features"], header["contrast"]) == ("pixels", -1)
+    assert load_patterson(str(pixels)).detector.model.features == "pixels"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "named"),
+    [
+        ({"preset": "mine"}, "preset"),
+        ({"features": "maps"}, "features"),
+        ({"polarity": "grey"}, "polarity"),
+        ({"image": "atoms"}, "image"),
+        ({"site_source": "guess"}, "site_source"),
+        ({"level_low": 0.9, "level_high": 0.1}, "level_low"),
+    ],
+)
+def test_unknown_word_is_refused_by_name(
+    frames: Path, tmp_path: Path, parameters: dict[str, object], named: str
+) -> None:
+    assert named in refusal_of(job(frames, tmp_path / "a.model", parameters=parameters))

@@ -19,8 +19,14 @@ from support.crystals import CRYSTALS, in_force
 
 WHERE = "my.model"
 MODEL = in_force().detector.model
+LATER = {
+    *("step_px", "contrast", "level_low", "level_high", "residual_median", "residual_mad"),
+    *("features", "image", "tail_width"),
+}
 NUMBERS = [
-    name for name, value in MODEL.header().items() if isinstance(value, int | float)
+    name
+    for name, value in MODEL.header().items()
+    if isinstance(value, int | float) and name not in LATER
 ]  # all but the units
 
 
@@ -89,6 +95,36 @@ def test_model_of_another_method_is_refused() -> None:
 @pytest.mark.parametrize("name", NUMBERS)
 def test_absent_number_is_named(name: str) -> None:
     assert name in refusal_of(artifact_with(without=name))
+
+
+def test_file_of_an_earlier_version_means_what_that_version_did() -> None:
+    numbers = {name: value for name, value in MODEL.header().items() if name not in LATER}
+    artifact = Artifact("patterson", numbers, MODEL.arrays(), "0" * 64)
+
+    model = PattersonModel.from_artifact(artifact, WHERE)
+
+    assert (model.features, model.image, model.step_px) == ("patterson", "frame", 1)
+    assert (model.rule.contrast, model.rule.levels) == (1, (0.02, 0.98))
+    assert model.residual_mad == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("features", "pixel"),
+        ("features", 1),
+        ("image", None),
+        ("step_px", 0),
+        ("step_px", 2**20),
+        ("contrast", 0),
+        ("level_low", 0.99),
+        ("level_high", 1.5),
+        ("residual_mad", -1.0),
+        ("tail_width", 0.0),
+    ],
+)
+def test_value_out_of_range_of_a_later_field_is_refused(name: str, value: object) -> None:
+    refusal_of(artifact_with(header={name: value}))
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from latticewatch.kernels.machine import (
     _exponential,
     decision,
     project,
+    residual_norm,
     robust_distance,
 )
 from reference import machine as slow
@@ -140,4 +141,23 @@ def test_component_that_never_varied_is_left_out_of_the_distance() -> None:
     z = np.array([[9.0, 1.4826], [np.nan, np.nan]], np.float32)
     robust_distance(z, np.zeros(2, np.float32), np.array([0.0, 1.0], np.float32), out)
     assert out[0] == pytest.approx(1.0)
+    assert np.isnan(out[1])
+
+
+@given(SEEDS, COUNTS, WIDTHS)
+def test_residual_agrees_with_the_definition(seed: int, n_sites: int, n_components: int) -> None:
+    features, mean = draw(seed, n_sites, 20), draw(seed + 1, 20)
+    components = np.linalg.qr(draw(seed + 2, 20, n_components))[0].T.astype(np.float32)
+    z = slow.project(features, mean, components).astype(np.float32)
+    out = np.full(n_sites, np.nan, np.float32)
+    residual_norm(features, mean, z, out)
+    np.testing.assert_allclose(out, slow.residual_norm(features, mean, components), atol=2e-3)
+
+
+def test_residual_of_what_the_components_explain_is_zero_and_of_nan_is_nan() -> None:
+    components = np.eye(3, dtype=np.float32)
+    features = np.array([[1.0, 2.0, 3.0], [np.nan, 0.0, 0.0]], np.float32)
+    out = np.empty(2, np.float32)
+    residual_norm(features, np.zeros(3, np.float32), features @ components.T, out)
+    assert out[0] == 0
     assert np.isnan(out[1])

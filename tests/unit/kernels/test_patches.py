@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from latticewatch.kernels.patches import gather_patches
+from latticewatch.kernels.patches import gather_patches, gather_thinned, thinned_size
 from reference import patches as slow
 from support.images import images, random_image
 
@@ -58,3 +58,28 @@ def test_even_size_and_other_size_than_the_block_are_refused(size: int) -> None:
     out, inside = np.empty((1, 4, 4), np.float32), np.zeros(1, np.bool_)
     with pytest.raises(ValueError, match="odd"):
         gather_patches(random_image(6, (20, 20)), np.array([[9.0, 9.0]]), size, out, inside)
+
+
+@given(
+    images(),
+    st.tuples(COORDINATES, COORDINATES),
+    st.sampled_from([1, 3, 5, 7]),
+    st.integers(1, 3),
+)
+def test_thinned_window_agrees_with_the_definition(
+    image: NDArray[np.float32], place: tuple[float, float], size: int, step: int
+) -> None:
+    n = thinned_size(size, step)
+    out, inside = np.full((1, n, n), np.nan, np.float32), np.zeros(1, np.bool_)
+    gather_thinned(image, np.array([place]), size, step, out, inside)
+    expected = slow.gather_thinned(image, place, size, step)
+    assert bool(inside[0]) == (expected is not None)
+    if expected is None:
+        expected = np.zeros((n, n))
+    np.testing.assert_allclose(out[0], expected, atol=5e-4)
+
+
+def test_thinned_window_of_even_size_is_refused() -> None:
+    out, inside = np.empty((1, 3, 3), np.float32), np.zeros(1, np.bool_)
+    with pytest.raises(ValueError, match="odd"):
+        gather_thinned(random_image(6, (20, 20)), np.array([[9.0, 9.0]]), 6, 2, out, inside)

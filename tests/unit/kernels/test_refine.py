@@ -7,7 +7,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from latticewatch.kernels.refine import column_intensity, refine_quadratic
+from latticewatch.kernels.refine import (
+    column_intensity,
+    refine_near,
+    refine_quadratic,
+    site_contrast,
+)
 from reference import refine as slow
 from support.images import broken_images, images, random_image
 
@@ -84,3 +89,72 @@ def test_nan_in_the_disc_makes_the_intensity_nan() -> None:
     image[3, 4] = np.nan
     assert np.isnan(intensity(image, (3.0, 3.0), 2.0))
     assert intensity(image, (3.0, 1.0), 2.0) == 1.0
+
+
+@given(broken_images(), st.tuples(EIGHTHS, EIGHTHS), st.integers(1, 3), st.sampled_from([1, -1]))
+def test_extremum_beside_a_place_is_that_of_the_definition(
+    image: NDArray[np.float32], place: tuple[float, float], reach_px: int, polarity: int
+) -> None:
+    # Of NaN there is no largest; infinities have no quadratic in double precision.
+    assume(np.isfinite(image).all() and np.abs(image).max() < 1e4)
+    out, found = np.empty((1, 2)), np.empty(1, np.bool_)
+    refine_near(image, np.array([place]), reach_px, polarity, out, found)
+
+    expected, exists = slow.refine_near(image, place, reach_px, polarity)
+
+    assert bool(found[0]) == exists
+    # Steps of nearly flat windows differ; those of others are compared below, and above.
+    assert np.abs(out[0] - expected).max() <= (1.5 if exists else 0.0)
+
+
+@given(OFFSETS, OFFSETS, st.integers(-2, 2), st.integers(-2, 2), st.sampled_from([1, -1]))
+def test_top_within_reach_of_a_place_is_found(
+    offset_y: float, offset_x: float, off_y: int, off_x: int, polarity: int
+) -> None:
+    y, x = np.mgrid[-9:10, -9:10]
+    image = (polarity * (50 - (y - offset_y) ** 2 - (x - offset_x) ** 2)).astype(np.float32)
+    out, found = np.empty((1, 2)), np.empty(1, np.bool_)
+    refine_near(image, np.array([[9.0 + off_y, 9.0 + off_x]]), 5, polarity, out, found)
+    assert found[0]
+    np.testing.assert_allclose(out[0], [9 + offset_y, 9 + offset_x], atol=1e-4)
+
+
+def test_nan_beside_an_extremum_hides_it() -> None:
+    image = np.zeros((11, 11), np.float32)
+    image[5, 5] = 1.0
+    out, found = np.empty((1, 2)), np.empty(1, np.bool_)
+    refine_near(image, np.array([[5.0, 6.0]]), 2, 1, out, found)
+    assert found[0]
+    image[4, 5] = np.nan
+    refine_near(image, np.array([[5.0, 6.0]]), 2, 1, out, found)
+    assert not found[0]
+    assert out[0].tolist() == [5.0, 6.0]
+
+
+@pytest.mark.parametrize("place", [(np.nan, 5.0), (np.inf, 5.0), (0.0, 5.0), (5.0, 10.0), (9e9, 1)])
+def test_no_extremum_is_looked_for_at_the_edge_or_nowhere(place: tuple[float, float]) -> None:
+    out, found = np.empty((1, 2)), np.ones(1, np.bool_)
+    refine_near(random_image(3, (11, 11)), np.array([place]), 3, 1, out, found)
+    assert not found[0]
+
+
+@given(
+    images(),
+    st.tuples(EIGHTHS, EIGHTHS),
+    st.lists(st.tuples(EIGHTHS, EIGHTHS), min_size=1, max_size=4),
+)
+def test_contrast_agrees_with_the_definition(
+    image: NDArray[np.float32],
+    place: tuple[float, float],
+    around_px: list[tuple[float, float]],
+) -> None:
+    steps, out = np.array(around_px), np.empty(1, np.float32)
+    site_contrast(image, np.array([place]), steps, out)
+    expected = slow.site_contrast(image, place, steps)
+    np.testing.assert_allclose(out[0], expected, rtol=1e-4, atol=1e-3)
+
+
+def test_contrast_of_a_place_that_is_nan_is_nan() -> None:
+    out = np.empty(1, np.float32)
+    site_contrast(random_image(3, (5, 5)), np.array([[np.nan, 2.0]]), np.ones((1, 2)), out)
+    assert np.isnan(out[0])

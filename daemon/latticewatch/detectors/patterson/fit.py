@@ -10,25 +10,24 @@ from sklearn.decomposition import PCA
 from sklearn.svm import OneClassSVM
 
 from latticewatch.detectors.calibration import MAD_TO_SIGMA, robust_scale
+from latticewatch.detectors.patterson.held_out import boundary_at, calibration_of
 from latticewatch.detectors.patterson.model import PattersonModel
 from latticewatch.detectors.patterson.nu import knee_nu
 from latticewatch.detectors.patterson.parameters import PattersonParameters
 from latticewatch.detectors.patterson.reference import (
     FitError,
     collect,
-    patch_size_px,
+    features_for,
     reference_rule,
     refuse_other_crystals,
 )
+from latticewatch.detectors.patterson.residual import middle_and_mad, squared_excess
 
 _FEWEST_SITES = 60
 _LEAST_SPREAD = 1e-5  # of the largest feature; rounding in single precision leaves 1e-6
 _FOLDS = 4
 _TRIM_ROUNDS = 3
 _TRIM_Z = 2.5  # one normal site in 160
-# Sites this far out are not defect-free, and must not enter the reference: one in 30000 of a
-# normal law.
-_DEFECT_Z = 4.0
 _TINY = float(np.finfo(np.float32).tiny)
 
 
@@ -63,14 +62,16 @@ class _Machine:
     svm: OneClassSVM
     z_median: NDArray[np.float64]
     z_mad: NDArray[np.float64]
+    residual_median: float
+    residual_mad: float  # 0: residuals are no part of the distance
 
     @property
     def offset(self) -> float:
         """The SVM's rho: decision = sum dual exp(-gamma |z - s|^2) - rho."""
         return float(self.svm.offset_[0])
 
-    def as_arrays(self) -> dict[str, Any]:  # Any: arrays and numbers of the model, by name
-        """Return what scoring needs, in single precision."""
+    def as_arrays(self, boundary: float = 0.0) -> dict[str, Any]:  # Any: by name
+        """Return what scoring needs, in single precision; decision 0 moved to this decision."""
         return {
             "mean": self.mean.astype(np.float32),
             "components": self.components.astype(np.float32),
@@ -78,9 +79,11 @@ class _Machine:
             "dual": self.svm.dual_coef_[0].astype(np.float32),
             # The SVM was given its gamma as a number.
             "gamma": float(self.svm.gamma),
-            "offset": self.offset,
+            "offset": self.offset + boundary * abs(self.offset),
             "z_median": self.z_median.astype(np.float32),
             "z_mad": self.z_mad.astype(np.float32),
+            "residual_median": self.residual_median,
+            "residual_mad": self.residual_mad,
         }
 
     def decide(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -92,8 +95,20 @@ class _Machine:
     def distance_root(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         """Cube root of the robust distance, which is close to normal (Wilson and Hilferty)."""
         z = (features - self.mean) @ self.components.T
-        root: NDArray[np.float64] = np.cbrt(_distance(z, self.z_median, self.z_mad))
+        distance = _distance(z, self.z_median, self.z_mad)
+        if self.residual_mad > 0:
+            left = self.residual(features)
+            distance += squared_excess(left, self.residual_median, self.residual_mad)
+        root: NDArray[np.float64] = np.cbrt(distance)
         return root
+
+    def residual(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Length of what the components leave of each site's features."""
+        return _residual(features, self.mean, self.components)
+
+    def look(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Decisions and distance roots, (2, N)."""
+        return np.stack([self.decide(features), self.distance_root(features)])
 
 
 def fit(
@@ -121,8 +136,9 @@ def fit(
     notes: list[str] = []
     rule = reference_rule(frames, parameters, notes, labels)
     refuse_other_crystals(frames, rule, parameters, labels)
-    size = patch_size_px(rule.period_px, parameters)
-    features, patches, n_used = collect(frames, rule, size, parameters.cutoff, notes, labels)
+    looked_at = features_for(rule, parameters)
+    size = looked_at.size_px
+    features, patches, n_used = collect(frames, rule, looked_at, parameters, notes, labels)
     if len(features) < _FEWEST_SITES:
         raise FitError(
             f"{len(features)} whole windows in {len(frames)} frame(s), at least {_FEWEST_SITES} "
@@ -138,6 +154,7 @@ def fit(
     nu = parameters.nu or _best_nu(features[chosen][kept], parameters, notes)
     machine = _train(features[chosen][kept], parameters, nu)
     decisions, root = _held_out(features, chosen, machine, parameters, nu)
+    boundary = boundary_at(decisions, root, nu) if parameters.boundary == "held_out" else 0.0
     model = PattersonModel(
         rule=rule,
         patch_size_px=size,
@@ -146,9 +163,12 @@ def fit(
         nu=nu,
         mean_patch=_mean_patch(patches, machine.distance_root(features[: len(patches)])),
         probe_patch=patches[0],
-        probe_decision=float(machine.decide(features[:1])[0]) * abs(machine.offset),
-        **machine.as_arrays(),
-        **_calibration(decisions, root, machine.offset),
+        probe_decision=(float(machine.decide(features[:1])[0]) - boundary) * abs(machine.offset),
+        step_px=looked_at.step_px,
+        features=parameters.features,
+        image=parameters.image,
+        **machine.as_arrays(boundary),
+        **calibration_of(decisions - boundary, root, machine.offset),
     )
     report = FitReport(
         n_frames=n_used,
@@ -166,6 +186,14 @@ def _distance(
 ) -> NDArray[np.float64]:
     total: NDArray[np.float64] = np.square((z - middle) / (MAD_TO_SIGMA * mad)).sum(axis=1)
     return total
+
+
+def _residual(
+    features: NDArray[np.float64], mean: NDArray[np.float64], components: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    gap = features - mean
+    left: NDArray[np.float64] = np.linalg.norm(gap - gap @ components.T @ components, axis=1)
+    return left
 
 
 def _centre_and_mad(z: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -206,7 +234,16 @@ def _machine_of(z: NDArray[np.float64], nu: float) -> OneClassSVM:
 def _train(features: NDArray[np.float64], parameters: PattersonParameters, nu: float) -> _Machine:
     pca = _components(features, parameters)
     z = pca.transform(features)
-    return _Machine(pca.mean_, pca.components_, _machine_of(z, nu), *_centre_and_mad(z))
+    left = _residual(features, pca.mean_, pca.components_)
+    middle, mad = middle_and_mad(left)
+    return _Machine(
+        pca.mean_,
+        pca.components_,
+        _machine_of(z, nu),
+        *_centre_and_mad(z),
+        residual_median=middle,
+        residual_mad=mad if parameters.counts_residual else 0.0,
+    )
 
 
 def _best_nu(
@@ -222,39 +259,24 @@ def _held_out(
     machine: _Machine,
     parameters: PattersonParameters,
     nu: float,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Decisions (in offsets) and distance roots of sites that took no part in their fit.
+) -> NDArray[np.float64]:
+    """Decisions (in offsets) and distance roots (2, N) of sites that took no part in their fit.
 
     Training decisions are tied to nu, so they cannot calibrate. Where there are more sites than
     the fit takes, the rest serves; else each fold is judged by the fit on the others.
     """
     rest = np.setdiff1d(np.arange(len(features)), chosen)
     if len(rest) >= len(chosen):
-        return machine.decide(features[rest]), machine.distance_root(features[rest])
-    decisions, root = np.empty(len(chosen)), np.empty(len(chosen))
+        return machine.look(features[rest])
+    seen = np.empty((2, len(chosen)))
     fold = np.arange(len(chosen)) % _FOLDS  # `chosen` is in random order
     for number in range(_FOLDS):
         own = fold == number
         training = features[chosen[~own]]
         training = training[_trimmed(training, parameters)]
         other = _train(training, parameters, nu)
-        decisions[own] = other.decide(features[chosen[own]])
-        root[own] = other.distance_root(features[chosen[own]])
-    return decisions, root
-
-
-def _calibration(
-    decisions: NDArray[np.float64], root: NDArray[np.float64], offset: float
-) -> dict[str, Any]:  # Any: numbers and one array of the model, by name
-    """Return what turns decisions and distances into p-values, defects left out."""
-    centre, spread = robust_scale(root)
-    clean = (root - centre) / spread < _DEFECT_Z
-    return {
-        "outlier_share": float((decisions < 0).mean()),
-        "reference_decisions": np.sort(decisions[clean]) * abs(offset),
-        "distance_centre": centre,
-        "distance_scale": spread,
-    }
+        seen[:, own] = other.look(features[chosen[own]])
+    return seen
 
 
 def _mean_patch(patches: NDArray[np.float32], root: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -1,15 +1,16 @@
 """A fitted Patterson model: what scoring needs, and its way to and from a file."""
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.detectors.artifact import Artifact
+from latticewatch.detectors.patterson.features import Kind, Picture, count_features
 from latticewatch.detectors.protocols import ModelError
 from latticewatch.detectors.sites import SiteRule
-from latticewatch.kernels.power import n_features
+from latticewatch.kernels.patches import thinned_size
 
 DETECTOR = "patterson"
 # Arrays and their number of axes; the sizes must agree with each other.
@@ -39,6 +40,15 @@ _NUMBERS = (
 )
 _LARGEST = float(np.finfo(np.float32).max)
 _INTEGERS = ("polarity", "min_distance_px", "patch_size_px", "cutoff")
+# Of later versions, with what a file without them means: residuals of MAD 0 are not looked at.
+_LATER_INTEGERS = {"step_px": 1, "contrast": 1}
+_LATER_NUMBERS = {
+    "level_low": 0.02,
+    "level_high": 0.98,
+    "residual_median": 0.0,
+    "residual_mad": 0.0,
+    "tail_width": 1.0,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +59,15 @@ class PattersonModel:
     ----------
     rule
         How sites are found.
-    patch_size_px, cutoff
-        Side of the window (odd), highest wave number per axis.
+    patch_size_px, step_px, cutoff
+        Side of the window (odd), which of its pixels are looked at (every so many), highest wave
+        number per axis.
+    features
+        "patterson" or "pixels": what is looked at.
+    image
+        "frame" or "columns": what windows are cut from.
     scale
-        Divides the power spectrum; keeps float32 in range.
+        Divides the features; keeps float32 in range.
     mean : (F,), components : (k, F)
         Principal components of the scaled features.
     support : (M, k), dual : (M,), gamma, offset, nu
@@ -66,6 +81,12 @@ class PattersonModel:
         Decisions at defect-free reference sites that were left out of the fit, ascending.
     distance_centre, distance_scale
         Centre and scale of the cube root of the robust distance at those sites.
+    residual_median, residual_mad
+        Of the length of what the components leave of the features of a reference site, a
+        coordinate of the robust distance like each of the components; MAD 0: it is none.
+    tail_width
+        Standard deviations of the distance's upper tail, over that of its middle, at a clean
+        reference; 1: not known.
     mean_patch : (S, S)
         Mean window of the reference, in levels, mean removed.
     probe_patch : (S, S), probe_decision
@@ -92,6 +113,12 @@ class PattersonModel:
     mean_patch: NDArray[np.float32]
     probe_patch: NDArray[np.float32]
     probe_decision: float
+    step_px: int = 1
+    features: Kind = "patterson"
+    image: Picture = "frame"
+    residual_median: float = 0.0
+    residual_mad: float = 0.0
+    tail_width: float = 1.0
 
     @property
     def background(self) -> float:
@@ -111,6 +138,15 @@ class PattersonModel:
             "min_distance_px": rule.min_distance_px,
             "patch_size_px": self.patch_size_px,
             "cutoff": self.cutoff,
+            "step_px": self.step_px,
+            "features": self.features,
+            "image": self.image,
+            "contrast": rule.contrast,
+            "level_low": rule.levels[0],
+            "level_high": rule.levels[1],
+            "residual_median": self.residual_median,
+            "residual_mad": self.residual_mad,
+            "tail_width": self.tail_width,
             "units": {"lengths": "px", "levels": "2nd to 98th percentile of the blurred frame"},
         }
 
@@ -145,6 +181,8 @@ class PattersonModel:
             floor=numbers["floor"],
             min_distance_px=int(numbers["min_distance_px"]),
             basis_px_yx=arrays["basis_px_yx"].astype(np.float64),
+            levels=(numbers["level_low"], numbers["level_high"]),
+            contrast=int(numbers["contrast"]),
         )
         fields: dict[str, Any] = {name: numbers[name] for name in _NUMBERS[2:]}  # Any: by name
         fields |= {name: arrays[name].astype(np.float32) for name in _AXES}
@@ -154,21 +192,35 @@ class PattersonModel:
             rule=rule,
             patch_size_px=int(numbers["patch_size_px"]),
             cutoff=int(numbers["cutoff"]),
+            step_px=int(numbers["step_px"]),
+            features=cast(Kind, _word(artifact, where, "features", get_args(Kind))),
+            image=cast(Picture, _word(artifact, where, "image", get_args(Picture))),
+            residual_median=numbers["residual_median"],
+            residual_mad=numbers["residual_mad"],
+            tail_width=numbers["tail_width"],
             **fields,
         )
         _check(model, where)
         return model
 
 
+def _word(artifact: Artifact, where: str, name: str, known: tuple[str, ...]) -> str:
+    """One of the known words; the first of them in files of versions without this field."""
+    value = artifact.header.get(name, known[0])
+    if not isinstance(value, str) or value not in known:
+        raise ModelError(f"{where}: {name} = {value!r:.40}, expected one of {list(known)}")
+    return value
+
+
 def _numbers(artifact: Artifact, where: str) -> dict[str, float]:
     numbers: dict[str, float] = {}
-    for name in _INTEGERS:
-        value = artifact.header.get(name)
+    for name in (*_INTEGERS, *_LATER_INTEGERS):
+        value = artifact.header.get(name, _LATER_INTEGERS.get(name))
         if isinstance(value, bool) or not isinstance(value, int) or abs(value) > 2**31:
             raise ModelError(f"{where}: {name} = {value!r:.40}, expected a whole number")
         numbers[name] = value
-    for name in _NUMBERS:
-        value = artifact.header.get(name)
+    for name in (*_NUMBERS, *_LATER_NUMBERS):
+        value = artifact.header.get(name, _LATER_NUMBERS.get(name))
         plain = isinstance(value, int | float) and not isinstance(value, bool)
         if value is None or not plain or not abs(value) <= _LARGEST:
             raise ModelError(f"{where}: {name} = {value!r:.40}, expected a finite number")
@@ -189,12 +241,18 @@ def _arrays(artifact: Artifact, where: str) -> dict[str, NDArray[np.generic]]:
     return arrays
 
 
+def _n_features(model: PattersonModel) -> int:
+    if not (0 < model.cutoff < 64 and 1 <= model.step_px <= 8 and 0 < model.patch_size_px <= 4097):
+        return 0
+    return count_features(model.features, model.patch_size_px, model.step_px, model.cutoff)
+
+
 def _check(model: PattersonModel, where: str) -> None:
     """Refuse numbers out of range and sizes that disagree."""
     n_components = len(model.components)
     wanted = {
         "basis_px_yx": (2, 2),
-        "mean": (n_features(model.cutoff),) if 0 < model.cutoff < 64 else (),
+        "mean": (_n_features(model),),
         "components": (n_components, len(model.mean)),
         "support": (len(model.dual), n_components),
         "z_median": (n_components,),
@@ -211,7 +269,11 @@ def _check(model: PattersonModel, where: str) -> None:
         "polarity is 1 or -1": model.rule.polarity in (1, -1),
         "min_distance_px >= 1": 1 <= model.rule.min_distance_px <= 4096,
         "patch_size_px odd, twice the cutoff at least": model.patch_size_px % 2 == 1
-        and 2 * model.cutoff <= model.patch_size_px <= 4097,
+        and 2 * model.cutoff <= thinned_size(model.patch_size_px, model.step_px) <= 4097,
+        "contrast is 1 or -1": model.rule.contrast in (1, -1),
+        "0 <= level_low < level_high <= 1": 0 <= model.rule.levels[0] < model.rule.levels[1] <= 1,
+        "1 <= tail_width <= 10": 1 <= model.tail_width <= 10,
+        "residual_median, residual_mad >= 0": min(model.residual_median, model.residual_mad) >= 0,
         "scale > 0": model.scale > 0,
         "gamma > 0": model.gamma > 0,
         "0 < nu <= 1": 0 < model.nu <= 1,

@@ -6,11 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.detectors.lattice import Lattice, find_lattice
+from latticewatch.detectors.patterson.dopants import drawn_margin_px
+from latticewatch.detectors.patterson.features import WINDOWS_IN_CACHE, WindowFeatures, step_for
+from latticewatch.detectors.patterson.finder import PattersonFinder, own_lock
 from latticewatch.detectors.patterson.parameters import PattersonParameters
-from latticewatch.detectors.patterson.windows import cut_windows
+from latticewatch.detectors.patterson.windows import judgeable
+from latticewatch.detectors.polarity import contrast_of_frame
 from latticewatch.detectors.site_choice import choose_site_rule
 from latticewatch.detectors.sites import LEAST_LINKED, SiteFinder, SiteRule, View
-from latticewatch.kernels.power import n_features, patterson_power, power_scratch, truncated_waves
+from latticewatch.kernels.patches import gather_patches, thinned_size
 
 _MOST_SITES = 40_000  # of all frames together: 13 MB of features
 _MOST_PATCHES = 4000  # kept for the mean window
@@ -58,12 +62,7 @@ def reference_rule(
             f"{len(empty)} of {len(frames)} frames show no lattice and were left out: "
             f"{_names(empty)}"
         )
-    rule, linked = choose_site_rule(
-        best[1],
-        best[0],
-        smooth_sigma=parameters.smooth_sigma,
-        min_distance=parameters.extremum_min_distance,
-    )
+    rule, linked = _choose(best[1], best[0], parameters)
     if linked < LEAST_LINKED:
         raise FitError(
             f"only {linked:.0%} of lattice neighbours are in place, {LEAST_LINKED:.0%} needed: "
@@ -72,10 +71,48 @@ def reference_rule(
     return rule
 
 
+def _choose(
+    frame: NDArray[np.float32], lattice: Lattice, parameters: PattersonParameters
+) -> tuple[SiteRule, float]:
+    return choose_site_rule(
+        frame,
+        lattice,
+        smooth_sigma=parameters.smooth_sigma,
+        min_distance=parameters.extremum_min_distance,
+        contrast=_contrast(frame, lattice, parameters),
+        levels=(parameters.level_low, parameters.level_high),
+    )
+
+
+def _contrast(frame: NDArray[np.float32], lattice: Lattice, parameters: PattersonParameters) -> int:
+    if parameters.polarity != "auto":
+        return 1 if parameters.polarity == "bright" else -1
+    return contrast_of_frame(frame, lattice.period_px)
+
+
+def view_of(
+    frame: NDArray[np.float32], finder: PattersonFinder, parameters: PattersonParameters
+) -> View:
+    """Sites of a frame as the settings of the fit want them."""
+    lock = own_lock(frame) if parameters.site_source == "lattice" else None
+    return finder.prepare(frame, lock)[0]
+
+
 def patch_size_px(period_px: float, parameters: PattersonParameters) -> int:
     """Nearest odd number of pixels, large enough for the highest wave."""
     size = 2 * round((parameters.patch_size * period_px - 1) / 2) + 1
     return max(size, 2 * parameters.cutoff + 1)
+
+
+def features_for(rule: SiteRule, parameters: PattersonParameters) -> WindowFeatures:
+    """Numbers of a window that the settings want, not scaled yet."""
+    size = patch_size_px(rule.period_px, parameters)
+    step = step_for(rule.smooth_sigma_px)
+    if thinned_size(size, step) < 2 * parameters.cutoff + 1:
+        step = 1
+    return WindowFeatures(
+        kind=parameters.features, size_px=size, step_px=step, cutoff=parameters.cutoff, scale=1.0
+    )
 
 
 def refuse_other_crystals(
@@ -103,12 +140,7 @@ def refuse_other_crystals(
         lattice = find_lattice(frame)
         if lattice is None or not _differs(lattice.basis_px_yx, rule.basis_px_yx):
             continue
-        _, linked = choose_site_rule(
-            frame,
-            lattice,
-            smooth_sigma=parameters.smooth_sigma,
-            min_distance=parameters.extremum_min_distance,
-        )
+        _, linked = _choose(frame, lattice, parameters)
         if linked >= LEAST_LINKED:
             other.append(_label(number, labels))
             shown = shown or _describe(lattice.basis_px_yx)
@@ -152,42 +184,52 @@ def _names(labels: Sequence[str]) -> str:
 def collect(
     frames: Sequence[NDArray[np.float32]],
     rule: SiteRule,
-    size: int,
-    cutoff: int,
+    features: WindowFeatures,
+    parameters: PattersonParameters,
     notes: list[str],
     labels: Sequence[str] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float32], int]:
-    """Unscaled features of every whole window, the windows of the first few thousand, frames used.
+    """Features of every whole window, the windows of the first few thousand, frames used.
 
     Frames without a crystal are left out, and the last ones where the others hold enough sites.
     """
-    finder = SiteFinder(rule)
-    features: list[NDArray[np.float64]] = []
+    finder = PattersonFinder(rule, parameters.image)
+    further_px = drawn_margin_px(rule) if parameters.image == "columns" else 0.0
+    rows: list[NDArray[np.float64]] = []
     patches: list[NDArray[np.float32]] = []
     n_kept = n_patches = 0
     for number, frame in enumerate(frames):
-        view = finder.prepare(frame)
+        view = view_of(frame, finder, parameters)
         if not view.is_periodic:
             name = _label(number, labels)
             notes.append(f"{name}: {view.linked:.0%} of neighbours in place, left out")
             continue
-        power, windows = _power(view, rule.smooth_sigma_px, size, cutoff)
-        features.append(power)
-        patches.append(windows[: max(0, _MOST_PATCHES - n_patches)])
-        n_kept += len(power)
+        whole = judgeable(view, features.size_px, rule.smooth_sigma_px, further_px)
+        places_yx = view.places_yx[whole]
+        rows.append(features_at(view.image, places_yx, features))
+        wanted = places_yx[: max(0, _MOST_PATCHES - n_patches)]
+        windows = np.empty((len(wanted), features.size_px, features.size_px), np.float32)
+        gather_patches(
+            view.image, wanted, features.size_px, windows, np.empty(len(wanted), np.bool_)
+        )
+        patches.append(windows)
+        n_kept += len(places_yx)
         n_patches += len(windows)
         if n_kept >= _MOST_SITES:
             break
-    if not features:
-        return np.empty((0, n_features(cutoff))), np.empty((0, size, size), np.float32), 0
-    return np.concatenate(features), np.concatenate(patches), len(features)
+    if not rows:
+        size = features.size_px
+        return np.empty((0, features.n_features)), np.empty((0, size, size), np.float32), 0
+    return np.concatenate(rows), np.concatenate(patches), len(rows)
 
 
-def _power(
-    view: View, smooth_sigma_px: float, size: int, cutoff: int
-) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-    windows = cut_windows(view, smooth_sigma_px, size)
-    power = np.empty((len(windows), n_features(cutoff)), np.float32)
-    waves, scratch = truncated_waves(size, cutoff), power_scratch(size, cutoff)
-    patterson_power(windows, waves, 1.0, power, scratch)
-    return power.astype(np.float64), windows
+def features_at(
+    image: NDArray[np.float32], places_yx: NDArray[np.float64], features: WindowFeatures
+) -> NDArray[np.float64]:
+    """Features (N, F) of the windows round these places."""
+    out = np.empty((len(places_yx), features.n_features), np.float32)
+    whole = np.empty(len(places_yx), np.bool_)
+    for first in range(0, len(places_yx), WINDOWS_IN_CACHE):
+        rows = slice(first, first + WINDOWS_IN_CACHE)
+        features.write(image, places_yx[rows], out[rows], whole[rows])
+    return out.astype(np.float64)

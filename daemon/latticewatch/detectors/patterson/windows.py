@@ -1,4 +1,4 @@
-"""Windows round sites, cut the same way for the fit and for scoring."""
+"""Which sites have a window that can be judged, the same for the fit and for scoring."""
 
 import math
 
@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.detectors.sites import View
-from latticewatch.kernels.patches import gather_patches
 
 # The blur mirrors the frame at its edge; two of its widths in, that no longer shows. Without this
 # margin up to seven sites along the edge of a perfect frame looked strange.
@@ -18,7 +17,9 @@ def margin_px(size: int, smooth_sigma_px: float) -> int:
     return size // 2 + math.ceil(_BLUR_MARGIN * smooth_sigma_px)
 
 
-def judgeable(view: View, size: int, smooth_sigma_px: float) -> NDArray[np.bool_]:
+def judgeable(
+    view: View, size: int, smooth_sigma_px: float, further_px: float = 0.0
+) -> NDArray[np.bool_]:
     """Tell which sites have a whole window that no edge disturbs.
 
     Parameters
@@ -29,22 +30,16 @@ def judgeable(view: View, size: int, smooth_sigma_px: float) -> NDArray[np.bool_
         Side of the window, pixels.
     smooth_sigma_px
         Width of the blur that made the levelled frame.
+    further_px
+        So much more margin: near the edge no columns are looked for and redrawn.
 
     Returns
     -------
     (N,)
         False near the edge of the frame, which the blur mirrors, and at the rim of the crystal.
     """
-    margin = margin_px(size, smooth_sigma_px)
+    margin = margin_px(size, smooth_sigma_px) + further_px
     last = np.array(view.image.shape) - 1 - margin
     whole = ((view.places_yx >= margin) & (view.places_yx <= last)).all(axis=1)
     undisturbed: NDArray[np.bool_] = whole & ~view.rim
     return undisturbed
-
-
-def cut_windows(view: View, smooth_sigma_px: float, size: int) -> NDArray[np.float32]:
-    """Windows (M, S, S) round the judgeable sites of a view, mean removed; for the fit."""
-    places_yx = view.places_yx[judgeable(view, size, smooth_sigma_px)]
-    windows = np.empty((len(places_yx), size, size), np.float32)
-    gather_patches(view.image, places_yx, size, windows, np.empty(len(places_yx), np.bool_))
-    return windows
