@@ -9,7 +9,7 @@ from scipy import fft, special
 from latticewatch.detectors.patterson.friedel import Spectrum, Spots
 
 _REACH_WIDTHS = 3.5  # the mask is 0.2 % of its peak there
-_STEP_SHARE = 0.5  # of the resolution: between places the maps are as good as linear
+_STEP_SHARE = 0.6  # of the resolution: between places the maps are as good as linear
 
 
 @dataclass(frozen=True, slots=True)
