@@ -104,6 +104,7 @@ class Bench:
     crystal: str = "mos2"
     settings: PipelineSettings = field(default_factory=PipelineSettings)
     models: ModelSet | None = None
+    n_judged: int = 0
 
     def __post_init__(self) -> None:
         self.pipeline = Pipeline(
@@ -117,7 +118,12 @@ class Bench:
         pixels: NDArray[Any],
         **fields: Any,  # noqa: ANN401 - fields of a header
     ) -> DefectEvent:
-        """Event of a frame as a client reads it, its envelope filled in."""
+        """Event of a frame as a client reads it, its envelope filled in.
+
+        Each frame is in a session of its own unless told: its lattice is searched, not followed.
+        """
+        self.n_judged += 1
+        fields.setdefault("session", f"{self.n_judged:032x}")
         outcome = self.pipeline.process(incoming(pixels, **fields))
         assert outcome.n_defects == outcome.event.n_defects
         return decode_event(encode(outcome.event))
@@ -143,4 +149,7 @@ def places(event: DefectEvent) -> NDArray[np.float64]:
 def without_times(event: DefectEvent) -> DefectEvent:
     """Same event as from an infinitely fast machine that has seen no frame before."""
     detectors = tuple(msgspec.structs.replace(state, us=0) for state in event.detectors)
-    return msgspec.structs.replace(event, latency_us={}, detectors=detectors, drift=None)
+    frame = msgspec.structs.replace(event.frame, session="0" * 32)
+    return msgspec.structs.replace(
+        event, latency_us={}, detectors=detectors, drift=None, frame=frame
+    )

@@ -9,11 +9,13 @@ from latticewatch.daemon.ports import Clock
 from latticewatch.daemon.sights import Budget, LatticeSight, Scene, Sight
 from latticewatch.daemon.stopwatch import Stopwatch
 from latticewatch.detectors.calibration import adjusted_q
+from latticewatch.detectors.patterson.finder import PattersonFinder
 from latticewatch.detectors.patterson.locate import locate
 from latticewatch.detectors.patterson.model import DETECTOR
 from latticewatch.detectors.patterson.windows import margin_px
+from latticewatch.detectors.polarity import contrast_of_channel
 from latticewatch.detectors.protocols import Finding, Scores
-from latticewatch.detectors.sites import SiteFinder, View
+from latticewatch.detectors.view import View
 
 
 class PattersonLooker:
@@ -26,19 +28,24 @@ class PattersonLooker:
         self._named = (DETECTOR, model.artifact, model.sha256)
         self._clock = clock
         rule = self._detector.model.rule
-        self._finder = SiteFinder(rule)
+        self._finder = PattersonFinder(rule, self._detector.model.image)
         self.margin_px = margin_px(self._detector.model.patch_size_px, rule.smooth_sigma_px)
 
     def look(self, scene: Scene, budget: Budget) -> Sight:
         """Judge every site of a frame, and list what is within the budget."""
         watch = Stopwatch(self._clock)
-        view = self._finder.prepare(scene.image)
+        wrong = self._wrong_contrast(scene.channel)
+        if wrong:
+            return Sight(*self._named, "stale", ("model_stale",), note=wrong)
+        lock = None if scene.lattice is None else scene.lattice.lock
+        view, _ = self._finder.prepare(scene.image, lock)
         watch.lap("segment")
         if not view.is_periodic:
             # A crystal that the model does not fit is no fault of the crystal.
             if scene.lattice is None:
                 return Sight(*self._named, faults=("not_periodic",), stage_us=watch.us)
-            return Sight(*self._named, "stale", ("model_stale",), stage_us=watch.us)
+            note = f"{DETECTOR}: another crystal than the model's"
+            return Sight(*self._named, "stale", ("model_stale",), stage_us=watch.us, note=note)
         features, inside = self._detector.features(view)
         shape = (scene.image.shape[0], scene.image.shape[1])
         inside &= ~near_bad_pixel(view.places_yx, scene.bad_yx, shape, self.margin_px)
@@ -49,7 +56,13 @@ class PattersonLooker:
         n_sites = len(view.places_yx)
         if scores.stale:
             return Sight(
-                *self._named, "stale", ("model_stale",), n_sites, lattice=seen, stage_us=watch.us
+                *self._named,
+                "stale",
+                ("model_stale",),
+                n_sites,
+                lattice=seen,
+                stage_us=watch.us,
+                note=f"{DETECTOR}: the model does not fit by {self._reasons()}",
             )
         findings, q_value = self._cut(view, scores, budget)
         watch.lap("locate")
@@ -65,10 +78,23 @@ class PattersonLooker:
 
     def warm_up(self, image: NDArray[np.float32]) -> None:
         """Place a few sites as if they were defects."""
-        view = self._finder.prepare(image)
+        view, _ = self._finder.prepare(image)
         if view.is_periodic:
             scores = self._detector.score(view)
             locate(view, self._detector.model, np.flatnonzero(scores.scored)[:3], scores)
+
+    def _reasons(self) -> str:
+        """Name what speaks against the model."""
+        freshness = self._detector.freshness
+        return " and ".join(freshness.reasons) if freshness is not None else "its sites"
+
+    def _wrong_contrast(self, channel: str | None) -> str:
+        """Say that a bright-field model is asked about a dark-field frame, or the other way."""
+        contrast = None if channel is None else contrast_of_channel(channel)
+        if contrast is None or contrast == self._detector.model.rule.contrast:
+            return ""
+        said, known = (("bright" if one > 0 else "dark") for one in (contrast, -contrast))
+        return f"{DETECTOR}: columns of channel {channel} are {said}, the model knows {known} ones"
 
     def _cut(
         self, view: View, scores: Scores, budget: Budget

@@ -107,16 +107,18 @@ class Pipeline:
         checked = self._pixels.check(incoming.pixels, incoming.header.full_scale)
         watch.lap("validate")
         sights: list[Sight] = []
-        drift, note = None, ""
+        lattice, drift, note = None, None, ""
         if checked.usable:
             found, drift = self._followed.look(incoming.header, checked.image)
             watch.lap("lattice")
-            lattice = None
             if isinstance(found, Refusal):
                 note = str(found)
             else:
                 lattice = found
-            sights = self._look(Scene(checked.image, checked.bad_yx, lattice))
+            channel = incoming.header.channel or None
+            sights = self._look(Scene(checked.image, checked.bad_yx, lattice, channel))
+        if lattice is not None:
+            note = "; ".join(sight.note for sight in sights if sight.note)
         fuse = Stopwatch(self._clock)
         verdict = verdict_of(checked.quality, sights)
         event = self._reporter.report(incoming, verdict, drift)

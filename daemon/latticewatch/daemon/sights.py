@@ -24,11 +24,14 @@ class Scene:
         Pixels that were repaired.
     lattice
         What all detectors stand on; None where the frame holds none.
+    channel
+        Name of the detector of the microscope, None if the source does not say.
     """
 
     image: NDArray[np.float32]
     bad_yx: NDArray[np.int64]
     lattice: FrameLattice | None
+    channel: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,8 @@ class Sight:
         It looks for lines and patches, and has no word on sites.
     n_domains
         Of the frame, None where nobody counted.
+    note
+        Why there is no answer, in words for a person; else empty.
     """
 
     name: str
@@ -127,6 +132,7 @@ class Sight:
     stage_us: dict[str, int] = field(default_factory=dict)
     is_extended: bool = False
     n_domains: int | None = None
+    note: str = ""
 
 
 class Looker(Protocol):
