@@ -35,7 +35,7 @@ def take_out_wild(image: NDArray[np.float32]) -> float:
     if not len(sample):
         return 1.0
     # Of a small frame all pixels are looked at, the wild ones too.
-    typical = float(np.median(sample))
+    typical = float(np.median(sample.astype(np.float64)))
     limit = min(_WILD * typical, float(np.finfo(np.float32).max))
     if np.fmax.reduce(image, axis=None) > limit or np.fmin.reduce(image, axis=None) < -limit:
         image[np.abs(image) > limit] = np.nan

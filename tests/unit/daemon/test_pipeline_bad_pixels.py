@@ -44,6 +44,7 @@ UNUSABLE: dict[str, Case] = {
     "zeros": bad(np.zeros(SHAPE_YX, "<u2"), "constant"),
     "zeros of one byte": bad(np.zeros(SHAPE_YX, "u1"), "constant"),
     "constant": bad(np.full(SHAPE_YX, 700, "<u2"), "constant"),
+    "constant, huge": bad(np.full(SHAPE_YX, 3e38, "<f4"), "constant"),
     "constant float": bad(np.full(SHAPE_YX, -1e30, "<f4"), "constant"),
     "all saturated": bad(np.full(SHAPE_YX, 65535, "<u2"), "saturated"),
     "all saturated, one byte": bad(np.full(SHAPE_YX, 255, "u1"), "saturated"),
