@@ -79,13 +79,14 @@ class ResidueMaker:
         if not len(sites.label):
             return None
         gain, sums = self._judge(fine, sites, columns, is_last=known is not None)
-        strange = self._strange(sites, sums)
+        scale, normal = normal_law(sums, sites)
+        strange = self._strange(sums, normal)
         if known is None or self._has_news(sites, strange):
             if self._leave_out_strange(fine, sites.places_yx[strange], columns.sigma_px):
                 self._mean_cell()
             gain, sums = self._judge(fine, sites, columns, is_last=True, norms=sums)
-            strange = self._strange(sites, sums)
-        scale, normal = normal_law(sums, sites)
+            scale, normal = normal_law(sums, sites)
+            strange = self._strange(sums, normal)
         return Residue(
             stride=stride,
             columns=columns,
@@ -196,8 +197,8 @@ class ResidueMaker:
         apply_gain(gain, offset, step, self._image, self._model, self._residual)
         return BlockGrid(gain, step)
 
-    def _strange(self, sites: Sites, sums: NDArray[np.float64]) -> NDArray[np.bool_]:
-        strange: NDArray[np.bool_] = how_strange(sums, sites) > self._parameters.mask_sigmas**2
+    def _strange(self, sums: NDArray[np.float64], normal: NDArray[np.float64]) -> NDArray[np.bool_]:
+        strange: NDArray[np.bool_] = how_strange(sums, normal) > self._parameters.mask_sigmas**2
         return strange
 
     def _has_news(self, sites: Sites, strange: NDArray[np.bool_]) -> bool:

@@ -47,10 +47,12 @@ def noise_law(
     typical = max(float(np.median(square)), 1e-12)
     if len(count) < 3 or not np.ptp(level) > 0:
         return 0.0, typical, _LEAST_VARIANCE * typical
-    weight = np.sqrt(count) / np.maximum(square, 1e-3 * typical)
-    root = np.stack([weight * level, weight], axis=1)
-    slope, intercept = np.linalg.lstsq(root, weight * square, rcond=None)[0]
-    return float(slope), float(intercept), _LEAST_VARIANCE * typical
+    weight = count / np.square(np.maximum(square, 1e-3 * typical))
+    weight /= weight.sum()
+    middle, height = float(weight @ level), float(weight @ square)
+    off = level - middle
+    slope = float((weight * off) @ square) / max(float((weight * off) @ off), 1e-30)
+    return slope, height - slope * middle, _LEAST_VARIANCE * typical
 
 
 def row_shifts(
@@ -93,22 +95,20 @@ def statistics(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.ascontiguousarray(raw)
 
 
-def how_strange(sums: NDArray[np.float64], sites: Sites) -> NDArray[np.float64]:
-    """Sum of the three squared statistics of sites (N,), each sublattice in its own units.
+def how_strange(sums: NDArray[np.float64], normal: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sum of the three squared statistics of sites (N,), in units of what is normal.
 
     Parameters
     ----------
     sums : (N, 6)
         From `match_columns`.
-    sites
-        That they were found at.
+    normal : (N, 6)
+        From `normal_law`.
     """
     raw = statistics(sums)
-    distance = np.zeros(len(sites.label))
-    for same in _sublattices(sites):
-        for part in raw:
-            centre, width = _centre_and_spread(part[same])
-            distance[same] += np.square((part[same] - centre) / max(width, 1e-12))
+    distance = np.zeros(len(sums))
+    for part in range(3):
+        distance += np.square((raw[part] - normal[:, part]) / normal[:, 3 + part])
     return distance
 
 

@@ -56,13 +56,16 @@ def find_sites(lock: LatticeLock, fractions: NDArray[np.float64], shape: tuple[i
     found = []
     for column, fraction in enumerate(fractions):
         places = lock.places(addresses, fraction)
-        inside = ((places >= first) & (places < beyond)).all(axis=1)
+        # Column by column: over pairs numpy goes one by one.
+        y, x = places[:, 0], places[:, 1]
+        inside = (y >= first) & (y < beyond[0]) & (x >= first) & (x < beyond[1])
         if not within.all():
             held = at_blocks(within, lock.step_px, places)
             n_beyond += int(np.count_nonzero(inside & ~held))
             inside &= held
-        label = np.full(np.count_nonzero(inside), column, np.intp)
-        found.append((places[inside], label, addresses[inside]))
+        rows = np.flatnonzero(inside)
+        label = np.full(len(rows), column, np.intp)
+        found.append((places.take(rows, axis=0), label, addresses.take(rows, axis=0)))
     places, label, addresses = (np.concatenate(part) for part in zip(*found, strict=True))
     near_edge = _near_edge(places, shape, lock.period_px)
     return Sites(places, label, addresses, near_edge, n_beyond)
@@ -92,6 +95,7 @@ def _near_edge(
     places_yx: NDArray[np.float64], shape: tuple[int, int], reach_px: float
 ) -> NDArray[np.bool_]:
     """Tell which places are so near to the edge that phase and gain are known from one side."""
-    last = np.array(shape) - 1 - reach_px
-    outside = (places_yx < reach_px) | (places_yx > last)
-    return outside[:, 0] | outside[:, 1]
+    y, x = places_yx[:, 0], places_yx[:, 1]
+    last_y, last_x = shape[0] - 1 - reach_px, shape[1] - 1 - reach_px
+    near: NDArray[np.bool_] = (y < reach_px) | (y > last_y) | (x < reach_px) | (x > last_x)
+    return near
