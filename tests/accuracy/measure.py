@@ -18,7 +18,7 @@ SAMPLES = (
     *("ws2_mono_A", "sto_A", "mote2_bilayer_A", "graphene_A"),
     *("perfect_cdte_A", "perfect_sto_A", "perfect_ws2_A"),
 )
-DETECTORS = ("patterson", "patterson,reference_cell")
+DETECTORS = ("patterson", "reference_cell", "reference_cell,patterson,domains")
 HEAD = (
     "| image, dose in e/A^2 | detectors | found | false | precision | recall at 1 false "
     "| of the ideal | rms pm |\n|---|---|---|---|---|---|---|---|\n"

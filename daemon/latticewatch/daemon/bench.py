@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from latticewatch.adapters.recorded import open_recording
+from latticewatch.daemon.bench_detectors import detector_cases
 from latticewatch.daemon.bench_kernels import Case, kernel_cases, prepare
 from latticewatch.daemon.config import Settings, load_settings
 from latticewatch.daemon.doctor import blas_name, usable_cores
@@ -29,6 +30,7 @@ from latticewatch.daemon.offline import incoming_frame, make_pipeline
 from latticewatch.daemon.processes import run_simulator
 
 TWIN = Path(__file__).resolve().parents[3] / "tests" / "reference" / "straightforward.py"
+SCHEME_ONE = ("segment", "features", "score")
 N_WARM_UP = 3  # the first compiles or loads, the second fills caches
 NS_PER_MS = 1e6
 
@@ -128,13 +130,26 @@ def run_bench(*, size_px: int, repeats: int) -> dict[str, Any]:  # Any: JSON
     row = RowMaker(frame=f"{size_px}x{size_px}", repeats=repeats, twin=twin)
     rows = [row.of_case(case, n_sites=ready.n_sites) for case in kernel_cases(ready, model)]
     rows += [
+        row.make(name, time_calls(call, repeats), n_sites=frame.n_sites, plain=None)
+        for name, call in detector_cases(pixels)
+    ]
+    rows += [
         row.make(f"stage {name}", Timing(median_ms, None), n_sites=frame.n_sites, plain=None)
         for name, median_ms in frame.stage_ms.items()
         if name != "total"
     ]
     plain = None if twin is None else lambda: twin.score_frame(pixels, model)
-    name = f"score frame {size_px}x{size_px}"
-    rows.append(row.make(name, frame, n_sites=frame.n_sites, plain=plain))
+    scheme_one_ms = sum(frame.stage_ms.get(name, 0.0) for name in SCHEME_ONE)
+    rows.append(
+        row.make(
+            f"scheme one: {', '.join(SCHEME_ONE)}",
+            Timing(scheme_one_ms, None),
+            n_sites=ready.n_sites,
+            plain=plain,
+        )
+    )
+    name = f"whole pipeline {size_px}x{size_px}"
+    rows.append(row.make(name, frame, n_sites=frame.n_sites, plain=None))
     note = None if twin else f"no straightforward version: {TWIN} is in the checkout only"
     return {"machine": machine(), "rows": rows, "note": note}
 
