@@ -11,7 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from latticewatch.kernels.cells import CELL_BINS, add_to_cell, cell_index, place_cells, predict
-from latticewatch.kernels.columns import N_MATCHES, fit_column, match_columns, move_column
+from latticewatch.kernels.column_fit import fit_column, move_column
+from latticewatch.kernels.columns import N_MATCHES, match_columns
 from latticewatch.kernels.gaps import fill_gaps
 from latticewatch.kernels.grids import (
     N_MOMENTS,

@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from latticewatch.kernels.columns import correlate_columns, fit_column, move_column
+from latticewatch.kernels.column_fit import fit_column, move_column
+from latticewatch.kernels.columns import correlate_columns
 
 Wide = NDArray[np.float64]
 Frame = NDArray[np.float32]

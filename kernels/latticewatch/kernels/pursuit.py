@@ -8,7 +8,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from latticewatch.kernels.columns import correlate_columns, fit_column, move_column
+from latticewatch.kernels.column_fit import fit_column, move_column
+from latticewatch.kernels.columns import correlate_columns
 from latticewatch.kernels.jit import kernel
 
 # site, log p of another intensity, log p of another column, its intensity statistic, and what

@@ -6,13 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from latticewatch.kernels.columns import (
-    N_MATCHES,
-    correlate_columns,
-    fit_column,
-    match_columns,
-    move_column,
-)
+from latticewatch.kernels.column_fit import fit_column, move_column
+from latticewatch.kernels.columns import N_MATCHES, correlate_columns, match_columns
 from reference import columns as slow
 from support.images import random_image
 
