@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from latticewatch.kernels.cells import CELL_BINS, add_to_cell, cell_index, place_cells, predict
 from latticewatch.kernels.column_fit import fit_column, move_column
-from latticewatch.kernels.columns import N_MATCHES, match_columns
+from latticewatch.kernels.columns import N_MATCHES, correlate_columns, match_columns
 from latticewatch.kernels.gaps import fill_gaps
 from latticewatch.kernels.grids import (
     N_MOMENTS,
@@ -25,6 +25,7 @@ from latticewatch.kernels.grids import (
     thin,
 )
 from latticewatch.kernels.peaks import N_PEAK, band_peaks, group_medians, indexed_weight
+from latticewatch.kernels.pursuit import N_CHANGE, judge_columns, pursue
 from latticewatch.kernels.residue import row_moments, spread_by_level, unshift_rows
 from latticewatch.kernels.waves import block_wave, subtract_level, unwrap, unwrap_smooth
 from support.budgets import check
@@ -195,5 +196,36 @@ def test_columns(bench: Bench) -> None:
         19.4,
         lambda: match_columns(weighted, bench.precision, bench.places, SIGMA_PX, matches),
     )
-    check(f"fit_column, {N_STRANGE}", 46.0, fit_all)
+    check(
+        f"correlate_columns, {N_SITES}",
+        10.0,
+        lambda: correlate_columns(weighted, bench.places, SIGMA_PX, matches),
+    )
+    check(f"fit_column, {N_STRANGE}", 12.0, fit_all)
     check(f"move_column, {N_STRANGE}", 7.2, move_all)
+
+
+def test_pursuit(bench: Bench) -> None:
+    """A residual in which 200 of 4400 columns are strange, one in four beside another."""
+    rng = np.random.default_rng(2)
+    sums = np.concatenate([rng.normal(size=(N_SITES, 3)), np.ones((N_SITES, 3))], axis=1)
+    sums[:N_STRANGE, 0] = -8.0
+    columns = np.column_stack([np.full(N_SITES, 10.0), bench.places])
+    normal = np.tile([0.0, 0.0, 0.0, 1.0, 1.0, 1.0], (N_SITES, 1))
+    log_share = np.full((N_SITES, 2), np.log(0.5))
+    judged, found = np.empty((N_SITES, 5)), np.empty((2 * N_STRANGE, N_CHANGE))
+    residual, weighted = bench.residual.copy(), bench.residual.copy()
+
+    def pursue_all() -> None:
+        judge_columns(sums, normal, log_share, judged)
+        pursue(
+            (residual, bench.precision, weighted),
+            (columns, sums.copy(), normal, log_share),
+            (SIGMA_PX, 6.0, 6 * SIGMA_PX),
+            float(np.log(0.001)),
+            judged,
+            found,
+        )
+
+    check(f"judge_columns, {N_SITES}", 2.0, lambda: judge_columns(sums, normal, log_share, judged))
+    check(f"pursue, {N_STRANGE} of {N_SITES}", 20.0, pursue_all)

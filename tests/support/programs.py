@@ -60,9 +60,14 @@ class RunningDaemon:
 
 
 def write_config(
-    folder: Path, *, model: str = "pretrained:mos2", mode: str = "live", max_defects: int = 256
+    folder: Path,
+    *,
+    model: str = "pretrained:mos2",
+    mode: str = "live",
+    max_defects: int = 256,
+    more: str = "",
 ) -> Path:
-    """Write a settings file on free ports."""
+    """Write a settings file on free ports; `more` is put at its end."""
     config = folder / "daemon.toml"
     config.write_text(
         f"""\
@@ -78,17 +83,22 @@ max_defects = {max_defects}
 port = 0
 [detectors.patterson]
 model = "{model}"
-"""
+{more}"""
     )
     return config
 
 
 @contextmanager
 def daemon_process(
-    folder: Path, *, model: str = "pretrained:mos2", mode: str = "live", max_defects: int = 256
+    folder: Path,
+    *,
+    model: str = "pretrained:mos2",
+    mode: str = "live",
+    max_defects: int = 256,
+    more: str = "",
 ) -> Iterator[RunningDaemon]:
     """Start `latticewatch run` on free ports, wait until it is ready, and stop it after."""
-    config = write_config(folder, model=model, mode=mode, max_defects=max_defects)
+    config = write_config(folder, model=model, mode=mode, max_defects=max_defects, more=more)
     arguments = ["run", str(config)]
     with Child(name="the daemon", module="latticewatch.daemon", arguments=arguments) as child:
         ready = child.receive_json(timeout_s=READY_S)

@@ -134,7 +134,7 @@ class FitOnItself:
         except FitRefusedError as refusal:
             if not self.settings.detectors.reference_cell.enabled:
                 raise
-            sys.stderr.write(f"{refusal}\n{recording.path}: patterson does not look, others do\n")
+            sys.stderr.write(f"{refusal}; patterson does not look, others do\n")
             others = [
                 name
                 for name in DETECTORS
