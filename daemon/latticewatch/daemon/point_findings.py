@@ -14,6 +14,8 @@ from latticewatch.detectors.reference_cell.score import CellResult, PointDefect
 
 NAME = "reference_cell"
 _SAME_PLACE = 0.35  # of a period: scheme one places a defect within a quarter of the truth
+# Within a period windows of scheme one hold the same defect: the weaker is its surroundings.
+_SAME_WINDOW = 1.0
 _VACANCY_BELOW = 0.35  # share of the expected intensity: less is a vacancy, more a deficit
 _SMALLEST_P = 1e-300
 
@@ -54,7 +56,8 @@ def merge_findings(
     ----------
     precise, other
         Findings and q-values (F,) of each. A defect that both saw keeps place and kind of the
-        first, the smaller p and q, and what both said.
+        first, the smaller p and q, and what both said. Both saw it if they place it within a
+        third of a period, or within a period where the other's evidence is the weaker.
     period_px
         Of the lattice.
 
@@ -66,10 +69,10 @@ def merge_findings(
     findings, q_values = list(precise[0]), list(precise[1])
     places = np.array([finding.pixel_yx for finding in findings]).reshape(-1, 2)
     tree = KDTree(places) if len(places) else None
-    reach_px = _SAME_PLACE * period_px
     for finding, q_value in zip(*other, strict=True):
         apart, same = (np.inf, 0) if tree is None else tree.query(finding.pixel_yx)
-        if apart > reach_px:
+        weaker = tree is not None and finding.p_value >= findings[same].p_value
+        if apart > (_SAME_WINDOW if weaker else _SAME_PLACE) * period_px:
             findings.append(finding)
             q_values.append(q_value)
             continue

@@ -19,6 +19,7 @@ from latticewatch.kernels.pursuit import N_CHANGE, judge_columns, pursue
 # as likely as that by chance where one site in four is strange, as in a doped crystal.
 WORTH_LOG_P = float(np.log(0.0139))
 _MOST_CHANGES = 2000  # a frame where more is wrong is no crystal; the strongest say so
+_CLEAR_COLUMN = 0.5  # share of the expected intensity that is found elsewhere
 _LEAST_COLUMN = 0.3  # share of the expected intensity: less is no column that could be displaced
 _OVERLAP = 6.0  # widths: windows of columns farther apart do not meet
 # Standard normal statistic that a defect needs to be listed, about.
@@ -119,7 +120,7 @@ def explain(residue: Residue, parameters: ReferenceCellParameters) -> list[Chang
     )
     homes = residue.places_yx[found[:n_found, 0].astype(np.intp)]
     changes = [
-        _change(row, home, float(expected[int(row[0])]))
+        _change(row, home, float(expected[int(row[0])]), sigma_px)
         for row, home in zip(found[:n_found], homes, strict=True)
     ]
     return _without_strain(changes, residue.nearest_px)
@@ -163,12 +164,16 @@ def log_shares(residue: Residue, parameters: ReferenceCellParameters) -> NDArray
     return shares
 
 
-def _change(found: NDArray[np.float64], home: NDArray[np.float64], expected: float) -> Change:
+def _change(
+    found: NDArray[np.float64], home: NDArray[np.float64], expected: float, sigma_px: float
+) -> Change:
     """Say in words what `pursue` found at a site."""
     place = found[5:7]
     ratio = float(found[4]) / expected
     cov = float(found[7]), float(found[8]), float(found[9])
-    is_moved = _moved_more(place - home, cov, float(found[3]), ratio)
+    # Farther than its own width a column has left a hole behind, whatever its intensity.
+    is_far = ratio > _CLEAR_COLUMN and np.linalg.norm(place - home) > sigma_px
+    is_moved = is_far or _moved_more(place - home, cov, float(found[3]), ratio)
     return Change(
         site=int(found[0]),
         log_p=float(min(found[1], found[2])),

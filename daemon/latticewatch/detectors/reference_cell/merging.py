@@ -13,6 +13,7 @@ _MOST_OF_ONE = 3
 _LONGEST_CLUSTER = 5  # more in a chain are a line or a patch, and every column is listed
 _PAIR_SHARE = 0.3
 _ALONG = 0.7  # cosine
+_STILL_TWO = 0.75  # nearer than this two fits have found one column
 
 
 def merged(changes: list[Change], residue: Residue) -> list[Change]:
@@ -38,21 +39,22 @@ def merged(changes: list[Change], residue: Residue) -> list[Change]:
     merged: list[Change] = []
     order = np.argsort(pairs, kind="stable")
     for rows in np.split(order, np.flatnonzero(np.diff(pairs[order])) + 1):
-        members = [changes[row] for row in rows]
-        alone = len(members) == 1 or len(members) > _MOST_OF_ONE
-        if alone or chain_size[rows[0]] > _LONGEST_CLUSTER:
+        members = sorted((changes[row] for row in rows), key=lambda change: change.log_p)
+        # A bond that has turned pulls at all its neighbours; columns are missing one by one.
+        most = _LONGEST_CLUSTER if members[0].kind == "displaced" else _MOST_OF_ONE
+        if not 1 < len(members) <= most or chain_size[rows[0]] > _LONGEST_CLUSTER:
             merged += members
             continue
-        merged += _as_one(sorted(members, key=lambda change: change.log_p))
+        merged += _as_one(members, residue.nearest_px)
     return merged
 
 
-def _as_one(members: list[Change]) -> list[Change]:
+def _as_one(members: list[Change], nearest_px: float) -> list[Change]:
     """Let the strongest stand for its like, in their middle; others of another kind stay."""
     first = members[0]
     like, rest = [], []
     for change in members:
-        if change is not first and _moves_along(first, change):
+        if change is not first and _moves_along(first, change, nearest_px):
             rest.append(change)  # a row that is shifted as a whole is not one defect
         elif change.kind == first.kind:
             if change.score > _PAIR_SHARE * first.score:
@@ -65,9 +67,11 @@ def _as_one(members: list[Change]) -> list[Change]:
     return [first, *rest]
 
 
-def _moves_along(one: Change, other: Change) -> bool:
-    """Tell whether two displaced columns went the same way."""
+def _moves_along(one: Change, other: Change, nearest_px: float) -> bool:
+    """Tell whether two displaced columns went the same way, and are two still."""
     if not one.kind == other.kind == "displaced":
+        return False
+    if np.linalg.norm(one.place_yx - other.place_yx) < _STILL_TWO * nearest_px:
         return False
     lengths = np.linalg.norm(one.moved_px_yx) * np.linalg.norm(other.moved_px_yx)
     return bool(one.moved_px_yx @ other.moved_px_yx > _ALONG * lengths)
