@@ -154,11 +154,18 @@ def _longest_line(
     for number in range(_N_DIRECTIONS):
         apart = np.abs(direction - number)
         alike = np.minimum(apart, _N_DIRECTIONS - apart) <= 1
-        patches, n_patches = ndimage.label(marked & alike, np.ones((3, 3)))
-        for patch in range(1, n_patches + 1):
-            places = patches == patch
-            if places.sum() < _FEWEST_PLACES:
+        patches, _ = ndimage.label(marked & alike, np.ones((3, 3)))
+        counts = np.bincount(patches.ravel())
+        for patch, box in enumerate(ndimage.find_objects(patches), start=1):
+            # A large frame has thousands of small ones; no line is longer than its box.
+            sides_px = [
+                (side.stop - side.start) * step
+                for side, step in zip(box, maps.step_px_yx, strict=True)
+            ]
+            if counts[patch] < _FEWEST_PLACES or np.hypot(*sides_px) < longest:
                 continue
+            places = np.zeros_like(marked)
+            places[box] = patches[box] == patch
             along, across, _, _ = _axes(places, score, maps)
             length = float(np.ptp(along))
             spread = float(np.sqrt(np.average(np.square(across), weights=score[places])))
