@@ -82,6 +82,11 @@ def shipped(crystal: str = "mos2") -> ModelSet:
     return ModelSet(in_force(crystal))
 
 
+def everybody(crystal: str = "mos2") -> ModelSet:
+    """Let all detectors look at every frame."""
+    return ModelSet(in_force(crystal), reference_cell=True, domains="always")
+
+
 @dataclass
 class TickingClock:
     """Each look is 7 us later than the last, so that durations are never zero."""

@@ -100,6 +100,11 @@ def analyze(
             f"{detectors!r}: expected one or more of {', '.join(DETECTORS)}, commas between",
             param_hint="--detectors",
         )
+    if names == ["domains"]:
+        raise typer.BadParameter(
+            "domains draws lines beside points: add reference_cell or patterson",
+            param_hint="--detectors",
+        )
     lines = None if out == Path("-") else out
     n_failed = analyze_inputs(inputs, model=model, out=lines, plot_folder=plot, detectors=names)
     if n_failed:

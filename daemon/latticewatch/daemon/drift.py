@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 from latticewatch.detectors.follow import FrameLattice, LatticeFollower, Refusal
 from latticewatch.detectors.rehearsal import rehearse
 from latticewatch.wire.events import Drift
-from latticewatch.wire.frames import Context, FrameHeader, Roi
+from latticewatch.wire.frames import FrameHeader
 from latticewatch.wire.geometry import Geometry
+
+_MOST_TURNS = 4096.0
 
 
 @dataclass(slots=True)
@@ -36,7 +38,7 @@ class Followed:
 
     def __init__(self) -> None:
         self._follower = LatticeFollower()
-        self._view: tuple[str, Context, Roi] | None = None
+        self._view: tuple[object, ...] | None = None
         self._chain: _Chain | None = None
 
     def forget(self) -> None:
@@ -57,7 +59,7 @@ class Followed:
         Parameters
         ----------
         header
-            Of the frame. In another session, or another field, a chain begins.
+            Of the frame. In another session, field or channel a chain begins.
         image : (H, W)
             Finite.
 
@@ -66,7 +68,7 @@ class Followed:
         FrameLattice or Refusal, Drift or None
             None at the beginning of a chain, and where there is no lattice.
         """
-        view = (header.session, header.full_context, header.full_roi)
+        view = (header.session, header.full_context, header.full_roi, header.channel)
         if view != self._view:
             self.forget()
             self._view = view
@@ -74,6 +76,9 @@ class Followed:
         if isinstance(lattice, Refusal):
             self._chain = None
             return lattice, None
+        if float(np.abs(lattice.lock.phase).max()) > _MOST_TURNS:
+            # Single precision would lose the digits of a place: addresses begin anew.
+            self._follower.forget()
         step_px, cov_px2, chain = lattice.drift_px_yx, lattice.drift_cov_px, self._chain
         if step_px is None or cov_px2 is None or chain is None:
             self._chain = _Chain(header.seq, np.zeros(2), header.t_complete_ns)

@@ -7,6 +7,8 @@ from latticewatch.daemon.point_findings import NAME, cell_findings
 from latticewatch.daemon.ports import Clock
 from latticewatch.daemon.sights import Budget, LatticeSight, Scene, Sight
 from latticewatch.daemon.stopwatch import Stopwatch
+from latticewatch.detectors.polarity import contrast_of_channel, contrast_of_frame
+from latticewatch.detectors.reference_cell.flaws import Flaws
 from latticewatch.detectors.reference_cell.residue import Strangers
 from latticewatch.detectors.reference_cell.score import CellResult, ReferenceCellDetector
 
@@ -24,6 +26,7 @@ class CellLooker:
         self._detector = ReferenceCellDetector()
         self._clock = clock
         self._strangers: Strangers | None = None
+        self._contrast = 1
 
     def look(self, scene: Scene, budget: Budget) -> Sight:
         """Judge every column of a frame, and list what is within the budget."""
@@ -32,7 +35,11 @@ class CellLooker:
         result = None
         if lattice is not None:
             known = self._strangers if lattice.followed else None
-            result = self._detector.look(scene.image, lattice.lock, known)
+            if not lattice.followed:
+                self._contrast = contrast_of_frame(scene.image, lattice.lattice.period_px)
+            said = None if scene.channel is None else contrast_of_channel(scene.channel)
+            flaws = Flaws(self._contrast if said is None else said, scene.bad_yx)
+            result = self._detector.look(scene.image, lattice.lock, known, flaws)
         self._strangers = None if result is None else result.strangers
         if result is None:
             watch.lap(NAME)

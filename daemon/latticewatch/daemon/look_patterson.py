@@ -49,6 +49,8 @@ class PattersonLooker:
         features, inside = self._detector.features(view)
         shape = (scene.image.shape[0], scene.image.shape[1])
         inside &= ~near_bad_pixel(view.places_yx, scene.bad_yx, shape, self.margin_px)
+        if lock is not None:
+            inside &= lock.holds_at(view.places_yx)
         watch.lap("features")
         scores = self._detector.judge(view, features, inside)
         watch.lap("score")

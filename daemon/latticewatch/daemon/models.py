@@ -191,7 +191,10 @@ def require_detector(choice: DetectorChoice) -> None:
         No detector is enabled.
     """
     if not (choice.patterson.enabled or choice.reference_cell.enabled):
-        raise ModelError("detectors: none is enabled: set detectors.reference_cell.enabled = true")
+        raise ModelError(
+            "detectors: none that looks for points is enabled, and domains alone answers no frame: "
+            "set detectors.reference_cell.enabled = true"
+        )
 
 
 @contextmanager

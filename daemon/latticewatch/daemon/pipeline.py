@@ -22,7 +22,8 @@ from latticewatch.daemon.report import Reporter
 from latticewatch.daemon.sights import Budget, Looker, Scene, Sight
 from latticewatch.daemon.stopwatch import Stopwatch
 from latticewatch.daemon.verdicts import verdict_of
-from latticewatch.detectors.follow import Refusal
+from latticewatch.detectors.follow import FrameLattice, Refusal
+from latticewatch.wire.events import Drift
 from latticewatch.wire.frames import FrameHeader
 
 # Of the false alarms that are allowed, what the first detector that answers may spend, where
@@ -30,6 +31,9 @@ from latticewatch.wire.frames import FrameHeader
 # cell finds nearly all that the others do: at a half of it, it lost one defect in twenty at the
 # lowest doses.
 _SHARE_OF_THE_FIRST = 0.9
+# What pixels can do to arithmetic that the detectors did not foresee; anything else is a mistake
+# of ours and ends the loop, loudly.
+_ARITHMETIC = (ArithmeticError, np.linalg.LinAlgError)
 # Two vectors at 60 degrees, not along the scan.
 _REHEARSAL_BASIS_PX = np.array([[6.0, 22.0], [22.0, 6.0]])
 
@@ -109,7 +113,7 @@ class Pipeline:
         sights: list[Sight] = []
         lattice, drift, note = None, None, ""
         if checked.usable:
-            found, drift = self._followed.look(incoming.header, checked.image)
+            found, drift = self._follow(incoming.header, checked.image)
             watch.lap("lattice")
             if isinstance(found, Refusal):
                 note = str(found)
@@ -140,6 +144,16 @@ class Pipeline:
             msgspec.structs.replace(event, latency_us=latency_us), stages, event.n_defects, note
         )
 
+    def _follow(
+        self, header: FrameHeader, image: NDArray[np.float32]
+    ) -> tuple[FrameLattice | Refusal, Drift | None]:
+        """Lattice of a frame; arithmetic that fails is a frame without one, not the end."""
+        try:
+            return self._followed.look(header, image)
+        except _ARITHMETIC as error:
+            self._followed.forget()
+            return Refusal(f"the search failed: {error}", 0.0, 0.0), None
+
     def _look(self, scene: Scene) -> list[Sight]:
         """Ask every detector; those after the first that answers share what it left."""
         sights: list[Sight] = []
@@ -148,10 +162,18 @@ class Pipeline:
             share = _SHARE_OF_THE_FIRST if self._n_of_points > 1 else 1.0
             if answered:
                 share = 1.0 - _SHARE_OF_THE_FIRST
-            sight = looker.look(scene, self._budget.share(share))
+            sight = _ask(looker, scene, self._budget.share(share))
             answered = answered or sight.n_scored > 0
             sights.append(sight)
         return sights
+
+
+def _ask(looker: Looker, scene: Scene, budget: Budget) -> Sight:
+    """Let a detector look; one whose arithmetic fails says so, and the others go on."""
+    try:
+        return looker.look(scene, budget)
+    except _ARITHMETIC as error:
+        return Sight(looker.name, "none", "0" * 64, "error", note=f"{looker.name}: {error}")
 
 
 def _plane_waves(

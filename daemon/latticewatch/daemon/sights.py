@@ -29,7 +29,7 @@ class Scene:
     """
 
     image: NDArray[np.float32]
-    bad_yx: NDArray[np.int64]
+    bad_yx: NDArray[np.intp]
     lattice: FrameLattice | None
     channel: str | None = None
 

@@ -127,9 +127,9 @@ class LatticeFollower:
         reciprocal = search.lattice.reciprocal_per_px
         waves = demodulate(image, reciprocal, chosen, step_px, self._witnesses)
         lock = lock_waves(waves, reciprocal, chosen)
-        self._testimony = self._ask(waves, lock)
         if lock.share_held < _LEAST_SHARE:
             return Refusal("no part of the frame holds it", search.strength, search.threshold)
+        self._testimony = self._ask(waves, lock)
         lock = _straightened(lock, _plane(lock.phase, lock, lock.holds).slopes)
         return FrameLattice(_with_basis(search.lattice, lock), lock, False, None, None)
 
@@ -238,10 +238,11 @@ def _plane(fields: NDArray[np.float32], lock: LatticeLock, used: NDArray[np.bool
     terms = np.stack([weight, weight * y, weight * x]).reshape(3, -1)
     ones = np.stack([np.ones_like(weight), y + 0 * weight, x + 0 * weight]).reshape(3, -1)
     flat = fields.reshape(2, -1)
-    # Sums in doubles would cost three times as much; what matters of them is a thousandth.
-    plane = np.linalg.solve(
-        (terms @ ones.T).astype(np.float64), (terms @ flat.T).astype(np.float64)
-    )
+    # Sums in doubles would cost three times as much; what matters of them is a thousandth. Blocks
+    # in one row say nothing of the slope across it: the smallest one is taken.
+    plane = np.linalg.lstsq(
+        (terms @ ones.T).astype(np.float64), (terms @ flat.T).astype(np.float64), rcond=1e-9
+    )[0]
     left = ((flat - plane.T.astype(np.float32) @ ones) * weight.ravel()).reshape(fields.shape)
     mean = (flat @ weight.ravel()) / weight.sum()
     return _Plane(mean.astype(np.float64), plane[1:].T, left)

@@ -233,8 +233,10 @@ class _AddressGrid:
 
     def __init__(self, address: NDArray[np.int64]) -> None:
         self._border = 8
-        first = address.min(axis=0, initial=0)
-        shape = address.max(axis=0, initial=0) - first + 1 + 2 * self._border
+        # Addresses of a lattice that is followed go far from zero.
+        some = address if len(address) else np.zeros((1, 2), np.int64)
+        first = some.min(axis=0)
+        shape = some.max(axis=0) - first + 1 + 2 * self._border
         self._at = address - first + self._border
         self._row = np.full(shape, -1, np.int32)
         self._row[self._at[:, 0], self._at[:, 1]] = np.arange(len(address))

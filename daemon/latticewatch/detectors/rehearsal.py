@@ -7,6 +7,7 @@ from latticewatch.detectors.follow import LatticeFollower
 from latticewatch.detectors.two_lattices import find_lattices
 
 _SIDE_PX = 256
+_WIDE_PX = 480
 
 
 def rehearse() -> None:
@@ -28,6 +29,11 @@ def rehearse() -> None:
             follower.look(frame.astype(np.float32))
             follower.look(frame.astype(np.float32))
             find_lattices(frame.astype(np.float32))
+    # Frames of many blocks are thinned before they are demodulated.
+    y, x = np.indices((_WIDE_PX, _WIDE_PX)).astype(np.float64)
+    wide = _waves(y, x, 8.0).astype(np.float32)
+    follower.look(wide)
+    follower.look(wide)
 
 
 def _waves(y: NDArray[np.float64], x: NDArray[np.float64], period_px: float) -> NDArray[np.float64]:

@@ -70,10 +70,14 @@ def test_calibrated_way_is_told_in_nanometres_and_their_rate() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"session": "f" * 32}, {"roi": Roi(center_frac_yx=(0.4, 0.5), size_frac_yx=(0.5, 0.5))}],
-    ids=["session", "field"],
+    [
+        {"session": "f" * 32},
+        {"roi": Roi(center_frac_yx=(0.4, 0.5), size_frac_yx=(0.5, 0.5))},
+        {"channel": "BF"},
+    ],
+    ids=["session", "field", "channel"],
 )
-def test_another_session_or_field_begins_anew(changes: dict[str, object]) -> None:
+def test_another_session_field_or_channel_begins_anew(changes: dict[str, object]) -> None:
     followed = Followed()
     followed.look(header(0), window(20, 30))
 

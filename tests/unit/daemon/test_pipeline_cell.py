@@ -62,3 +62,53 @@ def test_same_frame_gives_the_same_event(bench: Bench) -> None:
     bench.judge(specimen("srtio3", seed=7)[0])
 
     assert without_times(bench.judge(pixels)) == first
+
+
+def test_bright_field_frame_is_read_as_one(bench: Bench) -> None:
+    pixels, truth = specimen(seed=7)
+    dark = (pixels.max() - pixels).astype("<u2")
+
+    bright = bench.judge(pixels)
+    by_channel = bench.judge(dark, channel="BF")
+    by_itself = bench.judge(dark)
+
+    for event in (by_channel, by_itself):
+        (state,) = (one for one in event.detectors if one.name == "reference_cell")
+        assert state.state == "ok"
+        gaps = np.linalg.norm(places(event)[:, None] - truth.pixel_yx[None], axis=2)
+        assert (gaps < 0.3 * truth.period_px).any(axis=0).mean() >= 0.9
+        assert len(event.defects) <= len(bright.defects) + 2
+
+
+def test_dead_pixels_are_no_defects_and_columns_there_are_not_looked_at(bench: Bench) -> None:
+    pixels, _ = specimen(seed=12, perfect=True)
+    frame = pixels.astype("<f4")
+    rng = np.random.default_rng(5)
+    for y, x in rng.integers(20, 480, (6, 2)):
+        frame[y : y + 4, x : x + 4] = np.nan
+    frame[:, 300] = np.nan
+
+    whole, event = bench.judge(pixels), bench.judge(frame)
+
+    assert event.outcome == "scored"
+    assert "nonfinite" in event.quality
+    assert event.n_scored < whole.n_scored
+    assert len(event.defects) <= 1
+
+
+def test_arithmetic_that_fails_is_said_and_ends_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise np.linalg.LinAlgError("no convergence")
+
+    pixels, _ = specimen(seed=7)
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "latticewatch.detectors.reference_cell.score.ReferenceCellDetector.look", fail
+        )
+        event = bench.judge(pixels)
+    states = {one.name: one.state for one in event.detectors}
+    assert states == {"reference_cell": "error", "patterson": "ok"}
+    assert event.outcome == "scored"
+    assert {one.state for one in bench.judge(pixels).detectors} == {"ok"}

@@ -162,6 +162,21 @@ def test_crystal_of_one_species_has_no_dopants(crystal: str) -> None:
         assert not any(defect.is_dopant for defect in result.defects)
 
 
+def test_covariance_of_an_extra_column_is_that_of_its_places() -> None:
+    misses, expected = [], []
+    for seed in range(24):
+        rng = np.random.default_rng(seed)
+        place = (130.0 + rng.uniform(-1, 1), 150.0 + rng.uniform(-1, 1))
+        frame = net_frame(SQUARE, seed=None) + column(place, 16.0)
+        found = listed(rng.poisson(frame).astype(np.float32))
+        extra = [defect for defect in found if defect.kind == "extra"]
+        assert len(extra) == 1
+        misses.append(np.subtract(extra[0].place_yx, place))
+        expected.append([extra[0].cov_px[0], extra[0].cov_px[2]])
+    measured = np.square(misses).mean()
+    assert 0.4 * np.mean(expected) < measured < 2.5 * np.mean(expected)
+
+
 def test_columns_are_looked_at_only_where_the_lattice_holds() -> None:
     frame = net_frame(SQUARE)
     rng = np.random.default_rng(5)

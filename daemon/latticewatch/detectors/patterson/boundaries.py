@@ -224,7 +224,9 @@ def _drawn_to_dip(line: Places, closed: bool, domains: DomainMap) -> tuple[Place
     if not profiles:
         return line, False
     mean = np.nanmean(np.mean(profiles, axis=0), axis=1)
-    lowest = int(np.argmin(mean))
+    if np.isnan(mean).all():
+        return line, False
+    lowest = int(np.nanargmin(mean))
     if not 0 < lowest < len(mean) - 1:
         return line, False
     below, at, above = mean[lowest - 1 : lowest + 2]

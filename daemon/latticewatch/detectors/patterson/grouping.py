@@ -57,7 +57,9 @@ def relative_amplitudes(maps: BraggMaps) -> tuple[NDArray[np.float32], NDArray[n
     flat = amplitude[:, ::2, ::2].reshape(len(amplitude), -1)
     rank = int(_REFERENCE_QUANTILE * (flat.shape[1] - 1))
     reference = np.partition(flat, rank, axis=1)[:, rank]
-    reference = np.maximum(reference, np.finfo(np.float32).tiny)
+    # A reflection that stands out of its noise in hardly any place has no amplitude of its own.
+    floor = np.maximum(noise[:, 0, 0], np.finfo(np.float32).tiny)
+    reference = np.maximum(reference, floor)
     return amplitude / reference[:, None, None], reference
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
+from scipy.spatial import KDTree
 
 from latticewatch.detectors.reference_cell.parameters import ReferenceCellParameters
 from latticewatch.detectors.reference_cell.residue import Residue
@@ -19,6 +20,8 @@ from latticewatch.kernels.pursuit import N_CHANGE, judge_columns, pursue
 # as likely as that by chance where one site in four is strange, as in a doped crystal.
 WORTH_LOG_P = float(np.log(0.0139))
 _MOST_CHANGES = 2000  # a frame where more is wrong is no crystal; the strongest say so
+_CELLS_OF_A_PLACE = 28.0  # that the low-pass of the lock averages
+_LEAST_PLACE_PX = 0.02
 _CLEAR_COLUMN = 0.5  # share of the expected intensity that is found elsewhere
 _LEAST_COLUMN = 0.3  # share of the expected intensity: less is no column that could be displaced
 _OVERLAP = 6.0  # widths: windows of columns farther apart do not meet
@@ -90,17 +93,33 @@ def score_of_log_p(log_p: float) -> float:
     return float(np.sqrt(-2.0 * log_p - np.log(2 * np.pi) - 2 * np.log(z)))
 
 
-def explain(residue: Residue, parameters: ReferenceCellParameters) -> list[Change]:
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """How the false alarms are shared; over all sites the shares add up to one a site.
+
+    Attributes
+    ----------
+    log_site : (N, 2)
+        Log share of each site's intensity, and of its column as a whole.
+    log_extra
+        Log share a site of columns where none belongs.
+    """
+
+    log_site: NDArray[np.float64]
+    log_extra: float
+
+
+def explain(residue: Residue, shares: Shares) -> list[Change]:
     """All changes worth a thought, strangest first, strain and overlap taken out.
 
     Parameters
     ----------
     residue
         Its residual is taken apart in place.
-    parameters
-        How false alarms are shared.
+    shares
+        Of this residue.
     """
-    log_share = log_shares(residue, parameters)
+    log_share = shares.log_site
     judged = np.empty((len(residue.label), 5))
     judge_columns(residue.sums, residue.normal, log_share, judged)
     sigma_px, expected = residue.columns.sigma_px, residue.expected
@@ -118,10 +137,14 @@ def explain(residue: Residue, parameters: ReferenceCellParameters) -> list[Chang
         judged,
         found,
     )
-    homes = residue.places_yx[found[:n_found, 0].astype(np.intp)]
+    rows = found[:n_found, 0].astype(np.intp)
+    # What one ordinary column says of its place, and what the cells that the lock averages say.
+    one = sigma_px**2 / np.maximum(np.square(expected[rows]) * residue.sums[rows, 4], 1e-30)
     changes = [
-        _change(row, home, float(expected[int(row[0])]), sigma_px)
-        for row, home in zip(found[:n_found], homes, strict=True)
+        _change(row, residue.places_yx[site], float(expected[site]), sigma_px, float(variance))
+        for row, site, variance in zip(
+            found[:n_found], rows, one / _CELLS_OF_A_PLACE + _LEAST_PLACE_PX**2, strict=True
+        )
     ]
     return _without_strain(changes, residue.nearest_px)
 
@@ -131,18 +154,21 @@ def _without_strain(changes: list[Change], nearest_px: float) -> list[Change]:
     if not changes:
         return []
     places = np.array([change.place_yx for change in changes])
-    square = np.square(places[:, None] - places).sum(axis=-1) / nearest_px**2
+    pairs = KDTree(places).query_pairs(_AROUND * nearest_px, output_type="ndarray")
+    # Each with those before it, the strongest first.
+    pairs = pairs[np.lexsort(pairs.T)]
+    apart = np.linalg.norm(places[pairs[:, 0]] - places[pairs[:, 1]], axis=1) / nearest_px
+    score = [change.score for change in changes]
     is_kept = np.ones(len(changes), bool)
-    # Row by row, each with those before it.
-    for later, earlier in np.argwhere(np.tril(square < _AROUND**2, -1)):
+    for (earlier, later), distance in zip(pairs, apart, strict=True):
         if is_kept[later] and is_kept[earlier]:
-            apart = float(np.sqrt(square[later, earlier]))
-            is_kept[later] = not _is_strain(changes[later], changes[earlier], apart)
+            least = _strain_share(changes[later].kind, changes[earlier].kind, distance)
+            is_kept[later] = score[later] >= least * score[earlier]
     return [change for change, stays in zip(changes, is_kept, strict=True) if stays]
 
 
-def log_shares(residue: Residue, parameters: ReferenceCellParameters) -> NDArray[np.float64]:
-    """Log share (N, 2) of the false alarms that each site's intensity and place may use.
+def shares_of(residue: Residue, parameters: ReferenceCellParameters) -> Shares:
+    """Share the false alarms by what can be seen.
 
     Where a missing or a displaced column would hardly be seen, looking for it costs false alarms
     and finds nothing: p-values are weighted by the chance that a defect is found (Genovese,
@@ -160,12 +186,16 @@ def log_shares(residue: Residue, parameters: ReferenceCellParameters) -> NDArray
         wanted[column] = np.maximum(special.ndtr(expected - _TYPICAL_CUT), least)
     wanted *= parameters.share_intensity, parameters.share_place
     mean = wanted.sum(axis=1)[residue.label].mean() + parameters.share_extra
-    shares: NDArray[np.float64] = np.log(wanted / mean)[residue.label]
-    return shares
+    log_site: NDArray[np.float64] = np.log(wanted / mean)[residue.label]
+    return Shares(log_site, float(np.log(parameters.share_extra / mean)))
 
 
 def _change(
-    found: NDArray[np.float64], home: NDArray[np.float64], expected: float, sigma_px: float
+    found: NDArray[np.float64],
+    home: NDArray[np.float64],
+    expected: float,
+    sigma_px: float,
+    home_px2: float,
 ) -> Change:
     """Say in words what `pursue` found at a site."""
     place = found[5:7]
@@ -181,7 +211,8 @@ def _change(
         place_yx=(place if is_moved else home).copy(),
         intensity_ratio=max(ratio, 0.0),
         moved_px_yx=place - home,
-        cov_px=cov,
+        # Where nothing has moved the place is that of the lattice.
+        cov_px=cov if is_moved else (home_px2, 0.0, home_px2),
     )
 
 
@@ -202,13 +233,13 @@ def _moved_more(
     return bool(square > statistic**2)
 
 
-def _is_strain(change: Change, other: Change, apart: float) -> bool:
-    """Tell whether a change is but the strain, or the remains, of a stronger one near it."""
-    is_moved = change.kind == "displaced"
-    both_moved = is_moved and other.kind == "displaced"
+def _strain_share(kind: str, other: str, apart: float) -> float:
+    """Share of another's score below which a change near it is but its strain, or its remains."""
+    is_moved = kind == "displaced"
+    both_moved = is_moved and other == "displaced"
     if apart < _SAME and not both_moved:
-        return True
+        return np.inf
     least = _LINE_SHARE if both_moved else _STRAIN_SHARE if is_moved else _OTHER_SHARE
     if apart >= _BESIDE and not both_moved:
         least = _FAR_STRAIN_SHARE if is_moved else 0.0
-    return change.score < least * other.score
+    return least

@@ -13,6 +13,12 @@ from latticewatch.detectors.reference_cell.cell import (
     mean_cell,
     nearest_distance,
 )
+from latticewatch.detectors.reference_cell.flaws import (
+    NO_FLAWS,
+    Flaws,
+    flawed_pixels,
+    near_pixels,
+)
 from latticewatch.detectors.reference_cell.local_fit import BlockGrid, local_fit
 from latticewatch.detectors.reference_cell.noise import (
     how_strange,
@@ -22,7 +28,13 @@ from latticewatch.detectors.reference_cell.noise import (
 )
 from latticewatch.detectors.reference_cell.parameters import ReferenceCellParameters
 from latticewatch.detectors.reference_cell.residue import Residue, Strangers
-from latticewatch.detectors.reference_cell.sites import Sites, find_sites, well_within
+from latticewatch.detectors.reference_cell.sites import (
+    Sites,
+    find_sites,
+    usable,
+    well_within,
+    without,
+)
 from latticewatch.kernels.cells import CELL_BINS, add_to_cell, cell_index, predict
 from latticewatch.kernels.columns import N_MATCHES, correlate_columns, match_columns
 from latticewatch.kernels.grids import N_MOMENTS, apply_gain, block_means, block_moments
@@ -32,6 +44,7 @@ _MOMENT_BLOCK = 1.0  # of a period: a block holds a whole cell, and 2.5 of them 
 _COARSE_ROWS, _FINE_ROWS = 4, 2  # of rows by which the law is learnt, one in so many
 # Of the sites, so many may be strange that were not in the last frame before all is done twice.
 _FEW_NEW = 0.0025
+_WINDOW_WIDTHS = 3.0  # of a column, from its middle to the edge of its window
 
 
 class ResidueMaker:
@@ -39,13 +52,21 @@ class ResidueMaker:
 
     def __init__(self, parameters: ReferenceCellParameters) -> None:
         self._parameters = parameters
+        self._floats = np.empty((5, 0), np.float32)
+        self._places = np.empty(0, np.uint16)
         self._bytes = np.empty(0, np.uint8)
         self._total = np.empty(CELL_BINS**2)
         self._count = np.empty(CELL_BINS**2, np.int64)
+        self._flaws = NO_FLAWS
+        self._bad_yx = NO_FLAWS.bad_yx
         self._reserve((0, 0))
 
     def explain(
-        self, image: NDArray[np.float32], lock: LatticeLock, known: Strangers | None = None
+        self,
+        image: NDArray[np.float32],
+        lock: LatticeLock,
+        known: Strangers | None = None,
+        flaws: Flaws = NO_FLAWS,
     ) -> Residue | None:
         """Explain a frame by the mean of its cells, without the strange ones.
 
@@ -60,6 +81,8 @@ class ResidueMaker:
             Of this frame.
         known
             Of the last frame, if it was of the same crystal.
+        flaws
+            What must not be taken for the crystal.
 
         Returns
         -------
@@ -67,6 +90,7 @@ class ResidueMaker:
             None where the mean cell holds no column, or a frame holds no site.
         """
         stride = first_stride(lock.period_px)
+        self._flaws = flaws
         columns = self._first_look(image, lock, stride, known)
         fitting = stride if columns is None else fitting_stride(columns.sigma_px * stride)
         if fitting != stride:
@@ -76,6 +100,12 @@ class ResidueMaker:
             return None
         fine = binned(lock, stride)
         sites = find_sites(fine, columns.fraction, self._shape)
+        flawed = None
+        if len(flaws.bad_yx):
+            reach_px = round(_WINDOW_WIDTHS * columns.sigma_px) + 1
+            sites = without(sites, near_pixels(self._bad_yx, self._shape, reach_px))
+            # A column of which the site is not looked at may stand as far away again.
+            flawed = near_pixels(self._bad_yx, self._shape, 2 * reach_px)
         if not len(sites.label):
             return None
         gain, sums = self._judge(fine, sites, columns, is_last=known is not None)
@@ -104,6 +134,7 @@ class ResidueMaker:
             nearest_px=nearest_distance(columns.fraction, fine.basis_px_yx),
             within=well_within(fine),
             step_px=fine.step_px,
+            flawed=flawed,
             strangers=self._strangers(sites, strange, columns, stride),
         )
 
@@ -116,6 +147,9 @@ class ResidueMaker:
             self._image[:] = image
         else:
             block_means(image, stride, self._image)
+        if self._flaws.contrast < 0:
+            np.negative(self._image, out=self._image)
+        self._bad_yx = flawed_pixels(self._flaws.bad_yx, stride, self._shape)
         # Near zero, so that squares keep their digits.
         self._image -= np.float32(self._image.mean(dtype=np.float64))
         fine = binned(lock, stride)
@@ -129,8 +163,9 @@ class ResidueMaker:
         return find_columns(self._cell, fine, self._parameters.least_column)
 
     def _hold(self, lock: LatticeLock) -> None:
-        """Use the parts of the frame that hold the lattice, and no other."""
+        """Use the parts of the frame that hold the lattice, and no other; nor dead pixels."""
         self._used[:] = 1
+        self._used[self._bad_yx[:, 0], self._bad_yx[:, 1]] = 0
         if lock.holds.all():
             return
         last = np.array(lock.holds.shape) - 1
@@ -138,12 +173,12 @@ class ResidueMaker:
             np.minimum((np.arange(size) + 0.5) / lock.step_px, end).astype(np.intp)
             for size, end in zip(self._shape, last, strict=True)
         )
-        self._used[:] = lock.holds[rows[:, None], columns]
+        self._used *= usable(lock)[rows[:, None], columns]
 
     def _reserve(self, shape: tuple[int, int]) -> None:
         self._shape = shape
         n_pixels = shape[0] * shape[1]
-        if n_pixels >= len(self._bytes):
+        if n_pixels > len(self._bytes):
             self._floats = np.empty((5, n_pixels), np.float32)
             self._places = np.empty(n_pixels, np.uint16)
             self._bytes = np.empty(n_pixels, np.uint8)
@@ -178,6 +213,9 @@ class ResidueMaker:
         if is_last:
             shift_px = row_shifts(model, residual, used, law)
         unshift_rows(model, shift_px, law, residual, self._precision, self._weighted)
+        if len(self._bad_yx):  # a pixel without weight says nothing
+            bad = self._bad_yx[:, 0], self._bad_yx[:, 1]
+            self._precision[bad], self._weighted[bad] = 0.0, 0.0
         places, sigma_px = sites.places_yx, columns.sigma_px
         if norms is not None:
             correlate_columns(self._weighted, places, sigma_px, norms)

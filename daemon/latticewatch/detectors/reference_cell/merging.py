@@ -1,7 +1,10 @@
 """Columns that are wrong together are one defect, and a bump beside a damaged column is none."""
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
+from scipy.spatial import KDTree
 
 from latticewatch.detectors.reference_cell.explain import Change
 from latticewatch.detectors.reference_cell.residue import Residue
@@ -29,12 +32,13 @@ def merged(changes: list[Change], residue: Residue) -> list[Change]:
     if len(changes) < 2:
         return changes
     homes = residue.places_yx[[change.site for change in changes]]
-    steps = homes[:, None] - homes
-    square = np.square(steps).sum(axis=-1) / residue.nearest_px**2
-    if np.count_nonzero(square < _PAIR**2) == len(changes):  # each is near itself alone
+    tree = KDTree(homes)
+    near = tree.query_pairs(_PAIR * residue.nearest_px, output_type="ndarray")
+    if not len(near):
         return changes
-    pairs = connected_components(square < _PAIR**2, directed=False)[1]
-    chains = connected_components(square < _CHAIN**2, directed=False)[1]
+    pairs = _groups(near, len(changes))
+    far = tree.query_pairs(_CHAIN * residue.nearest_px, output_type="ndarray")
+    chains = _groups(far, len(changes))
     chain_size = np.bincount(chains)[chains]
     merged: list[Change] = []
     order = np.argsort(pairs, kind="stable")
@@ -47,6 +51,13 @@ def merged(changes: list[Change], residue: Residue) -> list[Change]:
             continue
         merged += _as_one(members, residue.nearest_px)
     return merged
+
+
+def _groups(steps: NDArray[np.intp], n_points: int) -> NDArray[np.int32]:
+    """Return the group of each point, groups being linked by steps (S, 2)."""
+    links = coo_matrix((np.ones(len(steps)), (steps[:, 0], steps[:, 1])), (n_points, n_points))
+    labels: NDArray[np.int32] = connected_components(links, directed=False)[1]
+    return labels
 
 
 def _as_one(members: list[Change], nearest_px: float) -> list[Change]:

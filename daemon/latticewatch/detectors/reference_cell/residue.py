@@ -59,6 +59,8 @@ class Residue:
         Distance between nearest columns of the crystal.
     within : (h, w)
         Blocks of `step_px` pixels that hold the lattice, and so do all within a period.
+    flawed : (H, W) or None
+        Pixels near bad ones; None where there are none.
     strangers
         For the next frame of this crystal.
     """
@@ -79,6 +81,7 @@ class Residue:
     nearest_px: float
     within: NDArray[np.bool_]
     step_px: float
+    flawed: NDArray[np.bool_] | None
     strangers: Strangers
 
     @property

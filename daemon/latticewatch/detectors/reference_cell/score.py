@@ -12,7 +12,9 @@ from latticewatch.detectors.reference_cell.explain import (
     Change,
     explain,
     score_of_log_p,
+    shares_of,
 )
+from latticewatch.detectors.reference_cell.flaws import NO_FLAWS, Flaws
 from latticewatch.detectors.reference_cell.maker import ResidueMaker
 from latticewatch.detectors.reference_cell.merging import merged
 from latticewatch.detectors.reference_cell.parameters import ReferenceCellParameters
@@ -110,7 +112,11 @@ class ReferenceCellDetector:
         self._maker = ResidueMaker(self._parameters)
 
     def look(
-        self, image: NDArray[np.float32], lock: LatticeLock, known: Strangers | None = None
+        self,
+        image: NDArray[np.float32],
+        lock: LatticeLock,
+        known: Strangers | None = None,
+        flaws: Flaws = NO_FLAWS,
     ) -> CellResult | None:
         """Find what the mean cell does not explain.
 
@@ -122,17 +128,20 @@ class ReferenceCellDetector:
             Of this frame.
         known
             Of the last frame, if its lattice was followed to this one.
+        flaws
+            What must not be taken for the crystal.
 
         Returns
         -------
         CellResult or None
             None where the frame holds too few columns to know a normal one.
         """
-        residue = self._maker.explain(image, lock, known)
+        residue = self._maker.explain(image, lock, known, flaws)
         if residue is None or len(residue.label) < _FEWEST_SITES:
             return None
-        extra = self._extra_columns(residue)
-        changes = explain(residue, self._parameters)
+        shares = shares_of(residue, self._parameters)
+        extra = self._extra_columns(residue, shares.log_extra)
+        changes = explain(residue, shares)
         is_dopant = dopants_among(changes, residue)
         dopants = [change for change, it_is in zip(changes, is_dopant, strict=True) if it_is]
         others = [change for change, it_is in zip(changes, is_dopant, strict=True) if not it_is]
@@ -143,7 +152,7 @@ class ReferenceCellDetector:
         places = residue.stride * residue.places_yx + 0.5 * (residue.stride - 1)
         return CellResult(lock, places, residue.sites.n_beyond, residue.strangers, tuple(defects))
 
-    def _extra_columns(self, residue: Residue) -> list[PointDefect]:
+    def _extra_columns(self, residue: Residue, log_share: float) -> list[PointDefect]:
         """Columns where the cell has none, against the frame's own law of maxima (Gumbel)."""
         sigma_px = residue.columns.sigma_px
         weights = gaussian_weights(sigma_px, 3.5)
@@ -156,16 +165,17 @@ class ReferenceCellDetector:
         peaks = found[: min(n_found, len(found))]
         peaks = peaks[_off_site(residue)[residue.bins[peaks[:, 0], peaks[:, 1]]]]
         peaks = peaks[residue.is_within(peaks)]
+        if residue.flawed is not None:
+            peaks = peaks[~residue.flawed[peaks[:, 0], peaks[:, 1]]]
         if len(peaks) <= _FEWEST_MAXIMA:
             return []
         # Between columns the precision is even, so that one pixel of it stands for the window.
         rows, columns = peaks.T
         z = filtered[rows, columns] / np.sqrt(residue.precision[rows, columns].astype(np.float64))
         z *= 2 * np.sqrt(np.pi) * sigma_px / residue.scale[0]
-        log_p = _log_gumbel_tail(z) + np.log(
-            len(peaks) / len(residue.label) / self._parameters.share_extra
-        )
-        cov = sigma_px**2 / np.maximum(z, 1.0) ** 2
+        log_p = _log_gumbel_tail(z) + np.log(len(peaks) / len(residue.label)) - log_share
+        # Of the top of a matched filter, and of the pixel that stands for it.
+        cov = 2 * sigma_px**2 / np.maximum(z, 1.0) ** 2 + 1 / 12
         return [
             PointDefect(
                 place_yx=(float(peaks[k, 0]), float(peaks[k, 1])),

@@ -9,7 +9,9 @@ from scipy import ndimage
 from latticewatch.detectors.lock import LatticeLock
 
 _EDGE_PX = (2, 3)  # sites nearer to the first, to the last pixel are not looked at
-_RIM = 1.0  # of a period: columns nearer to where the lattice ends have other neighbours
+# Periods from where the low-passed waves are half as high, which is up to one beyond the last
+# column: columns nearer have other neighbours; pixels nearer may be vacuum.
+_RIM, _RIM_OF_PIXELS = 3.0, 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +73,33 @@ def find_sites(lock: LatticeLock, fractions: NDArray[np.float64], shape: tuple[i
     return Sites(places, label, addresses, near_edge, n_beyond)
 
 
+def without(sites: Sites, flawed: NDArray[np.bool_]) -> Sites:
+    """Leave out sites at flawed pixels (H, W); they count as not looked at."""
+    pixel = sites.places_yx.astype(np.intp)
+    kept = np.flatnonzero(~flawed[pixel[:, 0], pixel[:, 1]])
+    return Sites(
+        places_yx=sites.places_yx[kept],
+        label=sites.label[kept],
+        addresses=sites.addresses[kept],
+        near_edge=sites.near_edge[kept],
+        n_beyond=sites.n_beyond + len(pixel) - len(kept),
+    )
+
+
 def well_within(lock: LatticeLock) -> NDArray[np.bool_]:
-    """Tell which blocks (h, w) hold the lattice, and so do all within a period."""
+    """Tell which blocks (h, w) hold the lattice, and so do all within three periods."""
+    return _eroded(lock, _RIM)
+
+
+def usable(lock: LatticeLock) -> NDArray[np.bool_]:
+    """Tell which blocks (h, w) hold the lattice, and so do all within two periods."""
+    return _eroded(lock, _RIM_OF_PIXELS)
+
+
+def _eroded(lock: LatticeLock, rim: float) -> NDArray[np.bool_]:
     if lock.holds.all():
         return lock.holds
-    n_blocks = round(_RIM * lock.period_px / lock.step_px)
+    n_blocks = round(rim * lock.period_px / lock.step_px)
     within: NDArray[np.bool_] = ndimage.binary_erosion(
         lock.holds, np.ones((3, 3), bool), iterations=max(1, n_blocks), border_value=1
     )
