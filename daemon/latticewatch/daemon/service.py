@@ -135,6 +135,10 @@ class Service:
             for word in troubles(outcome.event.quality):
                 text = f"{frame.header.label}: {HINTS[word]}"
                 self.books.log.refused("frame_not_scored", reason=word, text=text)
+        for state in outcome.event.detectors:
+            if state.state != "ok":
+                text = f"{frame.header.label}: {outcome.note or state.state}"
+                self.books.log.refused("detector_has_no_answer", reason=state.name, text=text)
 
     def _drop_rest(self) -> None:
         while (frame := self.backlog.take(0.0)) is not None:

@@ -59,6 +59,7 @@ class ResidueMaker:
         self._count = np.empty(CELL_BINS**2, np.int64)
         self._flaws = NO_FLAWS
         self._bad_yx = NO_FLAWS.bad_yx
+        self._mute: NDArray[np.bool_] | None = None
         self._reserve((0, 0))
 
     def explain(
@@ -90,7 +91,7 @@ class ResidueMaker:
             None where the mean cell holds no column, or a frame holds no site.
         """
         stride = first_stride(lock.period_px)
-        self._flaws = flaws
+        self._flaws, self._mute = flaws, None
         columns = self._first_look(image, lock, stride, known)
         fitting = stride if columns is None else fitting_stride(columns.sigma_px * stride)
         if fitting != stride:
@@ -103,7 +104,10 @@ class ResidueMaker:
         flawed = None
         if len(flaws.bad_yx):
             reach_px = round(_WINDOW_WIDTHS * columns.sigma_px) + 1
-            sites = without(sites, near_pixels(self._bad_yx, self._shape, reach_px))
+            # Nobody explains what stands there, so it may not speak to the windows of others.
+            self._mute = near_pixels(self._bad_yx, self._shape, reach_px)
+            sites = without(sites, self._mute)
+            self._used[self._mute] = 0
             # A column of which the site is not looked at may stand as far away again.
             flawed = near_pixels(self._bad_yx, self._shape, 2 * reach_px)
         if not len(sites.label):
@@ -166,6 +170,8 @@ class ResidueMaker:
         """Use the parts of the frame that hold the lattice, and no other; nor dead pixels."""
         self._used[:] = 1
         self._used[self._bad_yx[:, 0], self._bad_yx[:, 1]] = 0
+        if self._mute is not None:
+            self._used[self._mute] = 0
         if lock.holds.all():
             return
         last = np.array(lock.holds.shape) - 1
@@ -213,9 +219,8 @@ class ResidueMaker:
         if is_last:
             shift_px = row_shifts(model, residual, used, law)
         unshift_rows(model, shift_px, law, residual, self._precision, self._weighted)
-        if len(self._bad_yx):  # a pixel without weight says nothing
-            bad = self._bad_yx[:, 0], self._bad_yx[:, 1]
-            self._precision[bad], self._weighted[bad] = 0.0, 0.0
+        if self._mute is not None:  # a pixel without weight says nothing
+            self._precision[self._mute], self._weighted[self._mute] = 0.0, 0.0
         places, sigma_px = sites.places_yx, columns.sigma_px
         if norms is not None:
             correlate_columns(self._weighted, places, sigma_px, norms)

@@ -16,7 +16,8 @@ class ReferenceCellParameters:
     cell_blur_px
         Blur of the mean cell: half a pixel, so that a bin borrows from its neighbours.
     local_periods
-        Standard deviation of the window in which gain and offset are fitted.
+        Standard deviation of the window in which gain and offset are fitted. At 2.5 a smooth bright
+        patch of 60 px made dopants of its columns; at 1.5 nothing is lost on 35 images.
     mask_sigmas, mask_widths
         A place stranger than this is left out of the mean cell, with so many column widths.
     least_column
@@ -27,7 +28,7 @@ class ReferenceCellParameters:
     """
 
     cell_blur_px: float = 0.5
-    local_periods: float = 2.5
+    local_periods: float = 1.5
     mask_sigmas: float = 5.0
     mask_widths: float = 3.5
     least_column: float = 0.08
