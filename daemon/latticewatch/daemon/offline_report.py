@@ -70,10 +70,17 @@ def outcome_of(event: DefectEvent) -> str:
     if event.outcome == "not_scored":
         return f"not scored: {reason_of(words)}"
     numbers = (
-        f"{event.n_sites} sites, {event.n_scored} scored, {counted(event.n_defects, 'defect')}, "
+        f"{event.n_sites} sites, {event.n_scored} scored, {found_in(event)}, "
         f"{event.latency_us['total'] / 1000:.1f} ms"
     )
     return ", ".join([numbers, *words])
+
+
+def found_in(event: DefectEvent) -> str:
+    """Count what is listed; dopants for themselves, where there are any."""
+    n_dopants = sum("dopant" in defect.flags for defect in event.defects)
+    told = counted(event.n_defects - n_dopants, "defect")
+    return f"{told}, {counted(n_dopants, 'dopant')}" if n_dopants else told
 
 
 def reason_of(words: Sequence[str]) -> str:

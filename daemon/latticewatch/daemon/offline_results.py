@@ -11,7 +11,7 @@ from msgspec import UNSET
 
 from latticewatch.adapters.errors import InputError
 from latticewatch.adapters.recorded import Recording
-from latticewatch.daemon.offline_report import Report, counted
+from latticewatch.daemon.offline_report import Report, found_in
 from latticewatch.daemon.plots import Mark, draw_frame
 from latticewatch.wire.events import DefectEvent
 from latticewatch.wire.plain import to_jsonable
@@ -89,7 +89,7 @@ def title_of(recording: Recording, index: int, event: DefectEvent) -> str:
     doubts = "".join(f", {word}" for word in event.quality if word != "replay")
     return (
         f"{name}{frame}\n{event.n_sites} sites ({event.n_scored} scored), "
-        f"{counted(event.n_defects, 'defect')}, {event.latency_us['total'] / 1000:.1f} ms{doubts}"
+        f"{found_in(event)}, {event.latency_us['total'] / 1000:.1f} ms{doubts}"
     )
 
 

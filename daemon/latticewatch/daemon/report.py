@@ -1,6 +1,7 @@
 """A verdict on a frame in the words of the protocol."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from msgspec import UNSET
@@ -53,7 +54,9 @@ class Reporter:
         """Build the event of a frame, envelope and latencies still empty."""
         header, settings = incoming.header, self._settings
         geometry = Geometry.from_header(header)
-        kept = verdict.findings[: settings.max_defects]
+        n_found = len(verdict.findings)
+        verdict = _at_most(verdict, settings.max_defects)
+        kept = verdict.findings
         quality = verdict.quality + (("replay",) if header.t_source == "replay" else ())
         return DefectEvent(
             source=header.source,
@@ -78,8 +81,8 @@ class Reporter:
             lattice=_lattice(verdict, geometry),
             drift=drift,
             defects=self._defects(kept, verdict, geometry, header),
-            n_defects=len(verdict.findings),
-            truncated=len(kept) < len(verdict.findings),
+            n_defects=n_found,
+            truncated=len(kept) < n_found,
             dropped_since_last=0,
             missing_since_last=0,
             attrs=copy_attrs(header) if settings.copy_attrs else None,
@@ -123,6 +126,21 @@ class Reporter:
             )
             for i, finding in enumerate(findings)
         )
+
+
+def _at_most(verdict: Verdict, n_most: int) -> Verdict:
+    """Keep so many findings, the strongest; dopants, of which there are many, give way first."""
+    if len(verdict.findings) <= n_most:
+        return verdict
+    order = sorted(
+        range(len(verdict.findings)), key=lambda k: ("dopant" in verdict.findings[k].flags, k)
+    )
+    kept = sorted(order[:n_most])
+    return replace(
+        verdict,
+        findings=tuple(verdict.findings[k] for k in kept),
+        q_value=verdict.q_value[kept],
+    )
 
 
 def _state(sight: Sight) -> DetectorState:

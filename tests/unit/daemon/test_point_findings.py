@@ -1,10 +1,14 @@
 """Two detectors give one list: what both saw is one defect."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from latticewatch.daemon.point_findings import cell_findings, merge_findings
+from latticewatch.daemon.report import _at_most
 from latticewatch.daemon.sights import Budget
+from latticewatch.daemon.verdicts import Verdict
 from latticewatch.detectors.lattice import find_lattice
 from latticewatch.detectors.lock import lock_lattice
 from latticewatch.detectors.protocols import Finding
@@ -108,3 +112,17 @@ def test_false_alarms_per_frame_are_those_of_the_columns_looked_at() -> None:
 
     assert [one.p_value for one in found] == pytest.approx([1e-5, 4e-4])
     assert len(q_value) == 2
+
+
+def test_where_there_is_no_room_dopants_give_way() -> None:
+    found = tuple(
+        replace(finding(10.0 * k, 5.0, 10.0**-k, "cell"), flags=("dopant",) if k > 3 else ())
+        for k in range(8, 0, -1)
+    )
+    verdict = Verdict((), findings=found, q_value=np.arange(8.0))
+
+    kept = _at_most(verdict, 4)
+
+    assert [one.p_value for one in kept.findings] == pytest.approx([1e-8, 1e-3, 1e-2, 1e-1])
+    assert kept.q_value.tolist() == [0.0, 5.0, 6.0, 7.0]
+    assert _at_most(verdict, 8) is verdict
