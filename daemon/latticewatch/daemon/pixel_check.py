@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from latticewatch.detectors.dead_pixels import fill_dead, take_out_wild
+from latticewatch.detectors.dead_pixels import fill_dead, near_pixels, take_out_wild
 from latticewatch.kernels.pixels import count_pixels, native_float32
 
 # Chosen: more dead pixels than this, and too few windows are whole to know the crowd.
@@ -103,18 +103,6 @@ def near_bad_pixel(
     """
     if not len(bad_yx):
         return np.zeros(len(places_yx), bool)
-    # Sums over all rows and columns above: a square's count takes four look-ups.
-    total = np.zeros((shape[0] + 1, shape[1] + 1), np.int32)
-    total[bad_yx[:, 0] + 1, bad_yx[:, 1] + 1] = 1
-    total = total.cumsum(axis=0).cumsum(axis=1)
-    centre = np.floor(places_yx + 0.5).astype(np.intp)
-    low = np.clip(centre - reach_px, 0, shape)
-    high = np.clip(centre + reach_px + 1, 0, shape)
-    count = (
-        total[high[:, 0], high[:, 1]]
-        - total[low[:, 0], high[:, 1]]
-        - total[high[:, 0], low[:, 1]]
-        + total[low[:, 0], low[:, 1]]
-    )
-    near: NDArray[np.bool_] = count > 0
+    centre = np.clip(np.floor(places_yx + 0.5).astype(np.intp), 0, np.array(shape) - 1)
+    near: NDArray[np.bool_] = near_pixels(bad_yx, shape, reach_px)[centre[:, 0], centre[:, 1]]
     return near

@@ -1,4 +1,4 @@
-"""What a dead pixel becomes, the same when a model is fitted and when it judges."""
+"""What a dead pixel becomes, and what lies near it: the same in a fit and in a judgement."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,3 +72,20 @@ def fill_dead(image: NDArray[np.float32]) -> NDArray[np.bool_]:
     # In double precision: half the sum of two of the largest floats is one of them.
     clear_nonfinite(image, float(np.median(sample.astype(np.float64))) if len(sample) else 0.0)
     return finite
+
+
+def near_pixels(
+    bad_yx: NDArray[np.intp], shape: tuple[int, int], reach_px: int
+) -> NDArray[np.bool_]:
+    """Tell which pixels (H, W) have a bad one in the square of `reach_px` around them."""
+    # Sums over all rows and columns above: a square's count takes four look-ups.
+    total = np.zeros((shape[0] + 1, shape[1] + 1), np.int32)
+    total[bad_yx[:, 0] + 1, bad_yx[:, 1] + 1] = 1
+    total = total.cumsum(axis=0).cumsum(axis=1)
+    y, x = np.arange(shape[0]), np.arange(shape[1])
+    top, bottom = np.maximum(y - reach_px, 0), np.minimum(y + reach_px + 1, shape[0])
+    left, right = np.maximum(x - reach_px, 0), np.minimum(x + reach_px + 1, shape[1])
+    count = total[np.ix_(bottom, right)] - total[np.ix_(top, right)]
+    count -= total[np.ix_(bottom, left)] - total[np.ix_(top, left)]
+    near: NDArray[np.bool_] = count > 0
+    return near

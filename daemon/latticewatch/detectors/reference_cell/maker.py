@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from latticewatch.detectors.dead_pixels import near_pixels
 from latticewatch.detectors.lock import LatticeLock
 from latticewatch.detectors.reference_cell.binning import binned, first_stride, fitting_stride
 from latticewatch.detectors.reference_cell.cell import (
@@ -13,12 +14,7 @@ from latticewatch.detectors.reference_cell.cell import (
     mean_cell,
     nearest_distance,
 )
-from latticewatch.detectors.reference_cell.flaws import (
-    NO_FLAWS,
-    Flaws,
-    flawed_pixels,
-    near_pixels,
-)
+from latticewatch.detectors.reference_cell.flaws import NO_FLAWS, Flaws, flawed_pixels
 from latticewatch.detectors.reference_cell.local_fit import BlockGrid, local_fit
 from latticewatch.detectors.reference_cell.noise import (
     how_strange,
@@ -101,15 +97,7 @@ class ResidueMaker:
             return None
         fine = binned(lock, stride)
         sites = find_sites(fine, columns.fraction, self._shape)
-        flawed = None
-        if len(flaws.bad_yx):
-            reach_px = round(_WINDOW_WIDTHS * columns.sigma_px) + 1
-            # Nobody explains what stands there, so it may not speak to the windows of others.
-            self._mute = near_pixels(self._bad_yx, self._shape, reach_px)
-            sites = without(sites, self._mute)
-            self._used[self._mute] = 0
-            # A column of which the site is not looked at may stand as far away again.
-            flawed = near_pixels(self._bad_yx, self._shape, 2 * reach_px)
+        sites, flawed = self._without_flaws(sites, columns.sigma_px)
         if not len(sites.label):
             return None
         gain, sums = self._judge(fine, sites, columns, is_last=known is not None)
@@ -165,6 +153,20 @@ class ResidueMaker:
             self._leave_out(fine, places, known.reach_px / stride)
         self._mean_cell()
         return find_columns(self._cell, fine, self._parameters.least_column)
+
+    def _without_flaws(
+        self, sites: Sites, sigma_px: float
+    ) -> tuple[Sites, NDArray[np.bool_] | None]:
+        """Mute what stands at bad pixels; the sites left, and the pixels (H, W) near bad ones."""
+        if not len(self._bad_yx):
+            return sites, None
+        reach_px = round(_WINDOW_WIDTHS * sigma_px) + 1
+        # Nobody explains what stands there, so it may not speak to the windows of others.
+        self._mute = near_pixels(self._bad_yx, self._shape, reach_px)
+        self._used[self._mute] = 0
+        # A column of which the site is not looked at may stand as far away again.
+        flawed = near_pixels(self._bad_yx, self._shape, 2 * reach_px)
+        return without(sites, self._mute), flawed
 
     def _hold(self, lock: LatticeLock) -> None:
         """Use the parts of the frame that hold the lattice, and no other; nor dead pixels."""
