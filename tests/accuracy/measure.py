@@ -12,7 +12,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-PAGE = Path(__file__).with_name("README.md")
+from page import put
+
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 SAMPLES = (
     *("ws2_mono_A", "sto_A", "mote2_bilayer_A", "graphene_A"),
@@ -70,11 +71,8 @@ def main() -> None:
             for detectors in DETECTORS:
                 rows = scores(sample, detectors, Path(folder))
                 lines += [line(row, detectors.replace(",", " + ")) for row in rows]
-    table = HEAD + "".join(lines)
-    sys.stdout.write(table)
-    before, _, old = PAGE.read_text(encoding="utf-8").partition("| image,")
-    later = old.partition("\n\n")[2]  # sections of other scripts
-    PAGE.write_text(before + table + (f"\n{later}" if later else ""), encoding="utf-8")
+    sys.stdout.write(HEAD + "".join(lines))
+    put(HEAD, "".join(lines))
 
 
 if __name__ == "__main__":

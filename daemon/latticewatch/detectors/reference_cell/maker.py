@@ -100,19 +100,22 @@ class ResidueMaker:
         sites, flawed = self._without_flaws(sites, columns.sigma_px)
         if not len(sites.label):
             return None
+        window = fine.period_px, self._parameters.local_periods
         gain, sums = self._judge(fine, sites, columns, is_last=known is not None)
-        scale, normal = normal_law(sums, sites)
+        height = column_heights(self._cell, fine, columns.fraction, columns.sigma_px)
+        scale, normal = normal_law(sums, sites, height, window)
         strange = self._strange(sums, normal)
         if known is None or self._has_news(sites, strange):
             if self._leave_out_strange(fine, sites.places_yx[strange], columns.sigma_px):
                 self._mean_cell()
             gain, sums = self._judge(fine, sites, columns, is_last=True, norms=sums)
-            scale, normal = normal_law(sums, sites)
+            height = column_heights(self._cell, fine, columns.fraction, columns.sigma_px)
+            scale, normal = normal_law(sums, sites, height, window)
             strange = self._strange(sums, normal)
         return Residue(
             stride=stride,
             columns=columns,
-            height=column_heights(self._cell, fine, columns.fraction, columns.sigma_px),
+            height=height,
             sites=sites,
             gain=gain.at(sites.places_yx),
             residual=self._residual,

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from latticewatch.detectors.calibration import MAD_TO_SIGMA
 from latticewatch.detectors.reference_cell.sites import Sites
+from latticewatch.detectors.reference_cell.surroundings import shared_statistics
 from latticewatch.kernels.residue import row_moments, spread_by_level
 
 _LEVELS = 256  # fine bins of predicted brightness, gathered into groups of equal size
@@ -15,6 +16,15 @@ _FEWEST_AT_EDGE = 20
 # Statistics at the edge have a heavier tail than a normal law: the error of phase and gain grows
 # towards the corners.
 _EDGE_TAIL = 1.3
+# Sum of the three squared statistics above which a column has no say on what is normal round it:
+# one ordinary column in 340.
+_ORDINARY = 14.0
+# A deviation learnt from n values has an error; far out it makes a normal law Student's, whose
+# quantile is larger by (z * z + 1) / (4 n): here at z = 3.7 (Fisher and Cornish, Technometrics 2,
+# 209, 1960), and nine values in ten count.
+_STUDENT = 4.1
+_CLIP = 2.5
+_CLIPPED_DEVIATION = 0.9546  # of a standard normal number within so many deviations
 Law = tuple[float, float, float]
 """Slope and intercept of the variance of a pixel over predicted brightness, and its least value."""
 
@@ -113,12 +123,16 @@ def how_strange(sums: NDArray[np.float64], normal: NDArray[np.float64]) -> NDArr
 
 
 def normal_law(
-    sums: NDArray[np.float64], sites: Sites
+    sums: NDArray[np.float64],
+    sites: Sites,
+    height: NDArray[np.float64],
+    window: tuple[float, float],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Learn the standard deviations (3,) of the statistics, and what is normal for sites (N, 6).
 
-    Normal are the median and the width of a site's like: its sublattice, at the edge or inside.
-    Nothing is believed to be quieter than all sites together, nor the edge than the inside.
+    Normal are the centre and the width of a site's like: its sublattice, at the edge or inside;
+    and what the ordinary columns round it share. The edge is never believed to be quieter than
+    the inside, nor a sublattice than all sites together.
 
     Parameters
     ----------
@@ -126,24 +140,56 @@ def normal_law(
         From `match_columns`.
     sites
         That they were found at.
+    height : (S,)
+        Of the columns of the cell, any unit.
+    window
+        In which columns are said to be round a site: lattice period, pixels, and standard
+        deviation, periods.
     """
     raw = statistics(sums)
-    scale = np.array([max(_centre_and_spread(part)[1], 1e-12) for part in raw])
     normal = np.empty((len(sites.label), 6))
+    _learn(raw, sites, normal)
+    off = raw - normal[:, :3].T
+    is_ordinary = np.square(off / normal[:, 3:].T).sum(axis=0) < _ORDINARY
+    strength = height[sites.label] * np.sqrt(np.maximum(sums[:, 3:], 1e-30)).T
+    shared = shared_statistics(off, strength, is_ordinary, sites.places_yx, *window)
+    scale = _learn(raw - shared, sites, normal)
+    normal[:, :3] += shared.T
+    return scale, normal
+
+
+def _learn(
+    raw: NDArray[np.float64], sites: Sites, normal: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Fill centre and width (N, 6) of statistics (3, N); the deviations (3,) over all sites."""
+    scale = np.array([max(_centre_and_spread(part)[1], 1e-12) for part in raw])
     for same in _sublattices(sites):
         edge = sites.near_edge[same]
         at_edge = np.count_nonzero(edge) >= _FEWEST_AT_EDGE
         inside = ~edge if not edge.all() else edge
+        n_inside = np.count_nonzero(inside)
         for part, least in enumerate(scale):
             values, out = raw[part, same], normal[same]
             centre, width = _centre_and_spread(values[inside])
-            width = max(width, least)
+            width = _not_by_chance(width, float(least), n_inside)
+            width *= 1.0 + _STUDENT / max(n_inside, 1)
             out[:, part], out[:, 3 + part] = centre, width
             if at_edge:
                 centre, spread = _centre_and_spread(values[edge])
                 out[edge, part] = centre
                 out[edge, 3 + part] = max(width, _EDGE_TAIL * spread)
-    return scale, normal
+    return scale
+
+
+def _not_by_chance(width: float, usual: float, n_values: int) -> float:
+    """Width of a few values, where that of many more is known: as far above it as is certain.
+
+    The larger of two estimates is too large by chance. What is above the usual width counts as
+    much as its square does beside the square of its error.
+    """
+    excess = max(width - usual, 0.0)
+    error2 = width * width / (2.0 * max(n_values, 1))
+    return usual + excess * excess * excess / max(excess * excess + error2, 1e-30)
 
 
 def _sublattices(sites: Sites) -> list[slice]:
@@ -157,9 +203,15 @@ def _sublattices(sites: Sites) -> list[slice]:
 
 
 def _centre_and_spread(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Median of some values and robust standard deviation about it."""
+    """Centre of some values, and the standard deviation of those of them that are normal.
+
+    Mean and deviation of what lies within 2.5 deviations of the median, as the median of distances
+    puts it: that by itself takes each defect for a part of the noise, and knows it half as well.
+    """
     centre = _median(values)
-    return centre, MAD_TO_SIGMA * _median(np.abs(values - centre))
+    reach = _CLIP * MAD_TO_SIGMA * _median(np.abs(values - centre))
+    near = values[np.abs(values - centre) <= reach]
+    return float(near.mean()), float(near.std()) / _CLIPPED_DEVIATION
 
 
 def _median(values: NDArray[np.float64]) -> float:
