@@ -162,7 +162,7 @@ def test_gain(bench: Bench) -> None:
 
 
 def test_residue(bench: Bench) -> None:
-    sums, moments = np.empty((3, N_LEVELS)), np.empty((SIDE_PX, 5))
+    sums, moments = np.empty((4, N_LEVELS)), np.empty((SIDE_PX, 5))
     shift_px, residual = np.zeros((SIDE_PX, 2), np.float32), bench.residual.copy()
     precision, weighted = np.empty_like(residual), np.empty_like(residual)
     check(

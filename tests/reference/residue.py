@@ -21,7 +21,7 @@ def spread_by_level(
     levels: tuple[float, float],
     n_bins: int,
 ) -> Wide:
-    """Sums of 1, model and residual^2 over bins of equal width in predicted brightness."""
+    """Sums of 1, model, residual^2 and residual^3 over bins of equal width in predicted brightness."""
     kept = used == 1
     # In single precision, so that what lies on the edge of a bin lies on the same side of it.
     scale = np.float32(n_bins / max(levels[1] - levels[0], 1e-30))
@@ -29,7 +29,7 @@ def spread_by_level(
         place = (model[kept] - np.float32(levels[0])) * scale
     bin_ = np.clip(place, 0, n_bins - 1).astype(np.int64)
     level, rest = (part[kept].astype(np.float64) for part in (model, residual))
-    terms = (np.ones(len(bin_)), level, rest**2)
+    terms = (np.ones(len(bin_)), level, rest**2, rest**3)
     return np.stack([np.bincount(bin_, term, n_bins) for term in terms])
 
 

@@ -14,7 +14,7 @@ def spread_by_level(
     levels: tuple[float, float],
     out: NDArray[np.float64],
 ) -> None:
-    """Count, mean level and mean squared residual of pixels of about equal predicted brightness.
+    """Count, level and moments of the residual of pixels of about equal predicted brightness.
 
     Parameters
     ----------
@@ -25,8 +25,8 @@ def spread_by_level(
     levels
         Predicted brightness at the lower edge of the first bin and the upper edge of the last;
         what lies beyond is counted in these.
-    out : (3, B)
-        At least one bin. Receives the sums of 1, model, residual^2 in each bin.
+    out : (4, B)
+        At least one bin. Receives the sums of 1, model, residual^2, residual^3 in each bin.
     """
     height, width = model.shape
     n_bins = out.shape[1]
@@ -44,7 +44,9 @@ def spread_by_level(
             weight = np.float64(used[y, x])
             out[0, bin_] += weight
             out[1, bin_] += weight * model[y, x]
-            out[2, bin_] += weight * residual[y, x] * residual[y, x]
+            rest = np.float64(residual[y, x])
+            out[2, bin_] += weight * rest * rest
+            out[3, bin_] += weight * rest * rest * rest
 
 
 @kernel

@@ -51,7 +51,7 @@ def test_levels_agree_with_the_definition(
     model: Image, n_bins: int, low: float, span: float, data: st.DataObject
 ) -> None:
     residual, used = drawn(data, model.shape), mask(data, model.shape)
-    out = np.full((3, n_bins), np.nan)
+    out = np.full((4, n_bins), np.nan)
     spread_by_level(model, residual, used, (low, low + span), out)
     expected = slow.spread_by_level(model, residual, used, (low, low + span), n_bins)
     np.testing.assert_allclose(out, expected, rtol=1e-9, atol=1e-6)
@@ -60,7 +60,7 @@ def test_levels_agree_with_the_definition(
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_level_that_is_no_number_is_counted_in_an_outer_bin(value: float) -> None:
     model = np.full((1, 40), value, np.float32)
-    out = np.empty((3, 4))
+    out = np.empty((4, 4))
     spread_by_level(model, model, np.ones(model.shape, np.uint8), (0.0, 1.0), out)
     assert out[0].tolist() == ([0, 0, 0, 40] if value > 0 else [40, 0, 0, 0])
 
@@ -68,16 +68,18 @@ def test_level_that_is_no_number_is_counted_in_an_outer_bin(value: float) -> Non
 def test_levels_without_a_bin_are_refused() -> None:
     model = random_image(1, (4, 4))
     with pytest.raises(ValueError, match="one bin"):
-        spread_by_level(model, model, np.ones((4, 4), np.uint8), (0.0, 1.0), np.empty((3, 0)))
+        spread_by_level(model, model, np.ones((4, 4), np.uint8), (0.0, 1.0), np.empty((4, 0)))
 
 
 def test_noise_of_counts_grows_with_the_level() -> None:
     rng = np.random.default_rng(2)
     model = rng.uniform(20.0, 80.0, (400, 400)).astype(np.float32)
     residual = rng.poisson(model).astype(np.float32) - model
-    out = np.empty((3, 6))
+    out = np.empty((4, 6))
     spread_by_level(model, residual, np.ones(model.shape, np.uint8), (20.0, 80.0), out)
     np.testing.assert_allclose(out[2] / out[0], out[1] / out[0], rtol=0.05)
+    # The third central moment of a Poisson law is its mean, too.
+    np.testing.assert_allclose(out[3].sum(), out[1].sum(), rtol=0.25)
 
 
 @given(FRAMES, LAWS, st.data())
