@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from latticewatch.detectors.lock import LatticeLock
+from latticewatch.kernels.places import place_sites
 
 _EDGE_PX = (2, 3)  # sites nearer to the first, to the last pixel are not looked at
 # Periods from where the low-passed waves are half as high, which is up to one beyond the last
@@ -51,26 +52,27 @@ def find_sites(lock: LatticeLock, fractions: NDArray[np.float64], shape: tuple[i
     shape
         Of the frame.
     """
-    addresses = lock.addresses_in(shape)
-    first, beyond = _EDGE_PX[0], np.array(shape) - _EDGE_PX[1]
-    within = well_within(lock)
+    corners = lock.corners_of(shape)
+    # Columns of a cell hold at most so many sites as addresses are tried.
+    n_tried = int(np.prod(corners[1] - corners[0] + 1)) * len(fractions)
+    places, addresses = np.empty((n_tried, 2)), np.empty((n_tried, 2), np.int64)
+    counts = np.empty(len(fractions), np.int64)
+    n_found = place_sites(
+        np.ascontiguousarray(fractions),
+        corners,
+        (lock.basis_px_yx, lock.phase, lock.step_px),
+        (float(_EDGE_PX[0]), float(shape[0] - _EDGE_PX[1]), float(shape[1] - _EDGE_PX[1])),
+        (places, addresses, counts),
+    )
+    places, addresses = places[:n_found], addresses[:n_found]
+    label = np.repeat(np.arange(len(fractions)), counts)
     n_beyond = 0
-    found = []
-    for column, fraction in enumerate(fractions):
-        places = lock.places(addresses, fraction)
-        # Column by column: over pairs numpy goes one by one.
-        y, x = places[:, 0], places[:, 1]
-        inside = (y >= first) & (y < beyond[0]) & (x >= first) & (x < beyond[1])
-        if not within.all():
-            held = at_blocks(within, lock.step_px, places)
-            n_beyond += int(np.count_nonzero(inside & ~held))
-            inside &= held
-        rows = np.flatnonzero(inside)
-        label = np.full(len(rows), column, np.intp)
-        found.append((places.take(rows, axis=0), label, addresses.take(rows, axis=0)))
-    places, label, addresses = (np.concatenate(part) for part in zip(*found, strict=True))
-    near_edge = _near_edge(places, shape, lock.period_px)
-    return Sites(places, label, addresses, near_edge, n_beyond)
+    within = well_within(lock)
+    if not within.all():
+        held = np.flatnonzero(at_blocks(within, lock.step_px, places))
+        n_beyond = n_found - len(held)
+        places, label, addresses = places[held], label[held], addresses[held]
+    return Sites(places, label, addresses, _near_edge(places, shape, lock.period_px), n_beyond)
 
 
 def without(sites: Sites, flawed: NDArray[np.bool_]) -> Sites:
