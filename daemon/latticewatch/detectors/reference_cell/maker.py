@@ -17,7 +17,6 @@ from latticewatch.detectors.reference_cell.cell import (
 from latticewatch.detectors.reference_cell.flaws import NO_FLAWS, Flaws, flawed_pixels
 from latticewatch.detectors.reference_cell.local_fit import BlockGrid, local_fit
 from latticewatch.detectors.reference_cell.noise import (
-    how_strange,
     noise_law,
     normal_law,
     row_shifts,
@@ -33,7 +32,7 @@ from latticewatch.detectors.reference_cell.sites import (
 )
 from latticewatch.kernels.cells import CELL_BINS, add_to_cell, cell_index, predict
 from latticewatch.kernels.columns import N_MATCHES, correlate_columns, match_columns
-from latticewatch.kernels.grids import N_MOMENTS, apply_gain, block_means, block_moments
+from latticewatch.kernels.grids import N_MOMENTS, apply_gain, block_means, block_moments, halve
 from latticewatch.kernels.residue import unshift_rows
 
 _MOMENT_BLOCK = 1.0  # of a period: a block holds a whole cell, and 2.5 of them the window
@@ -100,15 +99,16 @@ class ResidueMaker:
         sites, flawed = self._without_flaws(sites, columns.sigma_px)
         if not len(sites.label):
             return None
+        most = self._parameters.mask_sigmas**2
         gain, sums = self._judge(fine, sites, columns, is_last=known is not None)
-        scale, normal = normal_law(sums, sites)
-        strange = self._strange(sums, normal)
+        scale, normal, distance = normal_law(sums, sites)
+        strange = distance > most
         if known is None or self._has_news(sites, strange):
             if self._leave_out_strange(fine, sites.places_yx[strange], columns.sigma_px):
                 self._mean_cell()
             gain, sums = self._judge(fine, sites, columns, is_last=True, norms=sums)
-            scale, normal = normal_law(sums, sites)
-            strange = self._strange(sums, normal)
+            scale, normal, distance = normal_law(sums, sites)
+            strange = distance > most
         return Residue(
             stride=stride,
             columns=columns,
@@ -137,13 +137,15 @@ class ResidueMaker:
         self._reserve((image.shape[0] // stride, image.shape[1] // stride))
         if stride == 1:
             self._image[:] = image
+        elif stride == 2:
+            halve(image, self._image)
         else:
             block_means(image, stride, self._image)
         if self._flaws.contrast < 0:
             np.negative(self._image, out=self._image)
         self._bad_yx = flawed_pixels(self._flaws.bad_yx, stride, self._shape)
-        # Near zero, so that squares keep their digits.
-        self._image -= np.float32(self._image.mean(dtype=np.float64))
+        # Near zero, so that squares keep their digits: one row in four says where that is.
+        self._image -= np.float32(self._image[::4].mean(dtype=np.float64))
         fine = binned(lock, stride)
         cell_index(fine.reciprocal_per_px, fine.phase, fine.step_px, self._bins)
         self._transfer = low_pass(fine, self._parameters.cell_blur_px)
@@ -241,10 +243,6 @@ class ResidueMaker:
         gain, offset = local_fit(moments, self._parameters.local_periods * lock.period_px / step)
         apply_gain(gain, offset, step, self._image, self._model, self._residual)
         return BlockGrid(gain, step)
-
-    def _strange(self, sums: NDArray[np.float64], normal: NDArray[np.float64]) -> NDArray[np.bool_]:
-        strange: NDArray[np.bool_] = how_strange(sums, normal) > self._parameters.mask_sigmas**2
-        return strange
 
     def _has_news(self, sites: Sites, strange: NDArray[np.bool_]) -> bool:
         """Tell whether more than a few sites are strange that were used."""

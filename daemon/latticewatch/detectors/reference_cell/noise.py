@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from latticewatch.detectors.calibration import MAD_TO_SIGMA
 from latticewatch.detectors.reference_cell.sites import Sites
+from latticewatch.kernels.normal import column_statistics, column_strangeness, learn_normal
 from latticewatch.kernels.residue import row_moments, spread_by_level
 
 _LEVELS = 256  # fine bins of predicted brightness, gathered into groups of equal size
@@ -89,33 +89,10 @@ def _equal_groups(sums: NDArray[np.float64], n_groups: int) -> NDArray[np.float6
     return gathered[:, gathered[0] > 0].astype(np.float64)
 
 
-def statistics(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Three statistics (3, N) of what `match_columns` found (N, 6), in units of the noise."""
-    raw: NDArray[np.float64] = (sums[:, :3] / np.sqrt(np.maximum(sums[:, 3:], 1e-30))).T
-    return np.ascontiguousarray(raw)
-
-
-def how_strange(sums: NDArray[np.float64], normal: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sum of the three squared statistics of sites (N,), in units of what is normal.
-
-    Parameters
-    ----------
-    sums : (N, 6)
-        From `match_columns`.
-    normal : (N, 6)
-        From `normal_law`.
-    """
-    raw = statistics(sums)
-    distance = np.zeros(len(sums))
-    for part in range(3):
-        distance += np.square((raw[part] - normal[:, part]) / normal[:, 3 + part])
-    return distance
-
-
 def normal_law(
     sums: NDArray[np.float64], sites: Sites
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Learn the standard deviations (3,) of the statistics, and what is normal for sites (N, 6).
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Learn what is normal for the statistics of sites, and how far from it each one is.
 
     Normal are the median and the width of a site's like: its sublattice, at the edge or inside.
     Nothing is believed to be quieter than all sites together, nor the edge than the inside.
@@ -126,44 +103,18 @@ def normal_law(
         From `match_columns`.
     sites
         That they were found at.
+
+    Returns
+    -------
+    (3,), (N, 6), (N,)
+        Standard deviations of the three statistics over all sites; three medians and three widths
+        of each site's like; the sum of its three squared statistics, in these units.
     """
-    raw = statistics(sums)
-    scale = np.array([max(_centre_and_spread(part)[1], 1e-12) for part in raw])
-    normal = np.empty((len(sites.label), 6))
-    for same in _sublattices(sites):
-        edge = sites.near_edge[same]
-        at_edge = np.count_nonzero(edge) >= _FEWEST_AT_EDGE
-        inside = ~edge if not edge.all() else edge
-        for part, least in enumerate(scale):
-            values, out = raw[part, same], normal[same]
-            centre, width = _centre_and_spread(values[inside])
-            width = max(width, least)
-            out[:, part], out[:, 3 + part] = centre, width
-            if at_edge:
-                centre, spread = _centre_and_spread(values[edge])
-                out[edge, part] = centre
-                out[edge, 3 + part] = max(width, _EDGE_TAIL * spread)
-    return scale, normal
-
-
-def _sublattices(sites: Sites) -> list[slice]:
-    """Rows of each sublattice that has sites: they stand one after the other."""
-    ends = np.flatnonzero(np.diff(sites.label)) + 1
-    return [
-        slice(int(first), int(end))
-        for first, end in zip((0, *ends), (*ends, len(sites.label)), strict=True)
-        if end > first
-    ]
-
-
-def _centre_and_spread(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Median of some values and robust standard deviation about it."""
-    centre = _median(values)
-    return centre, MAD_TO_SIGMA * _median(np.abs(values - centre))
-
-
-def _median(values: NDArray[np.float64]) -> float:
-    # np.median looks for NaN and for axes: three times as long on a thousand numbers.
-    half = len(values) // 2
-    parts = np.partition(values, (max(half - 1, 0), half))
-    return float(parts[half] if len(values) % 2 else 0.5 * (parts[half - 1] + parts[half]))
+    n_sites = len(sites.label)
+    raw, scale = np.empty((3, n_sites)), np.empty(3)
+    normal, distance = np.empty((n_sites, 6)), np.empty(n_sites)
+    column_statistics(sums, raw)
+    ends = np.append(np.flatnonzero(np.diff(sites.label)) + 1, n_sites)
+    learn_normal(raw, ends, sites.near_edge, (_FEWEST_AT_EDGE, _EDGE_TAIL), scale, normal)
+    column_strangeness(raw, normal, distance)
+    return scale, normal, distance
