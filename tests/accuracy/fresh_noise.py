@@ -16,10 +16,14 @@ from typing import Any
 
 import numpy as np
 import tifffile
-from measure import SHARED
 from numpy.typing import NDArray
-from page import put
 from scipy.ndimage import gaussian_filter, map_coordinates
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from support.page import put  # noqa: E402 - the support of the tests first
+from support.shared_data import DATA  # noqa: E402
 
 SAMPLES = ("ws2_mono_A", "sto_A", "mote2_bilayer_A", "graphene_A")
 HEAD = (
@@ -55,7 +59,7 @@ def displaced(places: NDArray[np.float64], bend: NDArray[np.float64]) -> NDArray
 
 def draw(sample: str, image: dict[str, Any], n_draws: int, folder: Path) -> list[dict[str, Any]]:
     """What the scorer says of the reference cell on each draw of one image."""
-    simulated = SHARED / "data" / "simulated"
+    simulated = DATA / "simulated"
     truth = json.loads((simulated / f"{sample}_truth.json").read_text(encoding="utf-8"))
     clean = tifffile.imread(simulated / f"{sample}_clean.tif").astype(np.float64)
     still = {
@@ -80,7 +84,12 @@ def draw(sample: str, image: dict[str, Any], n_draws: int, folder: Path) -> list
         check=True,
         capture_output=True,
     )
-    scorer = [sys.executable, str(SHARED / "accept" / "score_defects.py"), str(known), str(events)]
+    scorer = [
+        sys.executable,
+        str(DATA.parent / "accept" / "score_defects.py"),
+        str(known),
+        str(events),
+    ]
     scored = subprocess.run([*scorer, "--json"], check=True, capture_output=True, text=True)
     rows: list[dict[str, Any]] = json.loads(scored.stdout)
     return rows
@@ -105,7 +114,7 @@ def main() -> None:
     n_draws = int(sys.argv[1]) if len(sys.argv) > 1 else 16
     lines = []
     for sample in SAMPLES:
-        truth = SHARED / "data" / "simulated" / f"{sample}_truth.json"
+        truth = DATA / "simulated" / f"{sample}_truth.json"
         images = json.loads(truth.read_text(encoding="utf-8"))["images"]
         for image in images:
             if image["kind"] != "noisy":

@@ -12,9 +12,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from page import put
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
 
-SHARED = Path(__file__).resolve().parents[3] / "shared"
+from support.page import put  # noqa: E402 - the support of the tests first
+from support.shared_data import DATA  # noqa: E402
+
 SAMPLES = (
     *("ws2_mono_A", "sto_A", "mote2_bilayer_A", "graphene_A"),
     *("perfect_cdte_A", "perfect_sto_A", "perfect_ws2_A"),
@@ -28,14 +31,14 @@ HEAD = (
 
 def scores(sample: str, detectors: str, folder: Path) -> list[dict[str, Any]]:
     """What the scorer says of every noisy image of a sample."""
-    simulated = SHARED / "data" / "simulated"
+    simulated = DATA / "simulated"
     images = [str(path) for path in sorted(simulated.glob(f"{sample}_d*.tif"))]
     events = folder / "events.jsonl"
     analyze = [sys.executable, "-m", "latticewatch.daemon", "analyze", *images]
     subprocess.run(
         [*analyze, "--out", str(events), "--detectors", detectors], check=True, capture_output=True
     )
-    scorer = str(SHARED / "accept" / "score_defects.py")
+    scorer = str(DATA.parent / "accept" / "score_defects.py")
     truth = str(simulated / f"{sample}_truth.json")
     scored = subprocess.run(
         [sys.executable, scorer, truth, str(events), "--json"],

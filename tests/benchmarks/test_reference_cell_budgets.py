@@ -214,18 +214,23 @@ def test_pursuit(bench: Bench) -> None:
     normal = np.tile([0.0, 0.0, 0.0, 1.0, 1.0, 1.0], (N_SITES, 1))
     log_share = np.full((N_SITES, 2), np.log(0.5))
     judged, found = np.empty((N_SITES, 5)), np.empty((2 * N_STRANGE, N_CHANGE))
+    worth = float(np.log(0.001))
     residual, weighted = bench.residual.copy(), bench.residual.copy()
 
     def pursue_all() -> None:
-        judge_columns(sums, normal, log_share, judged)
+        judge_columns(sums, normal, log_share, worth, judged)
         pursue(
             (residual, bench.precision, weighted),
             (columns, sums.copy(), normal, log_share),
             (SIGMA_PX, 6.0, 6 * SIGMA_PX),
-            float(np.log(0.001)),
+            worth,
             judged,
             found,
         )
 
-    check(f"judge_columns, {N_SITES}", 2.0, lambda: judge_columns(sums, normal, log_share, judged))
+    check(
+        f"judge_columns, {N_SITES}",
+        2.0,
+        lambda: judge_columns(sums, normal, log_share, worth, judged),
+    )
     check(f"pursue, {N_STRANGE} of {N_SITES}", 20.0, pursue_all)

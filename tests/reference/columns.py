@@ -36,10 +36,8 @@ def match_column(
     weighted: Frame, precision: Frame, place_yx: tuple[float, float], sigma_px: float
 ) -> Wide:
     """Correlations with the column and its two derivatives, and their squared norms."""
-    # Three widths and a pixel, the whole a multiple of eight.
     half = math.floor(3 * sigma_px) + 1
-    size = 8 * math.ceil((2 * half + 1) / 8)
-    seen = window(weighted.shape, place_yx, half, size)
+    seen = window(weighted.shape, place_yx, half, 2 * half + 1)
     if not seen.any():
         return np.zeros(6)
     shape = bell(weighted.shape, place_yx, sigma_px)

@@ -21,7 +21,7 @@ def spread_by_level(
     levels: tuple[float, float],
     n_bins: int,
 ) -> Wide:
-    """Sums of 1, model, residual^2 and residual^3 over bins of equal width in predicted brightness."""
+    """Sums of 1, model, residual^2, residual^3 over bins of equal width in predicted brightness."""
     kept = used == 1
     # In single precision, so that what lies on the edge of a bin lies on the same side of it.
     scale = np.float32(n_bins / max(levels[1] - levels[0], 1e-30))

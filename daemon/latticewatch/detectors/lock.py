@@ -95,14 +95,19 @@ class LatticeLock:
         place_cells(wanted, self.basis_px_yx, self.phase, self.step_px, places)
         return places
 
-    def addresses_in(self, shape: tuple[int, int]) -> NDArray[np.int64]:
-        """Every address (N, 2) whose cell may touch a frame of this shape."""
+    def corners_of(self, shape: tuple[int, int]) -> NDArray[np.int64]:
+        """First and last address (2, 2), along both vectors, that may touch a frame."""
         corners = np.array([(y, x) for y in (0, shape[0]) for x in (0, shape[1])], np.float64)
         reach = corners @ self.reciprocal_per_px.T
         least = self.phase.reshape(2, -1).min(axis=1)
         most = self.phase.reshape(2, -1).max(axis=1)
         first = np.floor(reach.min(axis=0) + least).astype(np.int64) - 2
         last = np.ceil(reach.max(axis=0) + most).astype(np.int64) + 2
+        return np.stack([first, last])
+
+    def addresses_in(self, shape: tuple[int, int]) -> NDArray[np.int64]:
+        """Every address (N, 2) whose cell may touch a frame of this shape."""
+        first, last = self.corners_of(shape)
         grid = np.mgrid[first[0] : last[0] + 1, first[1] : last[1] + 1]
         return np.ascontiguousarray(grid.reshape(2, -1).T)
 

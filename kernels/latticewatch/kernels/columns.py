@@ -6,21 +6,24 @@ from numpy.typing import NDArray
 from latticewatch.kernels.jit import kernel
 
 N_MATCHES = 6
+# Lines of a column are linear between 257 places of it over a pixel: 2e-6 of its height where it
+# is a pixel wide.
+_N_PHASES = 256
 
 
 @kernel
-def _bells(first: float, sigma_px: float, out: NDArray[np.float32]) -> None:
-    """Fill a Gaussian, it times the distance in widths, and the squares of both."""
+def _bells(
+    first: float, sigma_px: float, bells: NDArray[np.float32], slants: NDArray[np.float32]
+) -> None:
+    """Fill a Gaussian, and it times the distance in widths."""
     # Gaussian at k + 1 from that at k by two multiplications: e^x for each took half the time.
     distance = first / sigma_px
     step = 1.0 / sigma_px
     bell = np.exp(-0.5 * distance * distance)
     ratio = np.exp(-distance * step - 0.5 * step * step)
     shrink = np.exp(-step * step)
-    for k in range(out.shape[1]):
-        slant = bell * distance
-        out[0, k], out[1, k] = bell, slant
-        out[2, k], out[3, k] = bell * bell, slant * slant
+    for k in range(len(bells)):
+        bells[k], slants[k] = bell, bell * distance
         bell *= ratio
         ratio *= shrink
         distance += step
@@ -37,104 +40,179 @@ def cut(centre: float, half: int, size: int, length: int) -> tuple[int, int]:
 
 
 @kernel
-def _product(one: NDArray[np.float32], two: NDArray[np.float32]) -> float:
-    total = np.float32(0.0)
-    for k in range(len(one)):
-        total += one[k] * two[k]
-    return np.float64(total)
+def _half_window(sigma_px: float) -> int:
+    return int(3.0 * sigma_px) + 1
+
+
+@kernel
+def line_size(sigma_px: float) -> int:
+    """Length of a line of `column_lines`, pixels: all of the window, and zeros behind it."""
+    # Whole groups of eight, so that no pixel of a row is left over and goes by itself.
+    return 8 * ((2 * _half_window(sigma_px) + 8) // 8)
+
+
+@kernel
+def column_lines(sigma_px: float) -> NDArray[np.float32]:
+    """Columns along one axis, from half a pixel before a pixel to half behind it.
+
+    Parameters
+    ----------
+    sigma_px
+        Width of a column, at least a pixel.
+
+    Returns
+    -------
+    (257, 2 S)
+        For each place a Gaussian, and it times the distance in widths; S from `line_size`, the
+        first value at `int(3 sigma) + 1` pixels before the pixel.
+    """
+    size, n_px = line_size(sigma_px), 2 * _half_window(sigma_px) + 1
+    lines = np.zeros((_N_PHASES + 1, 2 * size), np.float32)
+    for phase in range(_N_PHASES + 1):
+        first = 0.5 - phase / _N_PHASES - n_px // 2
+        _bells(first, sigma_px, lines[phase, :n_px], lines[phase, size : size + n_px])
+    return lines
+
+
+@kernel
+def _line_at(
+    lines: NDArray[np.float32], centre: float, axis: int, scratch: NDArray[np.float32]
+) -> None:
+    """Fill a line of a column at any place, and its squares behind it."""
+    phase = (centre - np.floor(centre + 0.5) + 0.5) * _N_PHASES
+    node = np.uint64(min(int(phase), _N_PHASES - 1))
+    share = np.float32(phase - np.float64(node))
+    size = np.uint64(lines.shape[1])
+    out = scratch[axis]
+    for k in range(size):
+        before = lines[node, k]
+        out[k] = before + share * (lines[node + np.uint64(1), k] - before)
+    for k in range(size):
+        out[size + k] = out[k] * out[k]
+
+
+@kernel
+def _window_at(
+    shape: tuple[int, int],
+    place: tuple[float, float],
+    sigma_px: float,
+    lines: NDArray[np.float32],
+    scratch: NDArray[np.float32],
+) -> tuple[int, int, int, int]:
+    """Fill the lines of a place along y, then x; return top, bottom, left, right of its window."""
+    half = _half_window(sigma_px)
+    top, bottom = cut(place[0], half, 2 * half + 1, shape[0])
+    # Of a row as many pixels as a line has; those behind the window count nothing.
+    left, right = cut(place[1], half, lines.shape[1] // 2, shape[1])
+    if bottom <= top or right <= left:
+        return 0, 0, 0, 0
+    _line_at(lines, place[0], 0, scratch)
+    _line_at(lines, place[1], 1, scratch)
+    return top, bottom, left, right
 
 
 @kernel
 def _add_rows(
     image: NDArray[np.float32],
     window: tuple[int, int, int, int],
-    one: NDArray[np.float32],
-    two: NDArray[np.float32],
-    sums: NDArray[np.float32],
-    more: NDArray[np.float32],
-) -> None:
-    """Add up the rows of a window, weighted in two ways at once."""
-    sums[:] = np.float32(0.0)
-    more[:] = np.float32(0.0)
-    top, bottom, left, right = window
-    for r in range(bottom - top):
-        # Cut out of the frame row by row: of a window that is cut out whole numba does not know
-        # that neighbours in a row are neighbours in memory, and goes one by one (5 times slower).
-        row = image[top + r, left:right]
-        first, second = one[r], two[r]
-        for x in range(len(row)):
-            sums[x] += first * row[x]
-            more[x] += second * row[x]
-
-
-@kernel
-def match_size(sigma_px: float) -> int:
-    """Side of the window of `match_column`, pixels."""
-    # Whole groups of eight, so that no pixel of a row is left over and goes by itself.
-    return 8 * ((2 * (int(3.0 * sigma_px) + 1) + 8) // 8)
-
-
-@kernel
-def _lines(
-    shape: tuple[int, int],
-    place: tuple[float, float],
-    sigma_px: float,
+    one: int,
+    two: int,
     scratch: NDArray[np.float32],
-) -> tuple[int, int, int, int]:
-    """Fill the Gaussians of a place along y, then x; return top, bottom, left, right of it."""
-    half = int(3.0 * sigma_px) + 1
-    size = scratch.shape[1]
-    top, bottom = cut(place[0], half, size, shape[0])
-    left, right = cut(place[1], half, size, shape[1])
-    bottom, right = max(bottom, top), max(right, left)
-    _bells(top - place[0], sigma_px, scratch[:4, : bottom - top])
-    _bells(left - place[1], sigma_px, scratch[4:8, : right - left])
-    return top, bottom, left, right
+) -> None:
+    """Add up the rows of a window, weighted in two ways at once.
+
+    Weights begin at scratch[0, one] and scratch[0, two]; the sums are left in scratch[2] and [3].
+    """
+    # Unsigned, since a signed index is looked at once more, and two rows at a time, without a
+    # view of any: rows are short, and a view costs as much as its pixels. Half the time.
+    n_y, n_x = np.uint64(window[1] - window[0]), np.uint64(window[3] - window[2])
+    top, left = np.uint64(window[0]), np.uint64(window[2])
+    first, second = np.uint64(one), np.uint64(two)
+    sums, more = scratch[2], scratch[3]
+    for x in range(n_x):
+        sums[x] = np.float32(0.0)
+        more[x] = np.float32(0.0)
+    next_ = np.uint64(1)
+    for pair in range(n_y // np.uint64(2)):
+        r = np.uint64(2) * pair
+        y = top + r
+        a, b = scratch[0, first + r], scratch[0, first + r + next_]
+        c, d = scratch[0, second + r], scratch[0, second + r + next_]
+        for x in range(n_x):
+            upper, lower = image[y, left + x], image[y + next_, left + x]
+            sums[x] += a * upper + b * lower
+            more[x] += c * upper + d * lower
+    if n_y % np.uint64(2) == next_:
+        r = n_y - next_
+        y = top + r
+        a, c = scratch[0, first + r], scratch[0, second + r]
+        for x in range(n_x):
+            sums[x] += a * image[y, left + x]
+            more[x] += c * image[y, left + x]
 
 
 @kernel
 def _correlate(
-    weighted: NDArray[np.float32],
+    image: NDArray[np.float32],
     window: tuple[int, int, int, int],
+    begin: tuple[int, int],
+    at: int,
     scratch: NDArray[np.float32],
     found: NDArray[np.float64],
 ) -> None:
-    """Correlate with a Gaussian and its two derivatives, lines from `_lines`."""
+    """Correlate with two lines along y and two along x: both first, second and first, reverse.
+
+    Lines begin at scratch[:, at], those of the window so many pixels behind them.
+    """
+    size = scratch.shape[1] // 4
     # Down the columns, whole rows at a time; along x the sums wait for the end.
-    n_x = window[3] - window[2]
-    sums, more = scratch[8, :n_x], scratch[9, :n_x]
-    _add_rows(weighted, window, scratch[0], scratch[1], sums, more)
-    found[0] = _product(scratch[4, :n_x], sums)
-    found[1] = _product(scratch[4, :n_x], more)
-    found[2] = _product(scratch[5, :n_x], sums)
+    _add_rows(image, window, at + begin[0], at + size + begin[0], scratch)
+    bell, slant = np.uint64(at + begin[1]), np.uint64(at + size + begin[1])
+    both, down, over = np.float32(0.0), np.float32(0.0), np.float32(0.0)
+    for x in range(np.uint64(window[3] - window[2])):
+        total = scratch[2, x]
+        both += scratch[1, bell + x] * total
+        down += scratch[1, bell + x] * scratch[3, x]
+        over += scratch[1, slant + x] * total
+    found[0], found[1], found[2] = np.float64(both), np.float64(down), np.float64(over)
 
 
 @kernel
-def match_column(
+def _begin(
+    window: tuple[int, int, int, int], place: tuple[float, float], sigma_px: float
+) -> tuple[int, int]:
+    """How many pixels of the lines lie before the frame."""
+    if window[1] <= window[0]:
+        return 0, 0
+    half = _half_window(sigma_px)
+    return (
+        window[0] - int(np.floor(place[0] + 0.5)) + half,
+        window[2] - int(np.floor(place[1] + 0.5)) + half,
+    )
+
+
+@kernel
+def correlate_column(
     weighted: NDArray[np.float32],
-    precision: NDArray[np.float32],
     place: tuple[float, float],
     sigma_px: float,
+    lines: NDArray[np.float32],
     scratch: NDArray[np.float32],
     found: NDArray[np.float64],
 ) -> None:
-    """Correlate at one place; parameters as in `match_columns`.
+    """Correlate at one place as `correlate_columns` does.
 
     Parameters
     ----------
-    scratch : (10, S)
-        S from `match_size`.
+    lines : (257, 2 S)
+        From `column_lines`.
+    scratch : (4, 4 S)
+        Its content does not matter.
     found : (6,)
-        Receives three correlations and three squared norms.
+        Receives three correlations in front.
     """
-    window = _lines(weighted.shape, place, sigma_px, scratch)
-    _correlate(weighted, window, scratch, found)
-    n_x = window[3] - window[2]
-    sums, more = scratch[8, :n_x], scratch[9, :n_x]
-    _add_rows(precision, window, scratch[2], scratch[3], sums, more)
-    found[3] = _product(scratch[6, :n_x], sums)
-    found[4] = _product(scratch[6, :n_x], more)
-    found[5] = _product(scratch[7, :n_x], sums)
+    window = _window_at(weighted.shape, place, sigma_px, lines, scratch)
+    _correlate(weighted, window, _begin(window, place, sigma_px), 0, scratch, found)
 
 
 @kernel
@@ -161,10 +239,15 @@ def match_columns(
     out : (N, 6)
         Receives three correlations and three squared norms.
     """
-    scratch = np.empty((10, match_size(sigma_px)), np.float32)
+    lines = column_lines(sigma_px)
+    scratch = np.empty((4, 2 * lines.shape[1]), np.float32)
+    squares = lines.shape[1]
     for k in range(len(places)):
         place = places[k, 0], places[k, 1]
-        match_column(weighted, precision, place, sigma_px, scratch, out[k])
+        window = _window_at(weighted.shape, place, sigma_px, lines, scratch)
+        begin = _begin(window, place, sigma_px)
+        _correlate(weighted, window, begin, 0, scratch, out[k])
+        _correlate(precision, window, begin, squares, scratch, out[k, 3:])
 
 
 @kernel
@@ -185,7 +268,8 @@ def correlate_columns(
     out : (N, 6)
         Receives three correlations in front.
     """
-    scratch = np.empty((10, match_size(sigma_px)), np.float32)
+    lines = column_lines(sigma_px)
+    scratch = np.empty((4, 2 * lines.shape[1]), np.float32)
     for k in range(len(places)):
-        window = _lines(weighted.shape, (places[k, 0], places[k, 1]), sigma_px, scratch)
-        _correlate(weighted, window, scratch, out[k])
+        place = places[k, 0], places[k, 1]
+        correlate_column(weighted, place, sigma_px, lines, scratch, out[k])

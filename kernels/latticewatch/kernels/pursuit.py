@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.kernels.column_fit import fit_column, move_column
-from latticewatch.kernels.columns import correlate_columns
+from latticewatch.kernels.columns import column_lines, correlate_column
 from latticewatch.kernels.jit import kernel
 
 # site, log p of another intensity, log p of another column, its intensity statistic, and what
 # `fit_column` gives.
 N_CHANGE = 10
+_KNOWN = 6.0  # standard deviations out to which the skewness of a law describes its tail
 _LN_2 = 0.6931471805599453
 _LN_PI = 1.1447298858494002
 
@@ -42,10 +43,52 @@ def log_three_squares(x: float) -> float:
 
 
 @kernel
+def _evened(z: float, skewness: float) -> float:
+    """Return the standard normal number of equal chance, for one whose law is skewed.
+
+    Counts have a longer tail upwards, so that a deficit is rarer than an excess of the same size;
+    as for a chi-square (Wilson and Hilferty, PNAS 17, 684, 1931).
+    """
+    if not skewness > 1e-3:
+        return z
+    # Farther out nobody knows the law, nor asks: there it goes on in parallel.
+    near = min(max(z, -_KNOWN), _KNOWN)
+    base = max(1.0 + 0.5 * skewness * near, 1e-3)
+    return float(z - near + 6.0 / skewness * (base ** (1.0 / 3.0) - 1.0) + skewness / 6.0)
+
+
+@kernel
+def _judge_column(
+    sums: NDArray[np.float64],
+    normal: NDArray[np.float64],
+    log_share: NDArray[np.float64],
+    worth_log_p: float,
+    out: NDArray[np.float64],
+) -> None:
+    """Judge one column; parameters are rows of those of `judge_columns`."""
+    for part in range(3):
+        raw = sums[part] / np.sqrt(max(sums[3 + part], 1e-30))
+        out[part] = (raw - normal[part]) / normal[3 + part]
+    out[0] = _evened(out[0], normal[6])
+    distance = abs(out[0])
+    square = out[0] * out[0] + out[1] * out[1] + out[2] * out[2]
+    # Less than this no chance is: erfcx is log-convex, of slope -sqrt(2 / pi) at zero, and three
+    # squares are more than two. Nine of ten columns need no logarithm.
+    intensity = -0.5 * distance * distance - 0.7978845608028654 * distance - log_share[0]
+    column = -0.5 * square - log_share[1]
+    if not intensity > worth_log_p:
+        intensity = log_two_sided(distance) - log_share[0]
+    if not column > worth_log_p:
+        column = log_three_squares(square) - log_share[1]
+    out[3], out[4] = min(intensity, 0.0), min(column, 0.0)
+
+
+@kernel
 def judge_columns(
     sums: NDArray[np.float64],
     normal: NDArray[np.float64],
     log_share: NDArray[np.float64],
+    worth_log_p: float,
     out: NDArray[np.float64],
 ) -> None:
     """Chances of what `match_columns` found, each over its share of the false alarms.
@@ -54,21 +97,20 @@ def judge_columns(
     ----------
     sums : (N, 6)
         From `match_columns`.
-    normal : (N, 6)
-        Three medians and three widths of the statistics where nothing is wrong.
+    normal : (N, 7)
+        Three centres and three widths of the statistics where nothing is wrong, and the skewness of
+        the intensity's.
     log_share : (N, 2)
         Log of the share of the false alarms that intensity, and the whole column, may use.
+    worth_log_p
+        Nobody asks how much more likely than this something is: of such a chance a lower bound is
+        given that is above this, too.
     out : (N, 5)
         Receives the three statistics, standard normal where nothing is wrong, log p of the
         intensity (two-sided), and log p of intensity and place together (their squares).
     """
     for k in range(len(sums)):
-        for part in range(3):
-            raw = sums[k, part] / np.sqrt(max(sums[k, 3 + part], 1e-30))
-            out[k, part] = (raw - normal[k, part]) / normal[k, 3 + part]
-        a, y, x = out[k, 0], out[k, 1], out[k, 2]
-        out[k, 3] = min(log_two_sided(a) - log_share[k, 0], 0.0)
-        out[k, 4] = min(log_three_squares(a * a + y * y + x * x) - log_share[k, 1], 0.0)
+        _judge_column(sums[k], normal[k], log_share[k], worth_log_p, out[k])
 
 
 @kernel
@@ -81,6 +123,49 @@ def _strangest(judged: NDArray[np.float64], waiting: NDArray[np.int64], n_waitin
         if log_p < least:
             best, least = k, log_p
     return best
+
+
+@kernel
+def _queue(judged: NDArray[np.float64], worth_log_p: float, waiting: NDArray[np.int64]) -> int:
+    """Fill the sites that are worth a fit; return how many."""
+    n_waiting = 0
+    for site in range(len(judged)):
+        if min(judged[site, 3], judged[site, 4]) < worth_log_p:
+            waiting[n_waiting] = site
+            n_waiting += 1
+    return n_waiting
+
+
+@kernel
+def _judge_near(
+    weighted: NDArray[np.float32],
+    sites: tuple[
+        NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]
+    ],
+    changed: int,
+    limits: tuple[float, float, float],
+    tools: tuple[NDArray[np.float32], NDArray[np.float32]],
+    queue: tuple[NDArray[np.float64], NDArray[np.int64], int],
+) -> int:
+    """Judge anew who waits near a site that has changed; return how many still wait."""
+    columns, sums, normal, log_share = sites
+    sigma_px, reach_px, worth_log_p = limits
+    judged, waiting, n_waiting = queue
+    k = 0
+    while k < n_waiting:
+        near = waiting[k]
+        y, x = columns[near, 1], columns[near, 2]
+        if abs(y - columns[changed, 1]) > reach_px or abs(x - columns[changed, 2]) > reach_px:
+            k += 1
+            continue
+        correlate_column(weighted, (y, x), sigma_px, tools[0], tools[1], sums[near])
+        _judge_column(sums[near], normal[near], log_share[near], worth_log_p, judged[near])
+        if min(judged[near, 3], judged[near, 4]) < worth_log_p:
+            k += 1
+        else:
+            n_waiting -= 1
+            waiting[k] = waiting[n_waiting]
+    return n_waiting
 
 
 @kernel
@@ -104,7 +189,7 @@ def pursue(
     sites
         Of each column: expected intensity and place y, x (N, 3); what `match_columns` found (N, 6),
         of which the correlations are kept up to date while a site waits for its turn; `normal`
-        (N, 6) and `log_share` (N, 2) of `judge_columns`.
+        (N, 7) and `log_share` (N, 2) of `judge_columns`.
     lengths_px
         Width of a column, how far from its site it may be found, and the distance beyond which
         columns leave each other alone.
@@ -113,8 +198,8 @@ def pursue(
     judged : (N, 5)
         From `judge_columns`; kept up to date for sites that wait for their turn.
     out : (M, 10)
-        Receives for each change its site, log p of the intensity, log p of the column, the
-        intensity statistic, and the fitted intensity, place and covariance of `fit_column`.
+        Receives for each change its site, log p of the intensity and of the column (the smaller
+        counts, of the other there may be a bound), the intensity statistic, and the fitted intensity, place and covariance of `fit_column`.
 
     Returns
     -------
@@ -122,14 +207,13 @@ def pursue(
         How many changes there are, at most M.
     """
     residual, precision, weighted = frame
-    columns, sums, normal, log_share = sites
+    columns = sites[0]
     sigma_px, farthest_px, reach_px = lengths_px
+    limits = sigma_px, reach_px, worth_log_p
+    lines = column_lines(sigma_px)
+    tools = lines, np.empty((4, 2 * lines.shape[1]), np.float32)
     waiting = np.empty(len(columns), np.int64)
-    n_waiting = 0
-    for site in range(len(columns)):
-        if min(judged[site, 3], judged[site, 4]) < worth_log_p:
-            waiting[n_waiting] = site
-            n_waiting += 1
+    n_waiting = _queue(judged, worth_log_p, waiting)
     n_changes = 0
     while n_waiting > 0 and n_changes < len(out):
         place = _strangest(judged, waiting, n_waiting)
@@ -144,19 +228,6 @@ def pursue(
         fit_column(residual, precision, before, sigma_px, farthest_px, change[4:])
         after = change[4], change[5], change[6]
         move_column(before, after, sigma_px, precision, residual, weighted)
-        k = 0
-        while k < n_waiting:
-            near = waiting[k]
-            y, x = columns[near, 1], columns[near, 2]
-            if abs(y - before[1]) > reach_px or abs(x - before[2]) > reach_px:
-                k += 1
-                continue
-            one = slice(near, near + 1)
-            correlate_columns(weighted, columns[one, 1:], sigma_px, sums[one])
-            judge_columns(sums[one], normal[one], log_share[one], judged[one])
-            if min(judged[near, 3], judged[near, 4]) < worth_log_p:
-                k += 1
-            else:
-                n_waiting -= 1
-                waiting[k] = waiting[n_waiting]
+        queue = judged, waiting, n_waiting
+        n_waiting = _judge_near(weighted, sites, site, limits, tools, queue)
     return n_changes

@@ -13,6 +13,9 @@ _APART = 0.175  # of a period: maxima nearer than this are one column
 _PEAK_WINDOW = 0.2  # of the cell: half width is a tenth of a period
 _WIDTH_REACH = 0.45  # of a period: how far from a column its profile is looked at
 _ORDERS = 10  # of the cell's Fourier series: a column of a tenth of a period ends at the fifth
+_LOW = np.arange(-_ORDERS, _ORDERS + 1)
+_TURNS = np.stack(np.meshgrid(_LOW, _LOW, indexing="ij"), -1).reshape(-1, 2).astype(np.float64)
+_LEAST_COUNT = 1e-6  # of the fullest bin
 _HALF_WIDTH_TO_SIGMA = 1.177  # of a Gaussian at half its height
 
 
@@ -32,22 +35,36 @@ class Columns:
     sigma_px: float
 
 
-def low_pass(lock: LatticeLock, sigma_px: float) -> NDArray[np.float64]:
-    """Transfer function (128, 128) of a Gaussian blur in pixels, for the bins of a cell."""
-    order = np.fft.fftfreq(CELL_BINS) * CELL_BINS
+def low_pass(lock: LatticeLock, sigma_px: float, n_bins: int = CELL_BINS) -> NDArray[np.float32]:
+    """Transfer function (n, n / 2 + 1) of a Gaussian blur in pixels, as `rfft2` orders it.
+
+    Parameters
+    ----------
+    lock
+        Whose cell it is.
+    sigma_px
+        Of the blur.
+    n_bins
+        Along each lattice vector.
+    """
+    along_a = np.fft.fftfreq(n_bins, 1 / n_bins)[:, None]
+    along_b = np.arange(n_bins // 2 + 1.0)
     metric = lock.reciprocal_per_px @ lock.reciprocal_per_px.T
-    square = metric[0, 0] * np.square(order)[:, None] + metric[1, 1] * np.square(order)
-    square += 2 * metric[0, 1] * np.outer(order, order)
-    transfer: NDArray[np.float64] = np.exp(-2 * (np.pi * sigma_px) ** 2 * square)
+    metric *= -2 * (np.pi * sigma_px) ** 2
+    exponent = (metric[0, 0] * along_a + 2 * metric[0, 1] * along_b) * along_a
+    exponent += metric[1, 1] * np.square(along_b)
+    transfer: NDArray[np.float32] = np.exp(exponent.astype(np.float32))
     return transfer
 
 
 def mean_cell(
-    total: NDArray[np.float64], count: NDArray[np.int64], transfer: NDArray[np.float64]
+    total: NDArray[np.float64], count: NDArray[np.int64], transfer: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Mean of each bin (128, 128), sums and counts blurred alike so that empty bins borrow."""
-    blurred = fft.ifft2(fft.fft2(_square(total) + 1j * _square(count)) * transfer)
-    cell: NDArray[np.float32] = (blurred.real / np.maximum(blurred.imag, 1e-6)).astype(np.float32)
+    both = np.stack([total, count]).astype(np.float32).reshape(2, CELL_BINS, CELL_BINS)
+    blurred = fft.irfft2(fft.rfft2(both) * transfer, (CELL_BINS, CELL_BINS), overwrite_x=True)
+    # Of single precision: a bin that nothing reaches holds its rounding, not zero.
+    cell: NDArray[np.float32] = blurred[0] / np.maximum(blurred[1], _LEAST_COUNT * count.max())
     return cell
 
 
@@ -67,8 +84,8 @@ def find_columns(
     """
     sigma_px = _column_width(cell, lock)
     # Half a column wide: takes the noise off the maxima and moves none.
-    smooth = _half_grid(fft.fft2(cell) * low_pass(lock, 0.5 * sigma_px))
-    ground, top = np.percentile(smooth, (10, 100))
+    smooth = _half_grid(cell, lock, 0.5 * sigma_px)
+    ground, top = _tenth(smooth), float(smooth.max())
     window = int(_PEAK_WINDOW * len(smooth)) | 1
     is_top = smooth == ndimage.maximum_filter(smooth, window, mode="wrap")
     bins = np.argwhere(is_top & (smooth > ground + least_height * (top - ground)))
@@ -104,16 +121,17 @@ def column_heights(
         Their width.
     """
     # Least squares in Fourier space, where Gaussians are Gaussians and few orders say it all.
-    order = np.arange(-_ORDERS, _ORDERS + 1)
-    seen = (fft.fft2(cell)[np.ix_(order, order)] / cell.size).ravel()
-    turns = np.stack(np.meshgrid(order, order, indexing="ij"), -1).reshape(-1, 2).astype(np.float64)
+    half = fft.rfft2(cell)[_LOW, : _ORDERS + 1] / cell.size
+    seen = np.concatenate([half[::-1, :0:-1].conj(), half], axis=1).ravel()
     area = abs(np.linalg.det(lock.basis_px_yx))
-    wave = np.square(turns @ lock.reciprocal_per_px).sum(axis=1)
+    wave = np.square(_TURNS @ lock.reciprocal_per_px).sum(axis=1)
     bell = 2 * np.pi * sigma_px**2 / area * np.exp(-2 * np.pi**2 * sigma_px**2 * wave)
+    design = np.empty((len(_TURNS), 1 + len(fractions)), np.complex128)
+    design[:, 0] = 0.0
+    design[len(_TURNS) // 2, 0] = 1.0  # the ground: the order in the middle is zero
     # The first bin's centre lies half a bin from the corner of the cell.
-    phase = np.exp(-2j * np.pi * (turns @ (fractions.T - 0.5 / CELL_BINS)))
-    ground = (np.abs(turns).sum(axis=1) == 0).astype(np.complex128)
-    design = np.column_stack([ground, bell[:, None] * phase])
+    turns = _TURNS @ (fractions.T - 0.5 / CELL_BINS)
+    design[:, 1:] = bell[:, None] * np.exp(-2j * np.pi * turns)
     normal = (design.conj().T @ design).real
     # Two columns all but in one place share what stands there.
     normal[np.diag_indices_from(normal)] *= 1.0 + 1e-9
@@ -167,16 +185,25 @@ def away_from_columns(
     return np.repeat(np.repeat(away, 2, axis=0), 2, axis=1).ravel()
 
 
-def _half_grid(spectrum: NDArray[np.complex128]) -> NDArray[np.float64]:
-    """Every second bin (64, 64) of what a spectrum (128, 128) says, from its low orders."""
-    order = np.arange(-CELL_BINS // 4, CELL_BINS // 4)
-    low = fft.ifft2(fft.ifftshift(spectrum[np.ix_(order, order)]))
-    half: NDArray[np.float64] = low.real / 4
+def _half_grid(
+    cell: NDArray[np.float32], lock: LatticeLock, sigma_px: float
+) -> NDArray[np.float32]:
+    """Every second bin (64, 64) of a blurred cell (128, 128), from its low orders."""
+    n_bins = CELL_BINS // 2
+    spectrum = fft.rfft2(cell)[:, : n_bins // 2 + 1]
+    # Of rows the first and the last, which are the negative orders.
+    low = np.concatenate([spectrum[: n_bins // 2], spectrum[-n_bins // 2 :]])
+    low *= low_pass(lock, sigma_px, n_bins)
+    half: NDArray[np.float32] = fft.irfft2(low, (n_bins, n_bins)) / 4
     return half
 
 
-def _square(bins: NDArray[np.float64] | NDArray[np.int64]) -> NDArray[np.float64]:
-    return bins.reshape(CELL_BINS, CELL_BINS).astype(np.float64)
+def _tenth(values: NDArray[np.float32]) -> float:
+    """Return the 10th percentile, in a third of the time of np.percentile."""
+    place = 0.1 * (values.size - 1)
+    below = int(place)
+    parts = np.partition(values, (below, below + 1), axis=None)
+    return float(parts[below] + (place - below) * (parts[below + 1] - parts[below]))
 
 
 def _column_width(cell: NDArray[np.float32], lock: LatticeLock) -> float:
@@ -186,7 +213,7 @@ def _column_width(cell: NDArray[np.float32], lock: LatticeLock) -> float:
     top = np.array(np.unravel_index(np.argmax(cell), cell.shape))
     turns = np.tensordot(lock.reciprocal_per_px, offsets, 1)
     bins = (np.round(turns * CELL_BINS).astype(np.intp) + top[:, None, None]) % CELL_BINS
-    profile = cell[bins[0], bins[1]] - np.percentile(cell, 10)
+    profile = cell[bins[0], bins[1]] - _tenth(cell)
     radius = np.hypot(*offsets)
     ring = radius.astype(np.intp).ravel()
     count = np.bincount(ring)[:reach]
@@ -202,7 +229,7 @@ def _column_width(cell: NDArray[np.float32], lock: LatticeLock) -> float:
     return max(1.0, float(half_px) / _HALF_WIDTH_TO_SIGMA)
 
 
-def _refined(smooth: NDArray[np.float64], bin_: NDArray[np.intp]) -> NDArray[np.float64]:
+def _refined(smooth: NDArray[np.float32], bin_: NDArray[np.intp]) -> NDArray[np.float64]:
     """Top of the parabola through a maximum of every second bin and its neighbours, 0..1."""
     fine = np.empty(2)
     for axis in (0, 1):

@@ -121,7 +121,7 @@ def explain(residue: Residue, shares: Shares) -> list[Change]:
     """
     log_share = shares.log_site
     judged = np.empty((len(residue.label), 5))
-    judge_columns(residue.sums, residue.normal, log_share, judged)
+    judge_columns(residue.sums, residue.normal, log_share, WORTH_LOG_P, judged)
     sigma_px, expected = residue.columns.sigma_px, residue.expected
     found = np.empty((min(_MOST_CHANGES, len(judged)), N_CHANGE))
     n_found = pursue(

@@ -17,7 +17,8 @@ from latticewatch.detectors.reference_cell.cell import (
 from latticewatch.detectors.reference_cell.flaws import NO_FLAWS, Flaws, flawed_pixels
 from latticewatch.detectors.reference_cell.local_fit import BlockGrid, local_fit
 from latticewatch.detectors.reference_cell.noise import (
-    how_strange,
+    Normal,
+    intensity_skewness,
     noise_law,
     normal_law,
     row_shifts,
@@ -33,7 +34,7 @@ from latticewatch.detectors.reference_cell.sites import (
 )
 from latticewatch.kernels.cells import CELL_BINS, add_to_cell, cell_index, predict
 from latticewatch.kernels.columns import N_MATCHES, correlate_columns, match_columns
-from latticewatch.kernels.grids import N_MOMENTS, apply_gain, block_means, block_moments
+from latticewatch.kernels.grids import N_MOMENTS, apply_gain, block_means, block_moments, halve
 from latticewatch.kernels.residue import unshift_rows
 
 _MOMENT_BLOCK = 1.0  # of a period: a block holds a whole cell, and 2.5 of them the window
@@ -55,6 +56,7 @@ class ResidueMaker:
         self._count = np.empty(CELL_BINS**2, np.int64)
         self._flaws = NO_FLAWS
         self._bad_yx = NO_FLAWS.bad_yx
+        self._third = 0.0
         self._mute: NDArray[np.bool_] | None = None
         self._reserve((0, 0))
 
@@ -96,22 +98,20 @@ class ResidueMaker:
         if columns is None:
             return None
         fine = binned(lock, stride)
-        sites = find_sites(fine, columns.fraction, self._shape)
+        sites = find_sites(fine, columns.fraction, columns.sigma_px, self._shape)
         sites, flawed = self._without_flaws(sites, columns.sigma_px)
         if not len(sites.label):
             return None
-        window = fine.period_px, self._parameters.local_periods
+        most = self._parameters.mask_sigmas**2
         gain, sums = self._judge(fine, sites, columns, is_last=known is not None)
-        height = column_heights(self._cell, fine, columns.fraction, columns.sigma_px)
-        scale, normal = normal_law(sums, sites, height, window)
-        strange = self._strange(sums, normal)
+        height, normal = self._normal(fine, sites, columns, sums)
+        strange = normal.strangeness > most
         if known is None or self._has_news(sites, strange):
             if self._leave_out_strange(fine, sites.places_yx[strange], columns.sigma_px):
                 self._mean_cell()
             gain, sums = self._judge(fine, sites, columns, is_last=True, norms=sums)
-            height = column_heights(self._cell, fine, columns.fraction, columns.sigma_px)
-            scale, normal = normal_law(sums, sites, height, window)
-            strange = self._strange(sums, normal)
+            height, normal = self._normal(fine, sites, columns, sums)
+            strange = normal.strangeness > most
         return Residue(
             stride=stride,
             columns=columns,
@@ -123,8 +123,8 @@ class ResidueMaker:
             weighted=self._weighted,
             bins=self._bins,
             sums=sums,
-            scale=scale,
-            normal=normal,
+            scale=normal.scale,
+            normal=normal.law,
             basis_px_yx=fine.basis_px_yx,
             nearest_px=nearest_distance(columns.fraction, fine.basis_px_yx),
             within=well_within(fine),
@@ -140,13 +140,15 @@ class ResidueMaker:
         self._reserve((image.shape[0] // stride, image.shape[1] // stride))
         if stride == 1:
             self._image[:] = image
+        elif stride == 2:
+            halve(image, self._image)
         else:
             block_means(image, stride, self._image)
         if self._flaws.contrast < 0:
             np.negative(self._image, out=self._image)
         self._bad_yx = flawed_pixels(self._flaws.bad_yx, stride, self._shape)
-        # Near zero, so that squares keep their digits.
-        self._image -= np.float32(self._image.mean(dtype=np.float64))
+        # Near zero, so that squares keep their digits: one row in four says where that is.
+        self._image -= np.float32(self._image[::4].mean(dtype=np.float64))
         fine = binned(lock, stride)
         cell_index(fine.reciprocal_per_px, fine.phase, fine.step_px, self._bins)
         self._transfer = low_pass(fine, self._parameters.cell_blur_px)
@@ -219,7 +221,8 @@ class ResidueMaker:
         """
         gain = self._fit_model(lock)
         model, residual, used = self._model, self._residual, self._used
-        law = noise_law(model, residual, used, _FINE_ROWS if is_last else _COARSE_ROWS)
+        row_step = _FINE_ROWS if is_last else _COARSE_ROWS
+        law, self._third = noise_law(model, residual, used, row_step)
         shift_px = np.zeros((self._shape[0], 2), np.float32)
         if is_last:
             shift_px = row_shifts(model, residual, used, law)
@@ -234,6 +237,16 @@ class ResidueMaker:
         match_columns(self._weighted, self._precision, places, sigma_px, sums)
         return gain, sums
 
+    def _normal(
+        self, lock: LatticeLock, sites: Sites, columns: Columns, sums: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], Normal]:
+        """Heights (S,) of the columns of the cell, and what is normal for sites."""
+        sigma_px = columns.sigma_px
+        height = column_heights(self._cell, lock, columns.fraction, sigma_px)
+        skewness = intensity_skewness(sums, self._third, sigma_px)
+        window = lock.period_px, self._parameters.local_periods
+        return height, normal_law(sums, sites, height, skewness, window)
+
     def _fit_model(self, lock: LatticeLock) -> BlockGrid:
         """Fill model and residual; return the local gain."""
         predict(self._bins, self._cell.ravel(), self._model)
@@ -244,10 +257,6 @@ class ResidueMaker:
         gain, offset = local_fit(moments, self._parameters.local_periods * lock.period_px / step)
         apply_gain(gain, offset, step, self._image, self._model, self._residual)
         return BlockGrid(gain, step)
-
-    def _strange(self, sums: NDArray[np.float64], normal: NDArray[np.float64]) -> NDArray[np.bool_]:
-        strange: NDArray[np.bool_] = how_strange(sums, normal) > self._parameters.mask_sigmas**2
-        return strange
 
     def _has_news(self, sites: Sites, strange: NDArray[np.bool_]) -> bool:
         """Tell whether more than a few sites are strange that were used."""

@@ -51,8 +51,9 @@ class Residue:
         Of `match_columns` at the sites.
     scale : (3,)
         Standard deviation of the three statistics over all sites.
-    normal : (N, 6)
-        What is normal for each site: three medians and three widths of the statistics of its like.
+    normal : (N, 7)
+        What is normal for each site: three centres and three widths of its statistics, and the
+        skewness of the first.
     basis_px_yx : (2, 2)
         Lattice vectors, rows.
     nearest_px

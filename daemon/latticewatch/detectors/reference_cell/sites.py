@@ -7,8 +7,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from latticewatch.detectors.lock import LatticeLock
+from latticewatch.kernels.places import place_sites
 
-_EDGE_PX = (2, 3)  # sites nearer to the first, to the last pixel are not looked at
+# Sites nearer to the edge than so many pixels, or than a width of a column, are not looked at: half
+# of the column is not in the frame, and one in a hundred looked strange by chance.
+_EDGE_PX = 2.0
 # Periods from where the low-passed waves are half as high, which is up to one beyond the last
 # column: columns nearer have other neighbours; pixels nearer may be vacuum.
 _RIM, _RIM_OF_PIXELS = 3.0, 2.0
@@ -39,7 +42,9 @@ class Sites:
     n_beyond: int
 
 
-def find_sites(lock: LatticeLock, fractions: NDArray[np.float64], shape: tuple[int, int]) -> Sites:
+def find_sites(
+    lock: LatticeLock, fractions: NDArray[np.float64], sigma_px: float, shape: tuple[int, int]
+) -> Sites:
     """Place all sites that lie inside a frame and where the lattice holds.
 
     Parameters
@@ -48,29 +53,33 @@ def find_sites(lock: LatticeLock, fractions: NDArray[np.float64], shape: tuple[i
         Of the frame.
     fractions : (S, 2)
         Columns of the cell.
+    sigma_px
+        Their width.
     shape
         Of the frame.
     """
-    addresses = lock.addresses_in(shape)
-    first, beyond = _EDGE_PX[0], np.array(shape) - _EDGE_PX[1]
-    within = well_within(lock)
+    margin_px = max(_EDGE_PX, sigma_px)
+    corners = lock.corners_of(shape)
+    # Columns of a cell hold at most so many sites as addresses are tried.
+    n_tried = int(np.prod(corners[1] - corners[0] + 1)) * len(fractions)
+    places, addresses = np.empty((n_tried, 2)), np.empty((n_tried, 2), np.int64)
+    counts = np.empty(len(fractions), np.int64)
+    n_found = place_sites(
+        np.ascontiguousarray(fractions),
+        corners,
+        (lock.basis_px_yx, lock.phase, lock.step_px),
+        (margin_px, shape[0] - 1.0 - margin_px, shape[1] - 1.0 - margin_px),
+        (places, addresses, counts),
+    )
+    places, addresses = places[:n_found], addresses[:n_found]
+    label = np.repeat(np.arange(len(fractions)), counts)
     n_beyond = 0
-    found = []
-    for column, fraction in enumerate(fractions):
-        places = lock.places(addresses, fraction)
-        # Column by column: over pairs numpy goes one by one.
-        y, x = places[:, 0], places[:, 1]
-        inside = (y >= first) & (y < beyond[0]) & (x >= first) & (x < beyond[1])
-        if not within.all():
-            held = at_blocks(within, lock.step_px, places)
-            n_beyond += int(np.count_nonzero(inside & ~held))
-            inside &= held
-        rows = np.flatnonzero(inside)
-        label = np.full(len(rows), column, np.intp)
-        found.append((places.take(rows, axis=0), label, addresses.take(rows, axis=0)))
-    places, label, addresses = (np.concatenate(part) for part in zip(*found, strict=True))
-    near_edge = _near_edge(places, shape, lock.period_px)
-    return Sites(places, label, addresses, near_edge, n_beyond)
+    within = well_within(lock)
+    if not within.all():
+        held = np.flatnonzero(at_blocks(within, lock.step_px, places))
+        n_beyond = n_found - len(held)
+        places, label, addresses = places[held], label[held], addresses[held]
+    return Sites(places, label, addresses, _near_edge(places, shape, lock.period_px), n_beyond)
 
 
 def without(sites: Sites, flawed: NDArray[np.bool_]) -> Sites:

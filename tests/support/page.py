@@ -1,8 +1,8 @@
-"""The page that the scripts of this folder write their tables into."""
+"""The page that the scripts of `tests/accuracy` write their tables into."""
 
 from pathlib import Path
 
-PAGE = Path(__file__).with_name("README.md")
+PAGE = Path(__file__).resolve().parents[1] / "accuracy" / "README.md"
 
 
 def put(head: str, rows: str) -> None:
