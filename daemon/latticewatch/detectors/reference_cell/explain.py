@@ -6,6 +6,7 @@ of them is theirs (matching pursuit, Mallat and Zhang, IEEE Trans. Signal Proces
 """
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -161,9 +162,8 @@ def shares_of(residue: Residue, parameters: ReferenceCellParameters) -> Shares:
     """
     sigma_px, least = residue.columns.sigma_px, _LEAST_POWER
     wanted = np.empty((len(residue.height), 2))
-    starts = np.searchsorted(residue.label, np.arange(len(wanted) + 1))
-    for column, height in enumerate(residue.height):
-        rows = slice(starts[column], min(starts[column + 1], starts[column] + _ENOUGH_SITES))
+    for column, rows in enumerate(_some_of_each(residue)):
+        height = residue.height[column]
         norms = np.zeros(2)
         if rows.start < rows.stop:
             norms[:] = [median(residue.sums[rows, part].copy()) for part in (3, 4)]
@@ -171,7 +171,7 @@ def shares_of(residue: Residue, parameters: ReferenceCellParameters) -> Shares:
         expected = height * np.array([1.0, step]) * np.sqrt(norms) / residue.scale[:2]
         wanted[column] = np.maximum(special.ndtr(expected - _TYPICAL_CUT), least)
     wanted *= parameters.share_intensity, parameters.share_place
-    counts = np.diff(starts)
+    counts = np.bincount(residue.label, minlength=len(wanted))
     mean = (counts @ wanted.sum(axis=1)) / len(residue.label) + parameters.share_extra
     log_site: NDArray[np.float64] = np.log(wanted / mean).take(residue.label, axis=0)
     return Shares(log_site, float(np.log(parameters.share_extra / mean)))
@@ -182,9 +182,7 @@ def _changes(found: NDArray[np.float64], residue: Residue) -> list[Change]:
     rows = found[:, 0].astype(np.intp)
     home, expected = residue.places_yx[rows], residue.expected[rows]
     sigma_px = residue.columns.sigma_px
-    # What one ordinary column says of its place, and what the cells that the lock averages say.
-    one = sigma_px**2 / np.maximum(np.square(expected) * residue.sums[rows, 4], 1e-30)
-    home_px2 = (one / _CELLS_OF_A_PLACE + _LEAST_PLACE_PX**2).tolist()
+    home_px2 = _home_variance(rows, residue).tolist()
     place, ratio = found[:, 5:7], found[:, 4] / expected
     moved = place - home
     # Farther than its own width a column has left a hole behind, whatever its intensity.
@@ -202,10 +200,39 @@ def _changes(found: NDArray[np.float64], residue: Residue) -> list[Change]:
             intensity_ratio=max(float(ratio[k]), 0.0),
             moved_px_yx=moved[k],
             # Where nothing has moved the place is that of the lattice.
-            cov_px=covariances[k] if moves else (home_px2[k], 0.0, home_px2[k]),
+            cov_px=covariances[k] if moves else (home_px2[k][0], 0.0, home_px2[k][1]),
         )
         for k, moves in enumerate(is_moved.tolist())
     ]
+
+
+def _home_variance(rows: NDArray[np.intp], residue: Residue) -> NDArray[np.float64]:
+    """How far the places of the lattice are from where columns stand: variances (M, 2), y and x.
+
+    The displacement of ordinary columns scatters by what one column says of its place, and by the
+    error of the lattice there, with the disorder of the crystal. The kind that is seen best knows.
+    """
+    width = residue.normal[:, 4:6]
+    least, usual = np.full(2, np.inf), np.ones((len(residue.height), 2))
+    for column, some in enumerate(_some_of_each(residue)):
+        if some.start == some.stop:
+            continue
+        usual[column] = np.median(width[some], axis=0)
+        slope = residue.height[column] * residue.gain[some] / residue.columns.sigma_px
+        one = 1 / np.maximum(np.square(slope)[:, None] * residue.sums[some, 4:6], 1e-30)
+        # A column is one of those that the lattice is known by, so that it looks less displaced.
+        share = np.square(usual[column]) - 1 + 2 / _CELLS_OF_A_PLACE
+        least = np.minimum(least, np.maximum(share, 1 / _CELLS_OF_A_PLACE) * np.median(one, axis=0))
+    # At the edge of the frame all is less certain.
+    factor = np.square(width[rows] / usual[residue.label[rows]])
+    variance: NDArray[np.float64] = least * factor + _LEAST_PLACE_PX**2
+    return variance
+
+
+def _some_of_each(residue: Residue) -> list[slice]:
+    """Rows of each sublattice, no more than it takes to know it; some may have none."""
+    starts = np.searchsorted(residue.label, np.arange(len(residue.height) + 1)).tolist()
+    return [slice(first, min(end, first + _ENOUGH_SITES)) for first, end in pairwise(starts)]
 
 
 def _moved_more(
