@@ -79,14 +79,16 @@ def fit_intensity(residual: Frame, precision: Frame, site: Column, sigma_px: flo
 
 
 def place_covariance(precision: Frame, site: Column, column: Column, sigma_px: float) -> Wide:
-    """Inverse of the weighted products of the column's slopes along y and x."""
+    """How the noise of the pixels, of variance 1 / precision, moves the place of the best fit."""
     _, weight = _views(np.zeros_like(precision), precision, site, sigma_px)
     y, x = np.indices(precision.shape)
-    shape = column[0] * bell(precision.shape, column[1:], sigma_px) / sigma_px**2
-    slopes = [shape * (y - column[1]), shape * (x - column[2])]
-    products = [[(weight * one * two).sum() for one in slopes] for two in slopes]
-    covariance: Wide = np.linalg.inv(np.array(products))
-    return covariance
+    shape = bell(precision.shape, column[1:], sigma_px)
+    slope = column[0] * shape / sigma_px**2
+    design = np.stack([shape, slope * (y - column[1]), slope * (x - column[2])]).reshape(3, -1)
+    weights = weight.ravel()
+    answer = np.linalg.solve((design * weights) @ design.T, design * weights)
+    covariance: Wide = (answer / precision.ravel()) @ answer.T
+    return covariance[1:, 1:]
 
 
 def move_column(

@@ -154,6 +154,48 @@ def add_to_cell(
 
 
 @kernel
+def leave_out(
+    image: NDArray[np.float32],
+    index: NDArray[np.uint16],
+    used: NDArray[np.uint8],
+    boxes: NDArray[np.int64],
+    total: NDArray[np.float64],
+    count: NDArray[np.int64],
+) -> int:
+    """Leave rectangles out of a frame, and their pixels out of its cell.
+
+    Parameters
+    ----------
+    image, index : (H, W)
+        As in `add_to_cell`.
+    used : (H, W)
+        Receives 0 in the rectangles.
+    boxes : (N, 4)
+        First row and the one behind the last, the same of columns; cut off at the edge.
+    total, count : (128 * 128,)
+        As `add_to_cell` left them for these pixels, which are taken away from them.
+
+    Returns
+    -------
+    int
+        How many pixels were left out that were not before.
+    """
+    height, width = image.shape
+    n_left_out = 0
+    for k in range(len(boxes)):
+        for y in range(max(boxes[k, 0], 0), min(boxes[k, 1], height)):
+            for x in range(max(boxes[k, 2], 0), min(boxes[k, 3], width)):
+                if used[y, x] == 0:
+                    continue
+                bin_ = index[y, x]
+                total[bin_] -= np.float64(image[y, x])
+                count[bin_] -= 1
+                used[y, x] = 0
+                n_left_out += 1
+    return n_left_out
+
+
+@kernel
 def predict(index: NDArray[np.uint16], cell: NDArray[np.float32], out: NDArray[np.float32]) -> None:
     """Write the value of each pixel's bin.
 

@@ -57,10 +57,10 @@ def _select(values: NDArray[np.float64], rank: int) -> float:
         if border == first:  # the bound is the least: its like go first
             border = _part(values, first, end, bound, True)
             if rank < border or border == first:  # the latter of NaN only
-                return bound
+                return np.float64(bound)
         first = border
     _sort(values, first, end)
-    return values[rank]
+    return np.float64(values[rank])
 
 
 @kernel
@@ -76,9 +76,9 @@ def median(values: NDArray[np.float64]) -> float:
     upper = _select(values, half)
     if len(values) % 2 == 1:
         return upper
-    lower = values[0]
+    lower = np.float64(values[0])
     for k in range(half):
-        lower = max(lower, values[k])
+        lower = max(lower, np.float64(values[k]))
     return 0.5 * (lower + upper)
 
 

@@ -199,7 +199,8 @@ def pursue(
         From `judge_columns`; kept up to date for sites that wait for their turn.
     out : (M, 10)
         Receives for each change its site, log p of the intensity and of the column (the smaller
-        counts, of the other there may be a bound), the intensity statistic, and the fitted intensity, place and covariance of `fit_column`.
+        counts, of the other there may be a bound), the intensity statistic, and the fitted
+        intensity, place and covariance of `fit_column`.
 
     Returns
     -------

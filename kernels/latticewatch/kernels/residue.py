@@ -82,15 +82,15 @@ def _row_sums(
             sums[2, lane] += weighted * over
             sums[4, lane] += weighted * residual[row, x]
     # What is left of the row.
-    for x in range(1 + int(n_groups) * _LANES, model.shape[1] - 1):
-        down = half * (model[y + 1, x] - model[y - 1, x])
-        over = half * (model[y, x + 1] - model[y, x - 1])
-        lane = x % _LANES
-        sums[0, lane] += kept[x] * down * down
-        sums[1, lane] += kept[x] * over * down
-        sums[2, lane] += kept[x] * over * over
-        sums[3, lane] += kept[x] * down * residual[y, x]
-        sums[4, lane] += kept[x] * over * residual[y, x]
+    for place in range(1 + int(n_groups) * _LANES, model.shape[1] - 1):
+        down = half * (model[y + 1, place] - model[y - 1, place])
+        over = half * (model[y, place + 1] - model[y, place - 1])
+        weight, rest, spare = kept[place], residual[y, place], place % _LANES
+        sums[0, spare] += weight * down * down
+        sums[1, spare] += weight * over * down
+        sums[2, spare] += weight * over * over
+        sums[3, spare] += weight * down * rest
+        sums[4, spare] += weight * over * rest
 
 
 @kernel

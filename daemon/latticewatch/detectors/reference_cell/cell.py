@@ -156,35 +156,6 @@ def nearest_distance(fractions: NDArray[np.float64], basis_px_yx: NDArray[np.flo
     return float(apart[apart > 1e-9].min())
 
 
-def away_from_columns(
-    fractions: NDArray[np.float64], basis_px_yx: NDArray[np.float64], reach_px: float
-) -> NDArray[np.bool_]:
-    """Tell which bins (128 * 128,) of a cell lie farther than so much from all columns.
-
-    Parameters
-    ----------
-    fractions : (S, 2)
-        Columns of the cell.
-    basis_px_yx : (2, 2)
-        Lattice vectors, rows, Gauss reduced.
-    reach_px
-        Pixels.
-    """
-    # Every second bin both ways, and for its neighbours: a fifth of a pixel at a period of 25.
-    at = (np.arange(0, CELL_BINS, 2) + 1.0) / CELL_BINS
-    away = np.ones((len(at), len(at)), np.bool_)
-    metric = basis_px_yx @ basis_px_yx.T
-    for fraction in fractions:
-        # To the nearest copy along each vector; of a reduced cell the next ones are farther, or
-        # so far that it does not matter.
-        a, b = ((at - part + 0.5) % 1 - 0.5 for part in fraction)
-        for p, q in ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)):
-            u, v = (a + p)[:, None], (b + q)[None]
-            square = metric[0, 0] * u * u + 2 * metric[0, 1] * u * v + metric[1, 1] * v * v
-            away &= square > reach_px**2
-    return np.repeat(np.repeat(away, 2, axis=0), 2, axis=1).ravel()
-
-
 def _half_grid(
     cell: NDArray[np.float32], lock: LatticeLock, sigma_px: float
 ) -> NDArray[np.float32]:

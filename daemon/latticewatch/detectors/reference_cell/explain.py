@@ -5,15 +5,17 @@ first, its change is subtracted from the residual, and its neighbours are judged
 of them is theirs (matching pursuit, Mallat and Zhang, IEEE Trans. Signal Process. 41, 3397, 1993).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
-from scipy.spatial import KDTree
 
 from latticewatch.detectors.reference_cell.parameters import ReferenceCellParameters
 from latticewatch.detectors.reference_cell.residue import Residue
+from latticewatch.kernels.normal import median
+from latticewatch.kernels.peers import keep_peers
 from latticewatch.kernels.pursuit import N_CHANGE, judge_columns, pursue
 
 # Below this chance a place is looked at at all. At a false discovery rate of 5 % a defect may be
@@ -32,14 +34,10 @@ _LEAST_POWER = 0.05  # what is seldom seen is still looked for
 # In distances between nearest columns.
 _TYPICAL_STEP = 0.12  # of a displaced column
 _FARTHEST = 0.5  # a column displaced farther is another column
-_SAME = 0.6
-_BESIDE = 1.8
-_AROUND = 3.2
-# Share of a defect's score below which a weaker one at that distance is its strain, not its peer.
-_STRAIN_SHARE = 0.5
-_LINE_SHARE = 0.3
-_OTHER_SHARE = 0.25
-_FAR_STRAIN_SHARE = 0.2
+# Out to which distance a weaker change is the strain, or the remains, of another one, and below
+# which share of its score: one of other intensity, a displaced one beside one of other intensity,
+# both displaced, which may be a row.
+_RINGS = np.array([(0.6, np.inf, np.inf, 0.3), (1.8, 0.25, 0.5, 0.3), (3.2, 0.0, 0.2, 0.3)])
 
 
 @dataclass(slots=True)
@@ -62,6 +60,8 @@ class Change:
         From the site to where the column was found.
     cov_px
         (var_yy, cov_yx, var_xx) of the place.
+    score
+        Standard normal quantile of 1 - p.
     """
 
     site: int
@@ -71,11 +71,11 @@ class Change:
     intensity_ratio: float
     moved_px_yx: NDArray[np.float64]
     cov_px: tuple[float, float, float]
+    score: float = field(init=False)
 
-    @property
-    def score(self) -> float:
-        """Standard normal quantile of 1 - p."""
-        return score_of_log_p(self.log_p)
+    def __post_init__(self) -> None:
+        """Work the score out once: it is asked for again and again."""
+        self.score = score_of_log_p(self.log_p)
 
 
 def score_of_log_p(log_p: float) -> float:
@@ -137,34 +137,19 @@ def explain(residue: Residue, shares: Shares) -> list[Change]:
         judged,
         found,
     )
-    rows = found[:n_found, 0].astype(np.intp)
-    # What one ordinary column says of its place, and what the cells that the lock averages say.
-    one = sigma_px**2 / np.maximum(np.square(expected[rows]) * residue.sums[rows, 4], 1e-30)
-    changes = [
-        _change(row, residue.places_yx[site], float(expected[site]), sigma_px, float(variance))
-        for row, site, variance in zip(
-            found[:n_found], rows, one / _CELLS_OF_A_PLACE + _LEAST_PLACE_PX**2, strict=True
-        )
-    ]
-    return _without_strain(changes, residue.nearest_px)
+    return _without_strain(_changes(found[:n_found], residue), residue.nearest_px)
 
 
 def _without_strain(changes: list[Change], nearest_px: float) -> list[Change]:
     """Drop the strain and the remains of stronger changes; the strongest come first."""
     if not changes:
         return []
-    places = np.array([change.place_yx for change in changes])
-    pairs = KDTree(places).query_pairs(_AROUND * nearest_px, output_type="ndarray")
-    # Each with those before it, the strongest first.
-    pairs = pairs[np.lexsort(pairs.T)]
-    apart = np.linalg.norm(places[pairs[:, 0]] - places[pairs[:, 1]], axis=1) / nearest_px
-    score = [change.score for change in changes]
-    is_kept = np.ones(len(changes), bool)
-    for (earlier, later), distance in zip(pairs, apart, strict=True):
-        if is_kept[later] and is_kept[earlier]:
-            least = _strain_share(changes[later].kind, changes[earlier].kind, distance)
-            is_kept[later] = score[later] >= least * score[earlier]
-    return [change for change, stays in zip(changes, is_kept, strict=True) if stays]
+    places = np.array([change.place_yx for change in changes]) / nearest_px
+    score = np.array([change.score for change in changes])
+    is_moved = np.array([change.kind == "displaced" for change in changes])
+    kept = np.empty(len(changes), np.bool_)
+    keep_peers(places, score, is_moved, _RINGS, kept)
+    return [change for change, stays in zip(changes, kept.tolist(), strict=True) if stays]
 
 
 def shares_of(residue: Residue, parameters: ReferenceCellParameters) -> Shares:
@@ -177,69 +162,93 @@ def shares_of(residue: Residue, parameters: ReferenceCellParameters) -> Shares:
     """
     sigma_px, least = residue.columns.sigma_px, _LEAST_POWER
     wanted = np.empty((len(residue.height), 2))
-    for column, height in enumerate(residue.height):
-        norms = np.median(residue.sums[residue.label == column][:_ENOUGH_SITES, 3:5], axis=0)
-        if not np.isfinite(norms).all():
-            norms = np.zeros(2)
+    for column, rows in enumerate(_some_of_each(residue)):
+        height = residue.height[column]
+        norms = np.zeros(2)
+        if rows.start < rows.stop:
+            norms[:] = [median(residue.sums[rows, part].copy()) for part in (3, 4)]
         step = _TYPICAL_STEP * residue.nearest_px / sigma_px
         expected = height * np.array([1.0, step]) * np.sqrt(norms) / residue.scale[:2]
         wanted[column] = np.maximum(special.ndtr(expected - _TYPICAL_CUT), least)
     wanted *= parameters.share_intensity, parameters.share_place
-    mean = wanted.sum(axis=1)[residue.label].mean() + parameters.share_extra
-    log_site: NDArray[np.float64] = np.log(wanted / mean)[residue.label]
+    counts = np.bincount(residue.label, minlength=len(wanted))
+    mean = (counts @ wanted.sum(axis=1)) / len(residue.label) + parameters.share_extra
+    log_site: NDArray[np.float64] = np.log(wanted / mean).take(residue.label, axis=0)
     return Shares(log_site, float(np.log(parameters.share_extra / mean)))
 
 
-def _change(
-    found: NDArray[np.float64],
-    home: NDArray[np.float64],
-    expected: float,
-    sigma_px: float,
-    home_px2: float,
-) -> Change:
-    """Say in words what `pursue` found at a site."""
-    place = found[5:7]
-    ratio = float(found[4]) / expected
-    cov = float(found[7]), float(found[8]), float(found[9])
+def _changes(found: NDArray[np.float64], residue: Residue) -> list[Change]:
+    """Say in words what `pursue` found (M, 10)."""
+    rows = found[:, 0].astype(np.intp)
+    home, expected = residue.places_yx[rows], residue.expected[rows]
+    sigma_px = residue.columns.sigma_px
+    home_px2 = _home_variance(rows, residue).tolist()
+    place, ratio = found[:, 5:7], found[:, 4] / expected
+    moved = place - home
     # Farther than its own width a column has left a hole behind, whatever its intensity.
-    is_far = ratio > _CLEAR_COLUMN and np.linalg.norm(place - home) > sigma_px
-    is_moved = is_far or _moved_more(place - home, cov, float(found[3]), ratio)
-    return Change(
-        site=int(found[0]),
-        log_p=float(min(found[1], found[2])),
-        kind="displaced" if is_moved else "deficit" if found[3] < 0 else "excess",
-        place_yx=(place if is_moved else home).copy(),
-        intensity_ratio=max(ratio, 0.0),
-        moved_px_yx=place - home,
-        # Where nothing has moved the place is that of the lattice.
-        cov_px=cov if is_moved else (home_px2, 0.0, home_px2),
-    )
+    is_far = (ratio > _CLEAR_COLUMN) & (np.hypot(moved[:, 0], moved[:, 1]) > sigma_px)
+    is_moved = is_far | _moved_more(moved, found[:, 7:10], found[:, 3], ratio)
+    where = np.where(is_moved[:, None], place, home)
+    is_less, log_p = found[:, 3] < 0, np.minimum(found[:, 1], found[:, 2]).tolist()
+    covariances = [(yy, yx, xx) for yy, yx, xx in found[:, 7:10].tolist()]
+    return [
+        Change(
+            site=int(rows[k]),
+            log_p=log_p[k],
+            kind="displaced" if moves else "deficit" if is_less[k] else "excess",
+            place_yx=where[k],
+            intensity_ratio=max(float(ratio[k]), 0.0),
+            moved_px_yx=moved[k],
+            # Where nothing has moved the place is that of the lattice.
+            cov_px=covariances[k] if moves else (home_px2[k][0], 0.0, home_px2[k][1]),
+        )
+        for k, moves in enumerate(is_moved.tolist())
+    ]
+
+
+def _home_variance(rows: NDArray[np.intp], residue: Residue) -> NDArray[np.float64]:
+    """How far the places of the lattice are from where columns stand: variances (M, 2), y and x.
+
+    The displacement of ordinary columns scatters by what one column says of its place, and by the
+    error of the lattice there, with the disorder of the crystal. The kind that is seen best knows.
+    """
+    width = residue.normal[:, 4:6]
+    least, usual = np.full(2, np.inf), np.ones((len(residue.height), 2))
+    for column, some in enumerate(_some_of_each(residue)):
+        if some.start == some.stop:
+            continue
+        usual[column] = np.median(width[some], axis=0)
+        slope = residue.height[column] * residue.gain[some] / residue.columns.sigma_px
+        one = 1 / np.maximum(np.square(slope)[:, None] * residue.sums[some, 4:6], 1e-30)
+        # A column is one of those that the lattice is known by, so that it looks less displaced.
+        share = np.square(usual[column]) - 1 + 2 / _CELLS_OF_A_PLACE
+        least = np.minimum(least, np.maximum(share, 1 / _CELLS_OF_A_PLACE) * np.median(one, axis=0))
+    # At the edge of the frame all is less certain.
+    factor = np.square(width[rows] / usual[residue.label[rows]])
+    variance: NDArray[np.float64] = least * factor + _LEAST_PLACE_PX**2
+    return variance
+
+
+def _some_of_each(residue: Residue) -> list[slice]:
+    """Rows of each sublattice, no more than it takes to know it; some may have none."""
+    starts = np.searchsorted(residue.label, np.arange(len(residue.height) + 1)).tolist()
+    return [slice(first, min(end, first + _ENOUGH_SITES)) for first, end in pairwise(starts)]
 
 
 def _moved_more(
     moved_px: NDArray[np.float64],
-    cov_px: tuple[float, float, float],
-    statistic: float,
-    ratio: float,
-) -> bool:
-    """Tell whether a column is displaced more than it is other, each in its own errors."""
-    yy, yx, xx = cov_px
-    determinant = yy * xx - yx * yx
+    cov_px: NDArray[np.float64],
+    statistic: NDArray[np.float64],
+    ratio: NDArray[np.float64],
+) -> NDArray[np.bool_]:
+    """Tell which columns (M,) are displaced more than they are other, each in its own errors."""
+    yy, yx, xx = cov_px.T
     # A place that no pixel speaks of has an infinite variance.
-    if not 0 < determinant < np.inf or ratio < _LEAST_COLUMN:
-        return False
-    y, x = moved_px
-    square = (xx * y * y - 2 * yx * y * x + yy * x * x) / determinant
-    return bool(square > statistic**2)
-
-
-def _strain_share(kind: str, other: str, apart: float) -> float:
-    """Share of another's score below which a change near it is but its strain, or its remains."""
-    is_moved = kind == "displaced"
-    both_moved = is_moved and other == "displaced"
-    if apart < _SAME and not both_moved:
-        return np.inf
-    least = _LINE_SHARE if both_moved else _STRAIN_SHARE if is_moved else _OTHER_SHARE
-    if apart >= _BESIDE and not both_moved:
-        least = _FAR_STRAIN_SHARE if is_moved else 0.0
-    return least
+    known = np.isfinite(yy) & np.isfinite(xx) & (ratio >= _LEAST_COLUMN)
+    yy, yx, xx = (np.where(known, part, 0.0) for part in (yy, yx, xx))
+    determinant = yy * xx - yx * yx
+    known &= determinant > 0
+    y, x = moved_px.T
+    square = (xx * y * y - 2 * yx * y * x + yy * x * x) / np.where(known, determinant, 1.0)
+    more: NDArray[np.bool_] = known & (square > np.square(statistic))
+    return more

@@ -32,13 +32,13 @@ from latticewatch.detectors.reference_cell.sites import (
     well_within,
     without,
 )
-from latticewatch.kernels.cells import CELL_BINS, add_to_cell, cell_index, predict
+from latticewatch.kernels.cells import CELL_BINS, add_to_cell, cell_index, leave_out, predict
 from latticewatch.kernels.columns import N_MATCHES, correlate_columns, match_columns
 from latticewatch.kernels.grids import N_MOMENTS, apply_gain, block_means, block_moments, halve
 from latticewatch.kernels.residue import unshift_rows
 
 _MOMENT_BLOCK = 1.0  # of a period: a block holds a whole cell, and 2.5 of them the window
-_COARSE_ROWS, _FINE_ROWS = 4, 2  # of rows by which the law is learnt, one in so many
+_COARSE_PIXELS, _FINE_PIXELS = 2**15, 2**16  # that the law of the noise is learnt from
 # Of the sites, so many may be strange that were not in the last frame before all is done twice.
 _FEW_NEW = 0.0025
 _WINDOW_WIDTHS = 3.0  # of a column, from its middle to the edge of its window
@@ -107,8 +107,12 @@ class ResidueMaker:
         height, normal = self._normal(fine, sites, columns, sums)
         strange = normal.strangeness > most
         if known is None or self._has_news(sites, strange):
-            if self._leave_out_strange(fine, sites.places_yx[strange], columns.sigma_px):
-                self._mean_cell()
+            if known is not None or self._mute is not None:
+                self._hold(fine)
+                self._fold()
+            reach_px = self._parameters.mask_widths * columns.sigma_px
+            if self._leave_out(fine, sites.places_yx[strange], reach_px):
+                self._cell = mean_cell(self._total, self._count, self._transfer)
             gain, sums = self._judge(fine, sites, columns, is_last=True, norms=sums)
             height, normal = self._normal(fine, sites, columns, sums)
             strange = normal.strangeness > most
@@ -153,10 +157,11 @@ class ResidueMaker:
         cell_index(fine.reciprocal_per_px, fine.phase, fine.step_px, self._bins)
         self._transfer = low_pass(fine, self._parameters.cell_blur_px)
         self._hold(fine)
+        self._fold()
         if known is not None:
             places = fine.places(np.zeros(2, np.int64), known.coordinates)
             self._leave_out(fine, places, known.reach_px / stride)
-        self._mean_cell()
+        self._cell = mean_cell(self._total, self._count, self._transfer)
         return find_columns(self._cell, fine, self._parameters.least_column)
 
     def _without_flaws(
@@ -200,10 +205,10 @@ class ResidueMaker:
         self._bins = self._places[:n_pixels].reshape(shape)
         self._used = self._bytes[:n_pixels].reshape(shape)
 
-    def _mean_cell(self) -> None:
+    def _fold(self) -> None:
+        """Add the frame up in the bins of its cell."""
         self._total[:], self._count[:] = 0.0, 0
         add_to_cell(self._image, self._bins, self._used, self._total, self._count)
-        self._cell = mean_cell(self._total, self._count, self._transfer)
 
     def _judge(
         self,
@@ -221,8 +226,8 @@ class ResidueMaker:
         """
         gain = self._fit_model(lock)
         model, residual, used = self._model, self._residual, self._used
-        row_step = _FINE_ROWS if is_last else _COARSE_ROWS
-        law, self._third = noise_law(model, residual, used, row_step)
+        n_pixels = _FINE_PIXELS if is_last else _COARSE_PIXELS
+        law, self._third = noise_law(model, residual, used, n_pixels)
         shift_px = np.zeros((self._shape[0], 2), np.float32)
         if is_last:
             shift_px = row_shifts(model, residual, used, law)
@@ -264,26 +269,27 @@ class ResidueMaker:
         news = np.count_nonzero(self._used[pixel[:, 0], pixel[:, 1]])
         return bool(news > _FEW_NEW * len(sites.label))
 
-    def _leave_out_strange(
-        self, lock: LatticeLock, places_yx: NDArray[np.float64], sigma_px: float
-    ) -> bool:
-        """Leave what is strange out of the next mean cell; tell whether anything is."""
-        if not len(places_yx):
-            return False
-        self._hold(lock)
-        return self._leave_out(lock, places_yx, self._parameters.mask_widths * sigma_px)
-
     def _leave_out(
         self, lock: LatticeLock, places_yx: NDArray[np.float64], reach_px: float
     ) -> bool:
-        """Leave squares round places out of the next mean cell, unless hardly any is left."""
-        n_held = np.count_nonzero(self._used)
-        for y, x in places_yx:
-            rows = slice(max(0, int(y - reach_px)), max(0, int(y + reach_px) + 1))
-            self._used[rows, max(0, int(x - reach_px)) : max(0, int(x + reach_px) + 1)] = 0
+        """Leave squares round places out of the cell, unless hardly any of it is left."""
+        if not len(places_yx):
+            return False
+        n_held = int(self._count.sum())
+        first, last = places_yx - reach_px, places_yx + reach_px + 1
+        boxes = np.stack([first[:, 0], last[:, 0], first[:, 1], last[:, 1]], axis=1)
+        n_left_out = leave_out(
+            self._image,
+            self._bins,
+            self._used,
+            np.maximum(boxes, 0.0).astype(np.int64),
+            self._total,
+            self._count,
+        )
         # A frame that is strange all over has no other to be compared with.
-        if 2 * np.count_nonzero(self._used) < n_held:
+        if 2 * n_left_out > n_held:
             self._hold(lock)
+            self._fold()
             return False
         return True
 

@@ -1,13 +1,10 @@
 """Columns that are wrong together are one defect, and a bump beside a damaged column is none."""
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import KDTree
 
 from latticewatch.detectors.reference_cell.explain import Change
 from latticewatch.detectors.reference_cell.residue import Residue
+from latticewatch.kernels.peers import group_near
 
 # In distances between nearest columns.
 _PAIR = 1.25  # neighbours that are wrong together are one defect, like a divacancy
@@ -32,32 +29,28 @@ def merged(changes: list[Change], residue: Residue) -> list[Change]:
     if len(changes) < 2:
         return changes
     homes = residue.places_yx[[change.site for change in changes]]
-    tree = KDTree(homes)
-    near = tree.query_pairs(_PAIR * residue.nearest_px, output_type="ndarray")
-    if not len(near):
+    pairs, chains = np.empty((2, len(changes)), np.int64)
+    n_groups = group_near(homes, _PAIR * residue.nearest_px, pairs)
+    if n_groups == len(changes):
         return changes
-    pairs = _groups(near, len(changes))
-    far = tree.query_pairs(_CHAIN * residue.nearest_px, output_type="ndarray")
-    chains = _groups(far, len(changes))
+    group_near(homes, _CHAIN * residue.nearest_px, chains)
     chain_size = np.bincount(chains)[chains]
     merged: list[Change] = []
-    order = np.argsort(pairs, kind="stable")
-    for rows in np.split(order, np.flatnonzero(np.diff(pairs[order])) + 1):
+    groups: list[list[int]] = [[] for _ in range(n_groups)]
+    for row, group in enumerate(pairs.tolist()):
+        groups[group].append(row)
+    for rows in groups:
+        if len(rows) == 1:
+            merged.append(changes[rows[0]])
+            continue
         members = sorted((changes[row] for row in rows), key=lambda change: change.log_p)
         # A bond that has turned pulls at all its neighbours; columns are missing one by one.
         most = _LONGEST_CLUSTER if members[0].kind == "displaced" else _MOST_OF_ONE
-        if not 1 < len(members) <= most or chain_size[rows[0]] > _LONGEST_CLUSTER:
+        if len(members) > most or chain_size[rows[0]] > _LONGEST_CLUSTER:
             merged += members
             continue
         merged += _as_one(members, residue.nearest_px)
     return merged
-
-
-def _groups(steps: NDArray[np.intp], n_points: int) -> NDArray[np.int32]:
-    """Return the group of each point, groups being linked by steps (S, 2)."""
-    links = coo_matrix((np.ones(len(steps)), (steps[:, 0], steps[:, 1])), (n_points, n_points))
-    labels: NDArray[np.int32] = connected_components(links, directed=False)[1]
-    return labels
 
 
 def _as_one(members: list[Change], nearest_px: float) -> list[Change]:

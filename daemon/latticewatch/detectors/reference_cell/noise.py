@@ -35,7 +35,7 @@ def noise_law(
     model: NDArray[np.float32],
     residual: NDArray[np.float32],
     used: NDArray[np.uint8],
-    row_step: int,
+    n_pixels: int,
 ) -> tuple[Law, float]:
     """Fit the variance as a line over predicted brightness: gain of the counts, readout.
 
@@ -45,8 +45,8 @@ def noise_law(
         Predicted frame, and the frame less that.
     used : (H, W)
         1, or 0 for a pixel to leave out.
-    row_step
-        One row in so many is looked at.
+    n_pixels
+        As many are enough: of a larger frame one row in several is looked at.
 
     Returns
     -------
@@ -56,7 +56,7 @@ def noise_law(
     """
     low, high = float(model.min()), float(model.max())
     sums = np.empty((4, _LEVELS))
-    rows = slice(None, None, row_step)
+    rows = slice(None, None, max(1, model.size // n_pixels))
     spread_by_level(model[rows], residual[rows], used[rows], (low, high), sums)
     groups = _equal_groups(sums, _LEVEL_GROUPS)
     if not groups.size:

@@ -1,12 +1,11 @@
 """Point defects of a frame against its own mean cell."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.detectors.lock import LatticeLock
-from latticewatch.detectors.reference_cell.cell import away_from_columns
 from latticewatch.detectors.reference_cell.explain import (
     WORTH_LOG_P,
     Change,
@@ -20,7 +19,8 @@ from latticewatch.detectors.reference_cell.merging import merged
 from latticewatch.detectors.reference_cell.parameters import ReferenceCellParameters
 from latticewatch.detectors.reference_cell.residue import Residue, Strangers
 from latticewatch.detectors.reference_cell.species import dopants_among
-from latticewatch.kernels.extrema import strict_extrema
+from latticewatch.kernels.bumps import find_bumps, mark_ground
+from latticewatch.kernels.cells import CELL_BINS
 from latticewatch.kernels.smooth import gaussian, gaussian_scratch, gaussian_weights
 
 _FEWEST_SITES = 30
@@ -110,6 +110,7 @@ class ReferenceCellDetector:
     def __init__(self, parameters: ReferenceCellParameters | None = None) -> None:
         self._parameters = parameters or ReferenceCellParameters()
         self._maker = ResidueMaker(self._parameters)
+        self._filtered = np.empty((0, 0), np.float32)
 
     def look(
         self,
@@ -146,70 +147,78 @@ class ReferenceCellDetector:
         dopants = [change for change, it_is in zip(changes, is_dopant, strict=True) if it_is]
         others = [change for change, it_is in zip(changes, is_dopant, strict=True) if not it_is]
         defects = [_as_defect(change, residue) for change in merged(others, residue)]
-        defects += [replace(_as_defect(change, residue), is_dopant=True) for change in dopants]
-        defects = _with_extra(defects, extra, _EXTRA_APART * residue.nearest_px)
-        defects = [_in_frame(defect, residue.stride) for defect in defects]
+        defects += [_as_defect(change, residue, is_dopant=True) for change in dopants]
+        reach_px = _EXTRA_APART * residue.nearest_px * residue.stride
+        defects = _with_extra(defects, extra, reach_px)
         places = residue.stride * residue.places_yx + 0.5 * (residue.stride - 1)
         return CellResult(lock, places, residue.sites.n_beyond, residue.strangers, tuple(defects))
 
     def _extra_columns(self, residue: Residue, log_share: float) -> list[PointDefect]:
         """Columns where the cell has none, against the frame's own law of maxima (Gumbel)."""
         sigma_px = residue.columns.sigma_px
-        weights = gaussian_weights(sigma_px, 3.5)
-        filtered = np.empty_like(residue.weighted)
-        scratch = gaussian_scratch(filtered.shape[1], weights)
-        gaussian(residue.weighted, weights, scratch, filtered)
-        found = np.empty((filtered.size // 4, 2), np.int32)
-        radius = max(1, int(sigma_px))
-        n_found = strict_extrema(filtered, -np.inf, radius, 1, _BORDER_PX, found)
-        peaks = found[: min(n_found, len(found))]
-        peaks = peaks[_off_site(residue)[residue.bins[peaks[:, 0], peaks[:, 1]]]]
-        peaks = peaks[residue.is_within(peaks)]
-        if residue.flawed is not None:
-            peaks = peaks[~residue.flawed[peaks[:, 0], peaks[:, 1]]]
+        peaks, z = self._peaks(residue)
         if len(peaks) <= _FEWEST_MAXIMA:
             return []
-        # Between columns the precision is even, so that one pixel of it stands for the window.
-        rows, columns = peaks.T
-        z = filtered[rows, columns] / np.sqrt(residue.precision[rows, columns].astype(np.float64))
-        z *= 2 * np.sqrt(np.pi) * sigma_px / residue.scale[0]
-        log_p = _log_gumbel_tail(z) + np.log(len(peaks) / len(residue.label)) - log_share
+        n_peaks, law = len(peaks), _gumbel_law(z)
+        high = np.flatnonzero(z > _LEAST_EXTRA_Z)
+        peaks, z = peaks[high], z[high]
+        log_p = _log_gumbel_tail(z, law) + np.log(n_peaks / len(residue.label)) - log_share
         # Of the top of a matched filter, and of the pixel that stands for it.
-        cov = 2 * sigma_px**2 / np.maximum(z, 1.0) ** 2 + 1 / 12
+        cov = 2 * sigma_px**2 / np.square(z) + 1 / 12
         return [
             PointDefect(
-                place_yx=(float(peaks[k, 0]), float(peaks[k, 1])),
+                place_yx=_in_frame_yx(peaks[k], residue.stride),
                 kind="extra",
                 log_p=float(log_p[k]),
                 intensity_ratio=None,
                 moved_px_yx=None,
-                cov_px=(float(cov[k]), 0.0, float(cov[k])),
+                cov_px=_in_frame_cov((float(cov[k]), 0.0, float(cov[k])), residue.stride),
                 sublattice=None,
                 address=None,
             )
-            for k in np.flatnonzero((log_p < WORTH_LOG_P) & (z > _LEAST_EXTRA_Z))
+            for k in np.flatnonzero(log_p < WORTH_LOG_P)
         ]
 
+    def _peaks(self, residue: Residue) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """Maxima (M, 2) of the filtered residual between columns, and their statistic (M,)."""
+        sigma_px = residue.columns.sigma_px
+        weights = gaussian_weights(sigma_px, 3.5)
+        filtered = self._filtered_for(residue.weighted.shape)
+        gaussian(residue.weighted, weights, gaussian_scratch(filtered.shape[1], weights), filtered)
+        reach_px = max(_OFF_SITE[0] * residue.nearest_px, _OFF_SITE[1] * sigma_px)
+        ground = np.empty(CELL_BINS**2, np.bool_)
+        mark_ground(residue.columns.fraction, residue.basis_px_yx, reach_px, ground)
+        # Of four pixels one at most is beyond its neighbours.
+        found = np.empty((filtered.size // 4 + 1, 2), np.int32)
+        radius_px = max(1, int(sigma_px))
+        n_found = find_bumps(filtered, residue.bins, ground, (radius_px, _BORDER_PX), found)
+        peaks = found[:n_found]
+        peaks = peaks[residue.is_within(peaks)]
+        if residue.flawed is not None:
+            peaks = peaks[~residue.flawed[peaks[:, 0], peaks[:, 1]]]
+        # Between columns the precision is even, so that one pixel of it stands for the window.
+        rows, columns = peaks[:, 0], peaks[:, 1]
+        z = filtered[rows, columns] / np.sqrt(residue.precision[rows, columns].astype(np.float64))
+        z *= 2 * np.sqrt(np.pi) * sigma_px / residue.scale[0]
+        return peaks, z
 
-def _off_site(residue: Residue) -> NDArray[np.bool_]:
-    """Tell which bins (128 * 128,) of the cell lie too far from any column to be its own."""
-    reach_px = max(_OFF_SITE[0] * residue.nearest_px, _OFF_SITE[1] * residue.columns.sigma_px)
-    return away_from_columns(residue.columns.fraction, residue.basis_px_yx, reach_px)
+    def _filtered_for(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """Memory for a filtered frame: fresh memory costs more than the maxima of it."""
+        if self._filtered.shape != shape:
+            self._filtered = np.empty(shape, np.float32)
+        return self._filtered
 
 
-def _in_frame(defect: PointDefect, stride: int) -> PointDefect:
-    """From pixels of the binned frame to those of the frame."""
-    if stride == 1:
-        return defect
-    y, x = (stride * place + 0.5 * (stride - 1) for place in defect.place_yx)
-    yy, yx, xx = (stride * stride * value for value in defect.cov_px)
-    moved = defect.moved_px_yx
-    return replace(
-        defect,
-        place_yx=(y, x),
-        cov_px=(yy, yx, xx),
-        moved_px_yx=None if moved is None else (stride * moved[0], stride * moved[1]),
-    )
+def _in_frame_yx(place_yx: NDArray[np.number], stride: int) -> tuple[float, float]:
+    """From pixels of a binned frame to those of the frame."""
+    y, x = place_yx.tolist()
+    return stride * y + 0.5 * (stride - 1), stride * x + 0.5 * (stride - 1)
+
+
+def _in_frame_cov(cov_px: tuple[float, float, float], stride: int) -> tuple[float, float, float]:
+    """From square pixels of a binned frame to those of the frame."""
+    square = stride * stride
+    return square * cov_px[0], square * cov_px[1], square * cov_px[2]
 
 
 def _with_extra(
@@ -234,31 +243,38 @@ def _with_extra(
     return sorted(kept, key=lambda one: one.log_p)
 
 
-def _log_gumbel_tail(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Log chance that a maximum exceeds each value, by the law of most of them.
+def _gumbel_law(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Mode and scale of the law of most of these maxima.
 
     Median and 90 % quantile fix the law, so that a few true columns do not.
     """
-    median, ninety = np.percentile(values, (50, 90))
-    scale = (ninety - median) / (np.log(np.log(2)) - np.log(-np.log(0.9)))
-    mode = median + scale * np.log(np.log(2))
-    away = (values - mode) / max(float(scale), 1e-12)
+    median, ninety = (float(value) for value in np.percentile(values, (50, 90)))
+    scale = (ninety - median) / float(np.log(np.log(2)) - np.log(-np.log(0.9)))
+    return median + scale * float(np.log(np.log(2))), scale
+
+
+def _log_gumbel_tail(values: NDArray[np.float64], law: tuple[float, float]) -> NDArray[np.float64]:
+    """Log chance that a maximum exceeds each value, by a law from `_gumbel_law`."""
+    mode, scale = law
+    away = (values - mode) / max(scale, 1e-12)
     near = np.log(-np.expm1(-np.exp(-np.minimum(away, 30.0))))
     # Far out 1 - exp(-exp(-x)) is exp(-x), and its digits would be lost.
     tail: NDArray[np.float64] = np.where(away > 30.0, -away, near)
     return tail
 
 
-def _as_defect(change: Change, residue: Residue) -> PointDefect:
-    y, x = change.place_yx
-    i, j = residue.sites.addresses[change.site]
+def _as_defect(change: Change, residue: Residue, *, is_dopant: bool = False) -> PointDefect:
+    stride = residue.stride
+    y, x = change.moved_px_yx.tolist()
+    i, j = residue.sites.addresses[change.site].tolist()
     return PointDefect(
-        place_yx=(float(y), float(x)),
+        place_yx=_in_frame_yx(change.place_yx, stride),
         kind=change.kind,
         log_p=change.log_p,
         intensity_ratio=change.intensity_ratio,
-        moved_px_yx=(float(change.moved_px_yx[0]), float(change.moved_px_yx[1])),
-        cov_px=change.cov_px,
+        moved_px_yx=(stride * y, stride * x),
+        cov_px=_in_frame_cov(change.cov_px, stride),
         sublattice=int(residue.label[change.site]),
-        address=(int(i), int(j)),
+        address=(i, j),
+        is_dopant=is_dopant,
     )

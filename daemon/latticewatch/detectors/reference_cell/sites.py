@@ -119,6 +119,8 @@ def at_blocks(
     blocks: NDArray[np.bool_], step_px: float, places_yx: NDArray[np.number]
 ) -> NDArray[np.bool_]:
     """Take the value of the block that each place (N, 2) lies in, or of the last one."""
+    if blocks.all():
+        return np.ones(len(places_yx), np.bool_)
     block = np.clip((places_yx + 0.5) / step_px, 0, np.array(blocks.shape) - 1).astype(np.intp)
     values: NDArray[np.bool_] = blocks[block[:, 0], block[:, 1]]
     return values
