@@ -43,7 +43,7 @@ def scene(seed: int, changed: dict[int, float], noise: float = 1.0) -> Scene:
     sums = np.empty((len(PLACES), N_MATCHES))
     match_columns(frame[2], precision, PLACES, SIGMA_PX, sums)
     columns = np.column_stack([np.full(len(PLACES), HEIGHT), PLACES])
-    normal = np.tile([0.0, 0.0, 0.0, 1.0, 1.0, 1.0], (len(PLACES), 1))
+    normal = np.tile([0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 0.0], (len(PLACES), 1))
     log_share = np.tile(np.log([0.6, 0.4]), (len(PLACES), 1))
     return frame, (columns, sums, normal, log_share)
 
@@ -82,7 +82,8 @@ def test_what_is_no_number_has_no_chance_and_no_distance_a_chance_of_one(chance:
 def statistics(seed: int, spread: float) -> tuple[Wide, Wide, Wide]:
     rng = np.random.default_rng(seed)
     sums = np.concatenate([rng.normal(0, spread, (9, 3)), rng.uniform(0.1, 50, (9, 3))], axis=1)
-    normal = np.concatenate([rng.normal(size=(9, 3)), rng.uniform(0.5, 2, (9, 3))], axis=1)
+    laws = rng.normal(size=(9, 3)), rng.uniform(0.5, 2, (9, 3)), rng.uniform(0, 0.4, (9, 1))
+    normal = np.concatenate(laws, axis=1)
     return sums, normal, np.log(rng.uniform(0.01, 1, (9, 2)))
 
 
@@ -141,3 +142,19 @@ def test_frame_of_noise_is_left_alone() -> None:
 def test_no_more_changes_than_there_is_room_for() -> None:
     found = pursued(scene(3, dict.fromkeys((0, 20, 40, 60), 0.0)), most=2)
     assert len(found) == 2
+
+
+@pytest.mark.parametrize("z", [-4.0, -3.0, 3.0, 4.0])
+@pytest.mark.parametrize("n_counts", [60, 400])
+def test_chance_of_skewed_counts_is_that_of_counts(z: float, n_counts: int) -> None:
+    # A gamma law has the tails of counts without their steps; its skewness is 2 / sqrt(n).
+    law = stats.gamma(n_counts)
+    place = n_counts + z * np.sqrt(n_counts)
+    chance = 2 * (law.cdf(place) if z < 0 else law.sf(place))
+    sums = np.array([[z, 0.0, 0.0, 1.0, 1.0, 1.0]])
+    normal = np.array([[0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 2 / np.sqrt(n_counts)]])
+    judged = np.empty((1, 5))
+    judge_columns(sums, normal, np.zeros((1, 2)), 0.0, judged)
+    assert judged[0, 3] == pytest.approx(np.log(chance), abs=0.15)
+    # An even law is wrong by more than that.
+    assert abs(stats.norm.logsf(abs(z)) + np.log(2) - np.log(chance)) > 0.25
