@@ -31,7 +31,7 @@ def bumps(
         for x in range(border_px, width - border_px):
             top, left = max(y - radius_px, 0), max(x - radius_px, 0)
             window = image[top : y + radius_px + 1, left : x + radius_px + 1]
-            first = np.unravel_index(np.argmax(window), window.shape)
-            if looked_at[y, x] and (first[0] + top, first[1] + left) == (y, x):
+            row, column = divmod(int(np.argmax(window)), window.shape[1])
+            if looked_at[y, x] and (row + top, column + left) == (y, x):
                 found.append((y, x))
     return found

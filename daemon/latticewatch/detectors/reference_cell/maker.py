@@ -26,7 +26,7 @@ from latticewatch.detectors.reference_cell.residue import Residue, Strangers
 from latticewatch.detectors.reference_cell.sites import (
     Sites,
     find_sites,
-    usable,
+    usable_pixels,
     well_within,
     without,
 )
@@ -85,13 +85,8 @@ class ResidueMaker:
         Residue or None
             None where the mean cell holds no column, or a frame holds no site.
         """
-        stride = first_stride(lock.period_px)
         self._flaws, self._mute = flaws, None
-        columns = self._first_look(image, lock, stride, known)
-        fitting = stride if columns is None else fitting_stride(columns.sigma_px * stride)
-        if fitting != stride:
-            stride = fitting
-            columns = self._first_look(image, lock, stride, known)
+        stride, columns = self._look(image, lock, known)
         if columns is None:
             return None
         fine = binned(lock, stride)
@@ -99,20 +94,12 @@ class ResidueMaker:
         sites, flawed = self._without_flaws(sites, columns.sigma_px)
         if not len(sites.label):
             return None
-        most = self._parameters.mask_sigmas**2
         gain, sums = self._judge(fine, sites, columns, is_last=known is not None)
-        scale, normal, distance = normal_law(sums, sites)
-        strange = distance > most
+        scale, normal, strange = self._normal(sums, sites)
         if known is None or self._has_news(sites, strange):
-            if known is not None or self._mute is not None:
-                self._hold(fine)
-                self._fold()
-            reach_px = self._parameters.mask_widths * columns.sigma_px
-            if self._leave_out(fine, sites.places_yx[strange], reach_px):
-                self._cell = mean_cell(self._total, self._count, self._transfer)
+            self._leave_out_strange(fine, sites.places_yx[strange], columns.sigma_px, known)
             gain, sums = self._judge(fine, sites, columns, is_last=True, norms=sums)
-            scale, normal, distance = normal_law(sums, sites)
-            strange = distance > most
+            scale, normal, strange = self._normal(sums, sites)
         return Residue(
             stride=stride,
             columns=columns,
@@ -133,6 +120,17 @@ class ResidueMaker:
             flawed=flawed,
             strangers=self._strangers(sites, strange, columns, stride),
         )
+
+    def _look(
+        self, image: NDArray[np.float32], lock: LatticeLock, known: Strangers | None
+    ) -> tuple[int, Columns | None]:
+        """Find the columns of the mean cell, and so how far the frame is binned."""
+        stride = first_stride(lock.period_px)
+        columns = self._first_look(image, lock, stride, known)
+        if columns is not None and fitting_stride(columns.sigma_px * stride) != stride:
+            stride = fitting_stride(columns.sigma_px * stride)
+            columns = self._first_look(image, lock, stride, known)
+        return stride, columns
 
     def _first_look(
         self, image: NDArray[np.float32], lock: LatticeLock, stride: int, known: Strangers | None
@@ -181,14 +179,8 @@ class ResidueMaker:
         self._used[self._bad_yx[:, 0], self._bad_yx[:, 1]] = 0
         if self._mute is not None:
             self._used[self._mute] = 0
-        if lock.holds.all():
-            return
-        last = np.array(lock.holds.shape) - 1
-        rows, columns = (
-            np.minimum((np.arange(size) + 0.5) / lock.step_px, end).astype(np.intp)
-            for size, end in zip(self._shape, last, strict=True)
-        )
-        self._used *= usable(lock)[rows[:, None], columns]
+        if not lock.holds.all():
+            self._used *= usable_pixels(lock, self._shape)
 
     def _reserve(self, shape: tuple[int, int]) -> None:
         self._shape = shape
@@ -216,7 +208,7 @@ class ResidueMaker:
         is_last: bool,
         norms: NDArray[np.float64] | None = None,
     ) -> tuple[BlockGrid, NDArray[np.float64]]:
-        """Predict the frame, weigh what is left, and match it; only the last time with all care.
+        """Predict the frame, weigh what is left, match it; only the last time with all care.
 
         Squared norms (N, 6) of an earlier match are taken over: a changed law of the noise changes
         all of them alike.
@@ -249,11 +241,32 @@ class ResidueMaker:
         apply_gain(gain, offset, step, self._image, self._model, self._residual)
         return BlockGrid(gain, step)
 
+    def _normal(
+        self, sums: NDArray[np.float64], sites: Sites
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+        """Learn what is normal, as `normal_law` does; and which sites (N,) are strange."""
+        scale, normal, distance = normal_law(sums, sites)
+        return scale, normal, distance > self._parameters.mask_sigmas**2
+
     def _has_news(self, sites: Sites, strange: NDArray[np.bool_]) -> bool:
         """Tell whether more than a few sites are strange that were used."""
         pixel = sites.places_yx[strange].astype(np.intp)
-        news = np.count_nonzero(self._used[pixel[:, 0], pixel[:, 1]])
-        return bool(news > _FEW_NEW * len(sites.label))
+        return bool(self._used[pixel[:, 0], pixel[:, 1]].sum() > _FEW_NEW * len(sites.label))
+
+    def _leave_out_strange(
+        self,
+        lock: LatticeLock,
+        places_yx: NDArray[np.float64],
+        sigma_px: float,
+        known: Strangers | None,
+    ) -> None:
+        """Make the mean cell anew without what is strange, if anything is."""
+        if known is not None or self._mute is not None:
+            # What is known to be strange, or mute now, was left out, or was not.
+            self._hold(lock)
+            self._fold()
+        if self._leave_out(lock, places_yx, self._parameters.mask_widths * sigma_px):
+            self._cell = mean_cell(self._total, self._count, self._transfer)
 
     def _leave_out(
         self, lock: LatticeLock, places_yx: NDArray[np.float64], reach_px: float
