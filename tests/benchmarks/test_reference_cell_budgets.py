@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from latticewatch.kernels.cells import CELL_BINS, add_to_cell, cell_index, place_cells, predict
+from latticewatch.kernels.bumps import find_bumps, mark_ground
+from latticewatch.kernels.cells import (
+    CELL_BINS,
+    add_to_cell,
+    cell_index,
+    leave_out,
+    place_cells,
+    predict,
+)
 from latticewatch.kernels.column_fit import fit_column, move_column
 from latticewatch.kernels.columns import N_MATCHES, correlate_columns, match_columns
 from latticewatch.kernels.gaps import fill_gaps
@@ -24,9 +32,19 @@ from latticewatch.kernels.grids import (
     taper,
     thin,
 )
+from latticewatch.kernels.normal import (
+    N_NORMAL,
+    column_statistics,
+    column_strangeness,
+    learn_normal,
+    share_normal,
+)
 from latticewatch.kernels.peaks import N_PEAK, band_peaks, group_medians, indexed_weight
+from latticewatch.kernels.peers import group_near, keep_peers
+from latticewatch.kernels.places import place_sites
 from latticewatch.kernels.pursuit import N_CHANGE, judge_columns, pursue
 from latticewatch.kernels.residue import row_moments, spread_by_level, unshift_rows
+from latticewatch.kernels.smooth import gaussian, gaussian_scratch, gaussian_weights
 from latticewatch.kernels.waves import block_wave, subtract_level, unwrap, unwrap_smooth
 from support.budgets import check
 
@@ -133,7 +151,7 @@ def test_cells(bench: Bench) -> None:
     wanted = bench.places @ bench.reciprocal_per_px.T
     check(
         "cell_index",
-        7.0,
+        2.3,
         lambda: cell_index(bench.reciprocal_per_px, bench.phase, STEP_PX, index),
     )
     check("add_to_cell", 6.2, lambda: add_to_cell(bench.image, index, bench.used, total, count))
@@ -143,6 +161,72 @@ def test_cells(bench: Bench) -> None:
         2.1,
         lambda: place_cells(wanted, BASIS_PX, bench.phase, STEP_PX, places),
     )
+
+
+def test_sites(bench: Bench) -> None:
+    fractions = np.array([[0.1, 0.2], [0.4, 0.5]])
+    reach = np.array([[-60, -60], [60, 60]], np.int64)
+    lattice = (BASIS_PX, bench.phase, float(STEP_PX))
+    out = np.empty((9000, 2)), np.empty((9000, 2), np.int64), np.empty(2, np.int64)
+    limits = 0.0, float(SIDE_PX), float(SIDE_PX)
+    n_found = place_sites(fractions, reach, lattice, limits, out)
+    check(
+        f"place_sites, {n_found}",
+        3.3,
+        lambda: place_sites(fractions, reach, lattice, limits, out),
+    )
+    total, count = np.zeros(CELL_BINS**2), np.zeros(CELL_BINS**2, np.int64)
+    first = bench.places[:N_STRANGE].astype(np.int64)
+    boxes = np.stack([first[:, 0], first[:, 0] + 21, first[:, 1], first[:, 1] + 21], axis=1)
+
+    def leave_out_all() -> None:
+        used = bench.used.copy()
+        leave_out(bench.image, bench.index, used, boxes, total, count)
+
+    check(f"leave_out, {N_STRANGE}, with a copy of `used`", 1.3, leave_out_all)
+
+
+def test_normal() -> None:
+    rng = np.random.default_rng(3)
+    sums = np.concatenate([rng.normal(size=(N_SITES, 3)), np.ones((N_SITES, 3))], axis=1)
+    near_edge = rng.random(N_SITES) < 0.1
+    raw, scale = np.empty((3, N_SITES)), np.empty(3)
+    normal, distance = np.empty((N_SITES, N_NORMAL)), np.empty(N_SITES)
+    strength, shared = np.ones_like(raw), np.empty_like(raw)
+    blocks = rng.uniform(0, SIDE_PX / 22, (N_SITES, 2))
+    everyone, window = np.ones(N_SITES, np.bool_), gaussian_weights(1.5)
+    ends = np.array([N_SITES // 2, N_SITES], np.int64)
+
+    def learn() -> None:
+        column_statistics(sums, raw)
+        learn_normal(raw, ends, near_edge, (20, 1.3), scale, normal)
+        column_strangeness(raw, normal, distance)
+
+    check(f"column_statistics, learn_normal, column_strangeness, {N_SITES}", 1.7, learn)
+    check(
+        f"share_normal, {N_SITES}",
+        3.0,
+        lambda: share_normal(raw, strength, everyone, blocks, window, shared),
+    )
+
+
+def test_bumps(bench: Bench) -> None:
+    ground, found = np.empty(CELL_BINS**2, np.bool_), np.empty((SIDE_PX**2 // 4, 2), np.int32)
+    fractions = np.array([[0.1, 0.2], [0.4, 0.5]])
+    check("mark_ground", 0.3, lambda: mark_ground(fractions, BASIS_PX, 6.0, ground))
+    weights = gaussian_weights(SIGMA_PX, 3.5)
+    filtered = np.empty_like(bench.residual)
+    gaussian(bench.residual, weights, gaussian_scratch(SIDE_PX, weights), filtered)
+    check("find_bumps", 7.0, lambda: find_bumps(filtered, bench.index, ground, (3, 4), found))
+
+
+def test_peers(bench: Bench) -> None:
+    places, groups = bench.places[:N_STRANGE], np.empty(N_STRANGE, np.int64)
+    check(f"group_near, {N_STRANGE}", 0.2, lambda: group_near(places, 20.0, groups))
+    scores, moved = np.linspace(20, 3, N_STRANGE), np.arange(N_STRANGE) % 2 == 0
+    rings = np.array([(6.0, np.inf, np.inf, 0.3), (18.0, 0.25, 0.5, 0.3), (32.0, 0.0, 0.2, 0.3)])
+    kept = np.empty(N_STRANGE, np.bool_)
+    check(f"keep_peers, {N_STRANGE}", 0.7, lambda: keep_peers(places, scores, moved, rings, kept))
 
 
 def test_gain(bench: Bench) -> None:
@@ -156,7 +240,7 @@ def test_gain(bench: Bench) -> None:
     )
     check(
         "apply_gain",
-        12.2,
+        4.2,
         lambda: apply_gain(gain, offset, STEP_PX, bench.image, model, residual),
     )
 
@@ -170,7 +254,7 @@ def test_residue(bench: Bench) -> None:
         6.8,
         lambda: spread_by_level(bench.model, residual, bench.used, (-2.0, 2.0), sums),
     )
-    check("row_moments", 11.7, lambda: row_moments(bench.model, residual, bench.used, LAW, moments))
+    check("row_moments", 5.0, lambda: row_moments(bench.model, residual, bench.used, LAW, moments))
     check(
         "unshift_rows",
         2.8,
@@ -193,15 +277,15 @@ def test_columns(bench: Bench) -> None:
 
     check(
         f"match_columns, {N_SITES}",
-        19.4,
+        11.5,
         lambda: match_columns(weighted, bench.precision, bench.places, SIGMA_PX, matches),
     )
     check(
         f"correlate_columns, {N_SITES}",
-        10.0,
+        6.5,
         lambda: correlate_columns(weighted, bench.places, SIGMA_PX, matches),
     )
-    check(f"fit_column, {N_STRANGE}", 12.0, fit_all)
+    check(f"fit_column, {N_STRANGE}", 13.0, fit_all)
     check(f"move_column, {N_STRANGE}", 7.2, move_all)
 
 
@@ -211,7 +295,7 @@ def test_pursuit(bench: Bench) -> None:
     sums = np.concatenate([rng.normal(size=(N_SITES, 3)), np.ones((N_SITES, 3))], axis=1)
     sums[:N_STRANGE, 0] = -8.0
     columns = np.column_stack([np.full(N_SITES, 10.0), bench.places])
-    normal = np.tile([0.0, 0.0, 0.0, 1.0, 1.0, 1.0], (N_SITES, 1))
+    normal = np.tile([0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 0.05], (N_SITES, 1))
     log_share = np.full((N_SITES, 2), np.log(0.5))
     judged, found = np.empty((N_SITES, 5)), np.empty((2 * N_STRANGE, N_CHANGE))
     worth = float(np.log(0.001))
@@ -230,7 +314,7 @@ def test_pursuit(bench: Bench) -> None:
 
     check(
         f"judge_columns, {N_SITES}",
-        2.0,
+        0.8,
         lambda: judge_columns(sums, normal, log_share, worth, judged),
     )
     check(f"pursue, {N_STRANGE} of {N_SITES}", 20.0, pursue_all)

@@ -59,11 +59,11 @@ def _mark_tops(image: NDArray[np.float32], y: int, out: NDArray[np.uint8]) -> No
     for k in range(np.uint64(max(image.shape[1] - 2, 0))):
         x = k + one
         value = image[row, x]
-        before = max(image[row - one, k], image[row - one, x])
-        before = max(before, max(image[row - one, x + one], image[row, k]))
-        after = max(image[row + one, k], image[row + one, x])
-        after = max(after, max(image[row + one, x + one], image[row, x + one]))
-        out[x] = np.uint8((value > before) & (value >= after))
+        rules = (value > image[row - one, k]) & (value > image[row - one, x])
+        rules &= (value > image[row - one, x + one]) & (value > image[row, k])
+        rules &= (value >= image[row, x + one]) & (value >= image[row + one, k])
+        rules &= (value >= image[row + one, x]) & (value >= image[row + one, x + one])
+        out[x] = np.uint8(rules)
 
 
 @kernel

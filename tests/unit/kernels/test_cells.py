@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from latticewatch.kernels.cells import CELL_BINS, add_to_cell, cell_index, place_cells, predict
+from latticewatch.kernels.cells import (
+    CELL_BINS,
+    add_to_cell,
+    cell_index,
+    leave_out,
+    place_cells,
+    predict,
+)
 from reference import cells as slow
 from support.images import images, random_image
 
@@ -105,6 +112,30 @@ def test_sums_of_bins_agree_with_the_definition(
     expected = slow.add_to_cell(image, index, used)
     np.testing.assert_allclose(total - 0.5, expected[0], rtol=1e-12, atol=1e-9)
     np.testing.assert_array_equal(count - 3, expected[1])
+
+
+BOXES = st.lists(st.tuples(*[st.integers(-5, 45)] * 4), max_size=4)
+
+
+@given(SEEDS, st.tuples(SIDES, SIDES), BOXES)
+def test_what_is_left_out_of_a_cell_might_never_have_been_in_it(
+    seed: int, shape: tuple[int, int], boxes: list[tuple[int, int, int, int]]
+) -> None:
+    rng = np.random.default_rng(seed)
+    image, index = rng.normal(size=shape).astype(np.float32), rng.integers(0, 9, shape)
+    used = (rng.random(shape) < 0.8).astype(np.uint8)
+    bins = index.astype(np.uint16)
+    total, count = slow.add_to_cell(image, bins, used)
+    before = int(used.sum())
+    places = np.array(boxes, np.int64).reshape(-1, 4)
+    n_left_out = leave_out(image, bins, used, places, total, count)
+    y, x = np.indices(shape)
+    for top, bottom, left, right in boxes:
+        assert not used[(top <= y) & (y < bottom) & (left <= x) & (x < right)].any()
+    assert n_left_out == before - int(used.sum())
+    expected = slow.add_to_cell(image, bins, used)
+    np.testing.assert_allclose(total, expected[0], atol=1e-9)
+    np.testing.assert_array_equal(count, expected[1])
 
 
 @given(SEEDS, st.tuples(SIDES, SIDES))

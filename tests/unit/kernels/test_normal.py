@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from latticewatch.kernels.normal import (
@@ -33,6 +34,21 @@ def test_median_is_that_of_numpy(values: list[float]) -> None:
     assert median(np.array(values)) == pytest.approx(
         float(np.median(values)), rel=1e-12, abs=1e-300
     )
+
+
+@given(arrays(np.float64, st.integers(1, 120), elements=st.sampled_from([0.0, 1.0, 2.0])))
+def test_median_of_equal_numbers_is_found(values: Wide) -> None:
+    assert median(values.copy()) == np.median(values)
+
+
+def test_median_of_sorted_numbers_is_found_either_way() -> None:
+    values = np.arange(1001.0)
+    assert median(values.copy()) == 500.0
+    assert median(values[::-1].copy()) == 500.0
+
+
+def test_median_of_what_is_no_number_ends() -> None:
+    median(np.full(50, np.nan))
 
 
 @given(SEEDS, st.lists(st.integers(13, 90), min_size=1, max_size=4), st.floats(0.0, 1.0))
@@ -91,7 +107,7 @@ def test_line_of_strange_columns_gets_back_what_the_window_took() -> None:
     is_line = y.ravel() == 10
     away = np.tile(8.0 * is_line - follows, (3, 1))
     shared = np.empty_like(away)
-    share_normal(away, np.ones_like(away), ~is_line, blocks, gaussian_weights(1.5), shared)
+    share_normal(away, np.ones((3, 400)), ~is_line, blocks, gaussian_weights(1.5), shared)
     left = away - shared
     assert away[0, is_line].mean() == pytest.approx(5.9, abs=0.1)
     assert left[0, is_line].mean() > 7.0

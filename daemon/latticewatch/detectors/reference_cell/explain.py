@@ -5,6 +5,7 @@ first, its change is subtracted from the residual, and its neighbours are judged
 of them is theirs (matching pursuit, Mallat and Zhang, IEEE Trans. Signal Process. 41, 3397, 1993).
 """
 
+import math
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -87,10 +88,10 @@ def score_of_log_p(log_p: float) -> float:
     [3.0, 44.62]
     """
     if log_p > -700.0:
-        return 0.0 - float(special.ndtri(np.exp(log_p)))
+        return 0.0 - float(special.ndtri(math.exp(log_p)))
     # Leading terms of the tail: log p = -z^2/2 - log(z sqrt(2 pi)).
-    z = float(np.sqrt(-2.0 * log_p))
-    return float(np.sqrt(-2.0 * log_p - np.log(2 * np.pi) - 2 * np.log(z)))
+    z = math.sqrt(-2.0 * log_p)
+    return math.sqrt(-2.0 * log_p - math.log(2 * math.pi) - 2 * math.log(z))
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from latticewatch.detectors.reference_cell.residue import Residue, Strangers
 from latticewatch.detectors.reference_cell.sites import (
     Sites,
     find_sites,
-    usable,
+    usable_pixels,
     well_within,
     without,
 )
@@ -38,7 +38,7 @@ from latticewatch.kernels.grids import N_MOMENTS, apply_gain, block_means, block
 from latticewatch.kernels.residue import unshift_rows
 
 _MOMENT_BLOCK = 1.0  # of a period: a block holds a whole cell, and 2.5 of them the window
-_COARSE_PIXELS, _FINE_PIXELS = 2**15, 2**16  # that the law of the noise is learnt from
+_N_PIXELS = (2**15, 2**16)  # that the law of the noise is learnt from, the first and the last time
 # Of the sites, so many may be strange that were not in the last frame before all is done twice.
 _FEW_NEW = 0.0025
 _WINDOW_WIDTHS = 3.0  # of a column, from its middle to the edge of its window
@@ -48,7 +48,7 @@ class ResidueMaker:
     """Explains frames by their own mean cells, in buffers that it keeps."""
 
     def __init__(self, parameters: ReferenceCellParameters) -> None:
-        self._parameters = parameters
+        self._parameters, self._mask_widths = parameters, parameters.mask_widths
         self._floats = np.empty((5, 0), np.float32)
         self._places = np.empty(0, np.uint16)
         self._bytes = np.empty(0, np.uint8)
@@ -88,13 +88,8 @@ class ResidueMaker:
         Residue or None
             None where the mean cell holds no column, or a frame holds no site.
         """
-        stride = first_stride(lock.period_px)
         self._flaws, self._mute = flaws, None
-        columns = self._first_look(image, lock, stride, known)
-        fitting = stride if columns is None else fitting_stride(columns.sigma_px * stride)
-        if fitting != stride:
-            stride = fitting
-            columns = self._first_look(image, lock, stride, known)
+        stride, columns = self._look(image, lock, known)
         if columns is None:
             return None
         fine = binned(lock, stride)
@@ -102,20 +97,12 @@ class ResidueMaker:
         sites, flawed = self._without_flaws(sites, columns.sigma_px)
         if not len(sites.label):
             return None
-        most = self._parameters.mask_sigmas**2
         gain, sums = self._judge(fine, sites, columns, is_last=known is not None)
-        height, normal = self._normal(fine, sites, columns, sums)
-        strange = normal.strangeness > most
+        height, normal, strange = self._normal(fine, sites, columns, sums)
         if known is None or self._has_news(sites, strange):
-            if known is not None or self._mute is not None:
-                self._hold(fine)
-                self._fold()
-            reach_px = self._parameters.mask_widths * columns.sigma_px
-            if self._leave_out(fine, sites.places_yx[strange], reach_px):
-                self._cell = mean_cell(self._total, self._count, self._transfer)
+            self._leave_out_strange(fine, sites.places_yx[strange], columns.sigma_px, known)
             gain, sums = self._judge(fine, sites, columns, is_last=True, norms=sums)
-            height, normal = self._normal(fine, sites, columns, sums)
-            strange = normal.strangeness > most
+            height, normal, strange = self._normal(fine, sites, columns, sums)
         return Residue(
             stride=stride,
             columns=columns,
@@ -134,8 +121,19 @@ class ResidueMaker:
             within=well_within(fine),
             step_px=fine.step_px,
             flawed=flawed,
-            strangers=self._strangers(sites, strange, columns, stride),
+            strangers=Strangers.among(sites, strange, columns, self._mask_widths * stride),
         )
+
+    def _look(
+        self, image: NDArray[np.float32], lock: LatticeLock, known: Strangers | None
+    ) -> tuple[int, Columns | None]:
+        """Find the columns of the mean cell, and so how far the frame is binned."""
+        stride = first_stride(lock.period_px)
+        columns = self._first_look(image, lock, stride, known)
+        if columns is not None and fitting_stride(columns.sigma_px * stride) != stride:
+            stride = fitting_stride(columns.sigma_px * stride)
+            columns = self._first_look(image, lock, stride, known)
+        return stride, columns
 
     def _first_look(
         self, image: NDArray[np.float32], lock: LatticeLock, stride: int, known: Strangers | None
@@ -184,14 +182,8 @@ class ResidueMaker:
         self._used[self._bad_yx[:, 0], self._bad_yx[:, 1]] = 0
         if self._mute is not None:
             self._used[self._mute] = 0
-        if lock.holds.all():
-            return
-        last = np.array(lock.holds.shape) - 1
-        rows, columns = (
-            np.minimum((np.arange(size) + 0.5) / lock.step_px, end).astype(np.intp)
-            for size, end in zip(self._shape, last, strict=True)
-        )
-        self._used *= usable(lock)[rows[:, None], columns]
+        if not lock.holds.all():
+            self._used *= usable_pixels(lock, self._shape)
 
     def _reserve(self, shape: tuple[int, int]) -> None:
         self._shape = shape
@@ -219,15 +211,14 @@ class ResidueMaker:
         is_last: bool,
         norms: NDArray[np.float64] | None = None,
     ) -> tuple[BlockGrid, NDArray[np.float64]]:
-        """Predict the frame, weigh what is left, and match it; only the last time with all care.
+        """Predict the frame, weigh what is left, match it; only the last time with all care.
 
         Squared norms (N, 6) of an earlier match are taken over: a changed law of the noise changes
         all of them alike.
         """
         gain = self._fit_model(lock)
         model, residual, used = self._model, self._residual, self._used
-        n_pixels = _FINE_PIXELS if is_last else _COARSE_PIXELS
-        law, self._third = noise_law(model, residual, used, n_pixels)
+        law, self._third = noise_law(model, residual, used, _N_PIXELS[is_last])
         shift_px = np.zeros((self._shape[0], 2), np.float32)
         if is_last:
             shift_px = row_shifts(model, residual, used, law)
@@ -244,13 +235,13 @@ class ResidueMaker:
 
     def _normal(
         self, lock: LatticeLock, sites: Sites, columns: Columns, sums: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], Normal]:
-        """Heights (S,) of the columns of the cell, and what is normal for sites."""
-        sigma_px = columns.sigma_px
-        height = column_heights(self._cell, lock, columns.fraction, sigma_px)
-        skewness = intensity_skewness(sums, self._third, sigma_px)
+    ) -> tuple[NDArray[np.float64], Normal, NDArray[np.bool_]]:
+        """Heights (S,) of the columns of the cell, what is normal, and which sites are strange."""
+        height = column_heights(self._cell, lock, columns.fraction, columns.sigma_px)
+        skewness = intensity_skewness(sums, self._third, columns.sigma_px)
         window = lock.period_px, self._parameters.local_periods
-        return height, normal_law(sums, sites, height, skewness, window)
+        normal = normal_law(sums, sites, height, skewness, window)
+        return height, normal, normal.strangeness > self._parameters.mask_sigmas**2
 
     def _fit_model(self, lock: LatticeLock) -> BlockGrid:
         """Fill model and residual; return the local gain."""
@@ -266,8 +257,22 @@ class ResidueMaker:
     def _has_news(self, sites: Sites, strange: NDArray[np.bool_]) -> bool:
         """Tell whether more than a few sites are strange that were used."""
         pixel = sites.places_yx[strange].astype(np.intp)
-        news = np.count_nonzero(self._used[pixel[:, 0], pixel[:, 1]])
-        return bool(news > _FEW_NEW * len(sites.label))
+        return bool(self._used[pixel[:, 0], pixel[:, 1]].sum() > _FEW_NEW * len(sites.label))
+
+    def _leave_out_strange(
+        self,
+        lock: LatticeLock,
+        places_yx: NDArray[np.float64],
+        sigma_px: float,
+        known: Strangers | None,
+    ) -> None:
+        """Make the mean cell anew without what is strange, if anything is."""
+        if known is not None or self._mute is not None:
+            # What is known to be strange, or mute now, was left out, or was not.
+            self._hold(lock)
+            self._fold()
+        if self._leave_out(lock, places_yx, self._mask_widths * sigma_px):
+            self._cell = mean_cell(self._total, self._count, self._transfer)
 
     def _leave_out(
         self, lock: LatticeLock, places_yx: NDArray[np.float64], reach_px: float
@@ -292,10 +297,3 @@ class ResidueMaker:
             self._fold()
             return False
         return True
-
-    def _strangers(
-        self, sites: Sites, strange: NDArray[np.bool_], columns: Columns, stride: int
-    ) -> Strangers:
-        coordinates = sites.addresses[strange] + columns.fraction[sites.label[strange]]
-        reach_px = self._parameters.mask_widths * columns.sigma_px * stride
-        return Strangers(coordinates, reach_px)

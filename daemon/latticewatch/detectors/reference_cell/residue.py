@@ -24,6 +24,14 @@ class Strangers:
     coordinates: NDArray[np.float64]
     reach_px: float
 
+    @classmethod
+    def among(
+        cls, sites: Sites, is_strange: NDArray[np.bool_], columns: Columns, widths: float
+    ) -> "Strangers":
+        """Those of the sites that are strange; so many widths of a column are left out."""
+        coordinates = sites.addresses[is_strange] + columns.fraction[sites.label[is_strange]]
+        return cls(coordinates, widths * columns.sigma_px)
+
 
 @dataclass(frozen=True, slots=True)
 class Residue:

@@ -227,12 +227,17 @@ def _with_extra(
     """Join columns that are wrong and columns too many: near each other, the stranger is meant."""
     if not defects or not extra:
         return sorted(defects + extra, key=lambda one: one.log_p)
-    places = np.array([defect.place_yx for defect in defects])
+    places, others = (np.array([one.place_yx for one in some]) for some in (defects, extra))
+    apart = np.hypot(*(places[None] - others[:, None]).transpose(2, 0, 1))
     score = np.array([defect.score for defect in defects])
     stays = np.ones(len(defects), np.bool_)
     kept = []
-    for one in extra:
-        near = np.hypot(*(places - one.place_yx).T) < reach_px
+    for one, near, has_any in zip(
+        extra, apart < reach_px, apart.min(axis=1) < reach_px, strict=True
+    ):
+        if not has_any:
+            kept.append(one)
+            continue
         # A bump between the sites of a damaged column is its remains; a site beside an extra
         # column keeps its own damage if that is large.
         if (score[near & stays] > one.score).any():

@@ -100,9 +100,15 @@ def well_within(lock: LatticeLock) -> NDArray[np.bool_]:
     return _eroded(lock, _RIM)
 
 
-def usable(lock: LatticeLock) -> NDArray[np.bool_]:
-    """Tell which blocks (h, w) hold the lattice, and so do all within two periods."""
-    return _eroded(lock, _RIM_OF_PIXELS)
+def usable_pixels(lock: LatticeLock, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Tell which pixels (H, W) the lattice holds, and so do all blocks within two periods."""
+    last = np.array(lock.holds.shape) - 1
+    rows, columns = (
+        np.minimum((np.arange(size) + 0.5) / lock.step_px, end).astype(np.intp)
+        for size, end in zip(shape, last, strict=True)
+    )
+    usable: NDArray[np.bool_] = _eroded(lock, _RIM_OF_PIXELS)[rows[:, None], columns]
+    return usable
 
 
 def _eroded(lock: LatticeLock, rim: float) -> NDArray[np.bool_]:
