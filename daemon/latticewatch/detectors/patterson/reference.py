@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from latticewatch.detectors.lattice import Lattice, find_lattice
 from latticewatch.detectors.patterson.dopants import drawn_margin_px
-from latticewatch.detectors.patterson.features import WINDOWS_IN_CACHE, WindowFeatures, step_for
+from latticewatch.detectors.patterson.features import WindowFeatures, step_for
 from latticewatch.detectors.patterson.finder import PattersonFinder, own_lock
 from latticewatch.detectors.patterson.parameters import PattersonParameters
 from latticewatch.detectors.patterson.windows import judgeable
@@ -229,7 +229,5 @@ def features_at(
     """Features (N, F) of the windows round these places."""
     out = np.empty((len(places_yx), features.n_features), np.float32)
     whole = np.empty(len(places_yx), np.bool_)
-    for first in range(0, len(places_yx), WINDOWS_IN_CACHE):
-        rows = slice(first, first + WINDOWS_IN_CACHE)
-        features.write(image, places_yx[rows], out[rows], whole[rows])
+    features.write(image, places_yx, out, whole)
     return out.astype(np.float64)

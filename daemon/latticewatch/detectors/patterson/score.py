@@ -11,7 +11,7 @@ from latticewatch.detectors.calibration import (
 )
 from latticewatch.detectors.fusion import bonferroni
 from latticewatch.detectors.patterson.dopants import drawn_margin_px
-from latticewatch.detectors.patterson.features import WINDOWS_IN_CACHE, Kind, WindowFeatures
+from latticewatch.detectors.patterson.features import Kind, WindowFeatures
 from latticewatch.detectors.patterson.model import PattersonModel
 from latticewatch.detectors.patterson.residual import squared_excess
 from latticewatch.detectors.patterson.stale import Freshness, turn_rad
@@ -29,6 +29,8 @@ _LEAST_SPREAD = 1e-6
 # of one defective frame or four perfect ones) 1.2e-4 lay beyond 4 for Patterson maps, 7.2e-4 for
 # pixels, where a normal law has 3.2e-5.
 _TAIL_WIDTH: dict[Kind, float] = {"patterson": 1.15, "pixels": 1.35}
+# The numbers of so many windows, 84 each, stay in the cache from one step to the next.
+_SITES_AT_ONCE = 512
 # float32 against the float64 of the fit: measured below 1e-5, allowed for other processors.
 _PROBE_TOLERANCE = 1e-3
 
@@ -45,10 +47,10 @@ class PattersonDetector:
             cutoff=model.cutoff,
             scale=model.scale,
         )
-        self._whole = np.empty(WINDOWS_IN_CACHE, np.bool_)
-        self._block = np.empty((WINDOWS_IN_CACHE, len(model.mean)), np.float32)
         self.freshness: Freshness | None = None
         self._reserved = 0
+        self._whole = np.empty(_SITES_AT_ONCE, np.bool_)
+        self._numbers = np.empty((_SITES_AT_ONCE, len(model.mean)), np.float32)
         self._reserve(1)
         decisions = model.reference_decisions
         self._middle = float(np.median(decisions))
@@ -76,8 +78,8 @@ class PattersonDetector:
         """Principal components (N, k) of every site's Patterson map; which windows are whole."""
         n_sites = len(view.places_yx)
         self._reserve(n_sites)
-        for first in range(0, n_sites, WINDOWS_IN_CACHE):
-            self._transform(view.image, view.places_yx[first : first + WINDOWS_IN_CACHE], first)
+        for first in range(0, n_sites, _SITES_AT_ONCE):
+            self._transform(view.image, view.places_yx[first : first + _SITES_AT_ONCE], first)
         model = self.model
         further_px = drawn_margin_px(model.rule) if model.image == "columns" else 0.0
         inside = judgeable(view, model.patch_size_px, model.rule.smooth_sigma_px, further_px)
@@ -88,10 +90,10 @@ class PattersonDetector:
     ) -> None:
         """Fill the rows of components and residuals from `first` on."""
         n, model = len(places_yx), self.model
-        rows, block = slice(first, first + n), self._block[:n]
-        self._features.write(image, places_yx, block, self._whole[:n])
-        project(block, model.mean, model.components, self._z[rows])
-        residual_norm(block, model.mean, self._z[rows], self._residuals[rows])
+        rows, numbers = slice(first, first + n), self._numbers[:n]
+        self._features.write(image, places_yx, numbers, self._whole[:n])
+        project(numbers, model.mean, model.components, self._z[rows])
+        residual_norm(numbers, model.mean, self._z[rows], self._residuals[rows])
 
     def judge(self, view: View, z: NDArray[np.float32], inside: NDArray[np.bool_]) -> Scores:
         """Turn features, those of the last call of `features`, into p-values.
