@@ -29,10 +29,10 @@ from latticewatch.kernels.neighbours import (
 )
 from latticewatch.kernels.refine import refine_quadratic
 from latticewatch.kernels.smooth import (
-    gaussian,
+    gaussian_levels,
+    gaussian_rows,
     gaussian_scratch,
     gaussian_weights,
-    normalise,
     robust_range,
 )
 
@@ -82,15 +82,21 @@ class SiteFinder:
     def level(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Blurred frame, its 2nd and 98th percentile at 0 and 1; a constant frame becomes 0."""
         self._reserve(pixels.shape)
-        gaussian(pixels, self._weights, self._scratch, self._image)
-        np.copyto(self._rows, self._image[:: self._row_step])
+        gaussian_rows(pixels, self._weights, self._row_step, self._scratch, self._rows)
         low, high = robust_range(self._rows, *self.rule.levels, self._histogram)
         if not high > low:
             self._image[:] = 0
             return self._image
-        normalise(self._image, low, high, self._image)
-        if self.rule.contrast < 0:
-            np.subtract(np.float32(1.0), self._image, out=self._image)
+        levels = (low, high) if self.rule.contrast > 0 else (high, low)
+        gaussian_levels(
+            pixels,
+            self._weights,
+            levels,
+            self._rows,
+            self._row_step,
+            self._scratch,
+            self._image,
+        )
         return self._image
 
     def _reserve(self, shape: tuple[int, ...]) -> None:

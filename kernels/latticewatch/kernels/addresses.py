@@ -1,0 +1,145 @@
+"""Sites in the rows of their lattice address: which lie in the field, and who is beside whom."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latticewatch.kernels.jit import kernel
+
+_BORDER = 1  # cells without a site round the board, so that each site has eight cells around
+
+
+@kernel
+def addresses_in_field(
+    box: tuple[int, int, int, int],
+    shift: NDArray[np.float64],
+    basis_px: NDArray[np.float64],
+    field: tuple[float, float, float],
+    out: NDArray[np.int64],
+) -> int:
+    """List the addresses of a box whose places in a straight lattice lie in the field.
+
+    Parameters
+    ----------
+    box
+        First and last i, first and last j.
+    shift : (2,)
+        Cell coordinates of a site less its address.
+    basis_px : (2, 2)
+        Lattice vectors, rows, pixels.
+    field
+        Height and width of the frame, and how far beyond it a place may lie; pixels.
+    out : (N, 2)
+        Receives [i, j], row by row of i: room for the whole box.
+
+    Returns
+    -------
+    int
+        How many.
+    """
+    first_i, last_i, first_j, last_j = box
+    height, width, margin = field
+    n_found = 0
+    for i in range(first_i, last_i + 1):
+        for j in range(first_j, last_j + 1):
+            a, b = i + shift[0], j + shift[1]
+            y = a * basis_px[0, 0] + b * basis_px[1, 0]
+            x = a * basis_px[0, 1] + b * basis_px[1, 1]
+            if -margin <= y <= height - 1 + margin and -margin <= x <= width - 1 + margin:
+                out[n_found, 0], out[n_found, 1] = i, j
+                n_found += 1
+    return n_found
+
+
+def address_board(address: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Give the row of each site on a board of addresses, and the address of the board's corner.
+
+    Parameters
+    ----------
+    address : (N, 2)
+        All different.
+
+    Returns
+    -------
+    (I, J) int32, (2,) int64
+        -1 where there is no site, as all along the edge.
+    """
+    # Addresses of a lattice that is followed go far from zero.
+    some = address if len(address) else np.zeros((1, 2), np.int64)
+    corner = some.min(axis=0) - _BORDER
+    shape = some.max(axis=0) + _BORDER + 1 - corner
+    board = np.full(shape, -1, np.int32)
+    board[address[:, 0] - corner[0], address[:, 1] - corner[1]] = np.arange(len(address))
+    return board, corner
+
+
+@kernel
+def link_addresses(
+    address: NDArray[np.int64],
+    board: NDArray[np.int32],
+    corner: NDArray[np.int64],
+    steps: NDArray[np.int64],
+    empty: NDArray[np.bool_],
+    words: tuple[int, int],
+    out: NDArray[np.int32],
+) -> None:
+    """Find the sites at some steps of address from each site.
+
+    Parameters
+    ----------
+    address : (N, 2)
+        Of the sites.
+    board : (I, J), corner : (2,)
+        From `address_board`.
+    steps : (V, 2)
+        Differences of address.
+    empty : (N,)
+        Sites that are not there for others.
+    words
+        What to write for an empty site, and where there is no address.
+    out : (N, V)
+        Receives the row of the site at each step, or one of the words.
+    """
+    for site in range(len(address)):
+        for step in range(len(steps)):
+            i = address[site, 0] + steps[step, 0] - corner[0]
+            j = address[site, 1] + steps[step, 1] - corner[1]
+            row = -1
+            if 0 <= i < board.shape[0] and 0 <= j < board.shape[1]:
+                row = int(board[i, j])
+            if row < 0:
+                out[site, step] = words[1]
+            else:
+                out[site, step] = words[0] if empty[row] else row
+
+
+@kernel
+def mean_of_cells(
+    address: NDArray[np.int64],
+    board: NDArray[np.int32],
+    corner: NDArray[np.int64],
+    values: NDArray[np.float32],
+    out: NDArray[np.float32],
+) -> None:
+    """Average a number over the 3 x 3 addresses about each site, as far as there are sites.
+
+    Parameters
+    ----------
+    address : (N, 2)
+        Of the sites.
+    board : (I, J), corner : (2,)
+        From `address_board`.
+    values : (N,)
+        A NaN spoils the cells around it.
+    out : (N,)
+        Receives the means.
+    """
+    for site in range(len(address)):
+        i, j = address[site, 0] - corner[0], address[site, 1] - corner[1]
+        total, n_cells = np.float32(0.0), 0
+        for down in range(-1, 2):
+            for right in range(-1, 2):
+                row = board[i + down, j + right]
+                if row >= 0:
+                    total += values[row]
+                    n_cells += 1
+        out[site] = total / np.float32(n_cells)
