@@ -104,8 +104,11 @@ class PattersonLooker:
         """Decide which places are defects, and where each of them is."""
         scored = np.flatnonzero(scores.scored)
         n_scored = len(scored)
+        # What is larger than the budget by itself cannot pass, nor help others to.
+        if budget.fdr is not None:
+            scored = scored[scores.p_value[scored] <= budget.fdr]
         p_value = scores.p_value[scored]
-        passed = scored[budget.passes(p_value, adjusted_q(p_value), n_scored)]
+        passed = scored[budget.passes(p_value, adjusted_q(p_value, n_scored), n_scored)]
         findings = locate(view, self._detector.model, passed, scores)
         # One defect disturbs several sites. Counted by site, it would vouch for as many false
         # ones, so the rate is controlled once more over what is left after merging.
@@ -119,6 +122,7 @@ class PattersonLooker:
 
 def _lattice_of(view: View) -> LatticeSight:
     middle = (np.array(view.image.shape) - 1) / 2
-    found = view.places_yx[~view.predicted]
-    origin = found[np.argmin(np.square(found - middle).sum(axis=1))]
+    y, x = view.places_yx.T
+    away = np.square(y - middle[0]) + np.square(x - middle[1])
+    origin = view.places_yx[np.argmin(np.where(view.predicted, np.inf, away))].copy()
     return LatticeSight(view.basis_px_yx, origin, view.rms_px)

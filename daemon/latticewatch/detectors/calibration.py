@@ -68,11 +68,29 @@ def robust_scale(values: NDArray[np.float64]) -> tuple[float, float]:
     narrower than it is. A fifth of the values may be defects (a missing column disturbs several
     windows) before the upper one moves much; the 90th percentile broke at a twentieth.
     """
-    centre = float(np.median(values))
-    spread = MAD_TO_SIGMA * float(np.median(np.abs(values - centre)))
+    # Sorted twice, 0.04 ms for 2000; by np.median and np.quantile it takes 0.25.
+    ordered = np.sort(values)
+    centre = quantile_of(ordered, 0.5)
+    spread = MAD_TO_SIGMA * quantile_of(np.sort(np.abs(values - centre)), 0.5)
     # 0.6745 standard deviations is the 75th percentile of a normal law.
-    upper = (float(np.quantile(values, 0.75)) - centre) / 0.6745
+    upper = (quantile_of(ordered, 0.75) - centre) / 0.6745
     return centre, max(spread, upper, float(np.finfo(np.float64).tiny))
+
+
+def quantile_of(ordered: NDArray[np.float64] | NDArray[np.float32], share: float) -> float:
+    """Quantile of sorted values, linear between two of them; NaN of none, or if one is NaN.
+
+    Examples
+    --------
+    >>> quantile_of(np.array([1.0, 2.0, 4.0, 8.0]), 0.5)
+    3.0
+    """
+    if not len(ordered) or np.isnan(ordered[-1]):
+        return float("nan")
+    place = share * (len(ordered) - 1)
+    below = int(place)
+    lower, upper = float(ordered[below]), float(ordered[min(below + 1, len(ordered) - 1)])
+    return lower + (place - below) * (upper - lower)
 
 
 def adjusted_q(p_value: NDArray[np.float64], n_tests: int | None = None) -> NDArray[np.float64]:

@@ -25,6 +25,8 @@ _REFINE_REACH = 0.13  # +-3 px at a period of 22.6 (patterson.md 3.1)
 _SAME_PLACE = 0.12  # of the cell: extrema this near to each other are one kind of site
 _SAMPLE_PERIODS = 10.0  # side of the part of the frame that says where in the cell sites are
 _CELL_BINS = 16
+# Adds up three bins side by side, round the cell.
+_BESIDE = sum(np.roll(np.eye(_CELL_BINS), shift, axis=0) for shift in (-1, 0, 1))
 # Share of the extrema of a frame, or of the cells of it, that agree on a place in the cell. In
 # noise a twelfth agrees by chance, on crystals with two domains or vacuum about half, else 0.9.
 _LEAST_AGREEING = 0.35
@@ -174,14 +176,15 @@ def _agreed_fraction(
     bins = np.minimum((turns * _CELL_BINS).astype(np.int64), _CELL_BINS - 1)
     counts = np.bincount(bins[:, 0] * _CELL_BINS + bins[:, 1], minlength=_CELL_BINS**2)
     counts = counts.reshape(_CELL_BINS, _CELL_BINS)
-    rows = counts + np.roll(counts, 1, 0) + np.roll(counts, -1, 0)
-    around = rows + np.roll(rows, 1, 1) + np.roll(rows, -1, 1)
+    around = _BESIDE @ counts @ _BESIDE
     peak = (np.array(np.unravel_index(np.argmax(around), counts.shape)) + 0.5) / _CELL_BINS
     for _ in range(2):
         gap = (turns - peak + 0.5) % 1.0 - 0.5
         near = (np.abs(gap) < _SAME_PLACE).all(axis=1)
         if near.any():
-            peak = peak + np.median(gap[near], axis=0)
+            # Sorted: np.median takes 0.06 ms for so few.
+            ordered, n_near = np.sort(gap[near], axis=0), np.count_nonzero(near)
+            peak = peak + (ordered[(n_near - 1) // 2] + ordered[n_near // 2]) / 2
     share = near.sum() / max(min(len(places), n_cells), 1.0)
     agreed: NDArray[np.float64] = peak % 1.0
     return agreed if share >= _LEAST_AGREEING else None

@@ -63,13 +63,31 @@ def address_board(address: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArra
     (I, J) int32, (2,) int64
         -1 where there is no site, as all along the edge.
     """
-    # Addresses of a lattice that is followed go far from zero.
-    some = address if len(address) else np.zeros((1, 2), np.int64)
-    corner = some.min(axis=0) - _BORDER
-    shape = some.max(axis=0) + _BORDER + 1 - corner
+    corner, shape = _box_of(address)
     board = np.full(shape, -1, np.int32)
-    board[address[:, 0] - corner[0], address[:, 1] - corner[1]] = np.arange(len(address))
+    _fill_board(address, corner, board)
     return board, corner
+
+
+@kernel
+def _box_of(address: NDArray[np.int64]) -> tuple[NDArray[np.int64], tuple[int, int]]:
+    """Return corner and shape of a board; addresses of a followed lattice go far from zero."""
+    first, last = np.zeros(2, np.int64), np.zeros(2, np.int64)
+    for site in range(len(address)):
+        for axis in range(2):
+            value = address[site, axis]
+            first[axis] = value if site == 0 else min(first[axis], value)
+            last[axis] = value if site == 0 else max(last[axis], value)
+    shape = last - first + 1 + 2 * _BORDER
+    return first - _BORDER, (shape[0], shape[1])
+
+
+@kernel
+def _fill_board(
+    address: NDArray[np.int64], corner: NDArray[np.int64], board: NDArray[np.int32]
+) -> None:
+    for site in range(len(address)):
+        board[address[site, 0] - corner[0], address[site, 1] - corner[1]] = site
 
 
 @kernel

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from latticewatch.detectors.calibration import (
     MAD_TO_SIGMA,
     empirical_p,
+    quantile_of,
     robust_scale,
     upper_tail_p,
 )
@@ -171,9 +172,9 @@ class PattersonDetector:
         shares = max(model.nu, model.outlier_share)
         if scored.any():
             own = decisions[scored]
-            residual = float(np.median(self._residuals[: len(scored)][scored]))
+            residual = quantile_of(np.sort(self._residuals[: len(scored)][scored]), 0.5)
             flagged = float(np.count_nonzero(own < 0)) / len(own)
-            median_score = (self._middle - float(np.median(own))) / self._spread
+            median_score = (self._middle - quantile_of(np.sort(own), 0.5)) / self._spread
             ratio = residual / model.residual_median if model.residual_median > 0 else 1.0
         else:
             flagged, median_score, ratio = 0.0, 0.0, 1.0
