@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from latticewatch.kernels.drawing import draw_columns
 from latticewatch.kernels.extrema import strict_extrema
+from latticewatch.kernels.levels import normalise, robust_range
 from latticewatch.kernels.machine import decision, project, residual_norm, robust_distance
 from latticewatch.kernels.neighbours import (
     fill_buckets,
@@ -29,13 +30,7 @@ from latticewatch.kernels.refine import (
     site_contrast,
 )
 from latticewatch.kernels.residual import make_residuals, window_residuals
-from latticewatch.kernels.smooth import (
-    gaussian,
-    gaussian_scratch,
-    gaussian_weights,
-    normalise,
-    robust_range,
-)
+from latticewatch.kernels.smooth import gaussian, gaussian_scratch, gaussian_weights
 from support.budgets import check
 
 pytestmark = pytest.mark.benchmark

@@ -7,16 +7,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from latticewatch.kernels.extrema import strict_extrema
+from latticewatch.kernels.levels import normalise, robust_range
 from latticewatch.kernels.patches import gather_patches
 from latticewatch.kernels.power import n_features, patterson_power, power_scratch, truncated_waves
 from latticewatch.kernels.refine import refine_quadratic
-from latticewatch.kernels.smooth import (
-    gaussian,
-    gaussian_scratch,
-    gaussian_weights,
-    normalise,
-    robust_range,
-)
+from latticewatch.kernels.smooth import gaussian, gaussian_scratch, gaussian_weights
 from support.images import images, random_image
 
 Image = NDArray[np.float32]

@@ -10,23 +10,20 @@ from numpy.typing import NDArray
 
 from latticewatch.detectors.patterson.model import PattersonModel
 from latticewatch.kernels.extrema import strict_extrema
+from latticewatch.kernels.levels import normalise, robust_range
 from latticewatch.kernels.machine import decision, project, robust_distance
-from latticewatch.kernels.patches import gather_patches
+from latticewatch.kernels.patches import gather_patches, thinned_size
 from latticewatch.kernels.pixels import count_pixels, native_float32
 from latticewatch.kernels.power import (
+    Analysis,
     n_features,
     patterson_power,
     power_scratch,
     truncated_waves,
+    window_power,
 )
 from latticewatch.kernels.refine import refine_quadratic
-from latticewatch.kernels.smooth import (
-    gaussian,
-    gaussian_scratch,
-    gaussian_weights,
-    normalise,
-    robust_range,
-)
+from latticewatch.kernels.smooth import gaussian, gaussian_scratch, gaussian_weights
 
 N_HISTOGRAM_BINS = 2048  # as the site finder takes it
 
@@ -158,6 +155,8 @@ def _site_cases(ready: Prepared, model: PattersonModel) -> list[Case]:
     inside = np.empty(ready.n_sites, np.bool_)
     result = np.empty(ready.n_sites, np.float32)
     waves, scratch = truncated_waves(size, cutoff), power_scratch(size, cutoff)
+    side = thinned_size(size, model.step_px)
+    analysis = Analysis(truncated_waves(side, cutoff), model.scale, power_scratch(side, cutoff))
     return [
         Case(
             "refine.refine_quadratic",
@@ -173,6 +172,15 @@ def _site_cases(ready: Prepared, model: PattersonModel) -> list[Case]:
             "power.patterson_power",
             lambda: patterson_power(ready.patches, waves, model.scale, power, scratch),
             lambda plain: plain.patterson_power(ready.patches, cutoff, model.scale),
+        ),
+        Case(
+            "power.window_power",
+            lambda: window_power(
+                ready.levelled, ready.places, (size, model.step_px), analysis, power, inside
+            ),
+            lambda plain: plain.patterson_power(
+                plain.gather_patches(ready.levelled, ready.places, size), cutoff, model.scale
+            ),
         ),
         Case(
             "machine.project",

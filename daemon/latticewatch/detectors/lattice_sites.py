@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from latticewatch.detectors.lock import LatticeLock
 from latticewatch.detectors.view import SiteRule, View
 from latticewatch.kernels.addresses import (
-    address_board,
     addresses_in_field,
     link_addresses,
+    make_board,
     mean_of_cells,
 )
 from latticewatch.kernels.extrema import strict_extrema
@@ -257,22 +257,20 @@ class _AddressGrid:
     """Rows of sites by their address."""
 
     def __init__(self, address: NDArray[np.int64]) -> None:
-        self._address = address
-        self._board, self._corner = address_board(address)
+        self._board = make_board(address)
 
     def links(self, steps: NDArray[np.int64], empty: NDArray[np.bool_]) -> NDArray[np.int32]:
         """Row of the site at each step (N, V), `NOBODY` without lattice, `OUTSIDE` the field."""
-        links = np.empty((len(self._address), len(steps)), np.int32)
-        words = (NOBODY, OUTSIDE)
-        link_addresses(self._address, self._board, self._corner, steps, empty, words, links)
+        links = np.empty((len(empty), len(steps)), np.int32)
+        link_addresses(self._board, steps, empty, (NOBODY, OUTSIDE), links)
         return links
 
     def beside(self, marked: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Tell which sites (N,) are marked, or have a marked one among the eight addresses around."""
+        """Tell which sites (N,) are marked, or one of the eight addresses around."""
         return self.mean_of_cells(marked.astype(np.float32)) > 0
 
     def mean_of_cells(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Mean (N,) over the 3 x 3 addresses about each site, as far as they are in the field."""
         mean = np.empty(len(values), np.float32)
-        mean_of_cells(self._address, self._board, self._corner, values, mean)
+        mean_of_cells(self._board, values, mean)
         return mean

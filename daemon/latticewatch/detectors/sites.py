@@ -19,6 +19,7 @@ from latticewatch.detectors.view import SiteRule as SiteRule
 from latticewatch.detectors.view import View as View
 from latticewatch.detectors.view import expected_places as expected_places
 from latticewatch.kernels.extrema import strict_extrema
+from latticewatch.kernels.levels import robust_range
 from latticewatch.kernels.neighbours import (
     NOBODY,
     OUTSIDE,
@@ -33,7 +34,7 @@ from latticewatch.kernels.smooth import (
     gaussian_rows,
     gaussian_scratch,
     gaussian_weights,
-    robust_range,
+    sampled_rows,
 )
 
 # Fractions of the lattice period.
@@ -82,21 +83,13 @@ class SiteFinder:
     def level(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Blurred frame, its 2nd and 98th percentile at 0 and 1; a constant frame becomes 0."""
         self._reserve(pixels.shape)
-        gaussian_rows(pixels, self._weights, self._row_step, self._scratch, self._rows)
-        low, high = robust_range(self._rows, *self.rule.levels, self._histogram)
+        gaussian_rows(pixels, self._weights, self._scratch, self._rows)
+        low, high = robust_range(self._rows.rows, *self.rule.levels, self._histogram)
         if not high > low:
             self._image[:] = 0
             return self._image
         levels = (low, high) if self.rule.contrast > 0 else (high, low)
-        gaussian_levels(
-            pixels,
-            self._weights,
-            levels,
-            self._rows,
-            self._row_step,
-            self._scratch,
-            self._image,
-        )
+        gaussian_levels(pixels, self._weights, levels, self._rows, self._scratch, self._image)
         return self._image
 
     def _reserve(self, shape: tuple[int, ...]) -> None:
@@ -106,8 +99,8 @@ class SiteFinder:
         self._shape = (height, width)
         self._image = np.empty(shape, np.float32)
         self._scratch = gaussian_scratch(width, self._weights)
-        self._row_step = max(1, min(_ROW_STEP, height // _FEWEST_ROWS))
-        self._rows = np.empty((-(-height // self._row_step), width), np.float32)
+        step = max(1, min(_ROW_STEP, height // _FEWEST_ROWS))
+        self._rows = sampled_rows((height, width), step)
         # Extrema are farther apart than the window's half width: no more than these fit.
         step = self.rule.min_distance_px + 1
         most = (height // step + 1) * (width // step + 1)

@@ -1,5 +1,7 @@
 """Sites in the rows of their lattice address: which lie in the field, and who is beside whom."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -50,23 +52,31 @@ def addresses_in_field(
     return n_found
 
 
-def address_board(address: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Give the row of each site on a board of addresses, and the address of the board's corner.
+class Board(NamedTuple):
+    """Where on a board of addresses each site is.
 
-    Parameters
+    Attributes
     ----------
     address : (N, 2)
-        All different.
-
-    Returns
-    -------
-    (I, J) int32, (2,) int64
-        -1 where there is no site, as all along the edge.
+        Of the sites, all different.
+    row : (I, J) int32
+        Row of the site at each address of the board; -1 where there is none, as all along its
+        edge.
+    corner : (2,)
+        Address of the board's first place.
     """
+
+    address: NDArray[np.int64]
+    row: NDArray[np.int32]
+    corner: NDArray[np.int64]
+
+
+def make_board(address: NDArray[np.int64]) -> Board:
+    """Put sites on a board by their addresses (N, 2)."""
     corner, shape = _box_of(address)
-    board = np.full(shape, -1, np.int32)
-    _fill_board(address, corner, board)
-    return board, corner
+    row = np.full(shape, -1, np.int32)
+    _fill_board(address, corner, row)
+    return Board(address, row, corner)
 
 
 @kernel
@@ -92,9 +102,7 @@ def _fill_board(
 
 @kernel
 def link_addresses(
-    address: NDArray[np.int64],
-    board: NDArray[np.int32],
-    corner: NDArray[np.int64],
+    board: Board,
     steps: NDArray[np.int64],
     empty: NDArray[np.bool_],
     words: tuple[int, int],
@@ -104,10 +112,8 @@ def link_addresses(
 
     Parameters
     ----------
-    address : (N, 2)
-        Of the sites.
-    board : (I, J), corner : (2,)
-        From `address_board`.
+    board
+        From `make_board`.
     steps : (V, 2)
         Differences of address.
     empty : (N,)
@@ -117,13 +123,14 @@ def link_addresses(
     out : (N, V)
         Receives the row of the site at each step, or one of the words.
     """
-    for site in range(len(address)):
+    height, width = board.row.shape
+    for site in range(len(board.address)):
         for step in range(len(steps)):
-            i = address[site, 0] + steps[step, 0] - corner[0]
-            j = address[site, 1] + steps[step, 1] - corner[1]
+            i = board.address[site, 0] + steps[step, 0] - board.corner[0]
+            j = board.address[site, 1] + steps[step, 1] - board.corner[1]
             row = -1
-            if 0 <= i < board.shape[0] and 0 <= j < board.shape[1]:
-                row = int(board[i, j])
+            if 0 <= i < height and 0 <= j < width:
+                row = int(board.row[i, j])
             if row < 0:
                 out[site, step] = words[1]
             else:
@@ -131,32 +138,25 @@ def link_addresses(
 
 
 @kernel
-def mean_of_cells(
-    address: NDArray[np.int64],
-    board: NDArray[np.int32],
-    corner: NDArray[np.int64],
-    values: NDArray[np.float32],
-    out: NDArray[np.float32],
-) -> None:
+def mean_of_cells(board: Board, values: NDArray[np.float32], out: NDArray[np.float32]) -> None:
     """Average a number over the 3 x 3 addresses about each site, as far as there are sites.
 
     Parameters
     ----------
-    address : (N, 2)
-        Of the sites.
-    board : (I, J), corner : (2,)
-        From `address_board`.
+    board
+        From `make_board`.
     values : (N,)
         A NaN spoils the cells around it.
     out : (N,)
         Receives the means.
     """
-    for site in range(len(address)):
-        i, j = address[site, 0] - corner[0], address[site, 1] - corner[1]
+    for site in range(len(board.address)):
+        i = board.address[site, 0] - board.corner[0]
+        j = board.address[site, 1] - board.corner[1]
         total, n_cells = np.float32(0.0), 0
         for down in range(-1, 2):
             for right in range(-1, 2):
-                row = board[i + down, j + right]
+                row = board.row[i + down, j + right]
                 if row >= 0:
                     total += values[row]
                     n_cells += 1

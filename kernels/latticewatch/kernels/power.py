@@ -1,42 +1,33 @@
 """Patterson power of windows: squared moduli of a discrete Fourier transform at low waves."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.kernels.jit import kernel
-from latticewatch.kernels.low_waves import check_waves
 from latticewatch.kernels.low_waves import n_features as n_features
+from latticewatch.kernels.low_waves import power_scratch as power_scratch
 from latticewatch.kernels.low_waves import truncated_waves as truncated_waves
 from latticewatch.kernels.low_waves import wave_numbers as wave_numbers
 
-# How many windows lie side by side in the scratch, a pixel of each in a row, so that every step but
-# the first runs across windows: 2000 windows of 17x17 take 1.24, 1.02 and 1.10 ms with 16, 32 and
-# 64 of them, cut from the frame; one after the other, with their rows side by side, they took 2.3.
-# As one matrix product (S^2 x 2 F multiply-adds a window) 2200 windows of 33x33 take 9.7 ms, now 2.9.
-WINDOWS_AT_ONCE = 32
 
+class Analysis(NamedTuple):
+    """What the powers of windows of n x n pixels need.
 
-def power_scratch(size: int, cutoff: int) -> NDArray[np.float32]:
-    """Allocate what `patterson_power` and `window_power` need for windows of this size.
-
-    Parameters
+    Attributes
     ----------
-    size
-        Pixels looked at along a side, odd.
-    cutoff
-        Highest wave number.
-
-    Returns
-    -------
-    (n,)
-        Room for 32 windows: sums and differences of their rows, the transforms of these, the same
-        again along the other axis, and the powers.
+    waves : (2, K + 1, (n + 1) / 2)
+        From `truncated_waves`.
+    scale
+        Any positive number that keeps the features near one.
+    scratch
+        From `power_scratch`; its content does not matter.
     """
-    check_waves(size, cutoff)
-    n_rows = 2 * cutoff + 1
-    half = (size + 1) // 2
-    n_numbers = (2 * half + n_rows) * size + (2 * half + 2 * (cutoff + 1)) * n_rows
-    return np.zeros(WINDOWS_AT_ONCE * (n_numbers + n_features(cutoff)), np.float32)
+
+    waves: NDArray[np.float32]
+    scale: float
+    scratch: NDArray[np.float32]
 
 
 @kernel
@@ -199,12 +190,11 @@ def _powers(
     image: NDArray[np.float32],
     centre: NDArray[np.int64],
     step: int,
-    waves: NDArray[np.float32],
-    scale: float,
+    analysis: Analysis,
     out: NDArray[np.float32],
-    scratch: NDArray[np.float32],
 ) -> None:
     """Write the powers of windows, given by their centre pixels; below 0 stands for zeros."""
+    waves, scratch = analysis.waves, analysis.scratch
     cutoff, half = waves.shape[1] - 1, waves.shape[2]
     size, n_rows, n_powers = 2 * half - 1, 2 * cutoff + 1, cutoff + cutoff * (2 * cutoff + 1)
     shapes = ((2 * half + n_rows, size), (2 * half + 2 * (cutoff + 1), n_rows), (n_powers, 1))
@@ -214,7 +204,7 @@ def _powers(
     begin, end = end, end + shapes[1][0] * n_rows * lanes
     columns = scratch[begin:end].reshape(shapes[1][0], n_rows * lanes)
     power = scratch[end : end + n_powers * lanes].reshape(n_powers, lanes)
-    factor = np.float32(np.sqrt(2.0) / scale)
+    factor = np.float32(np.sqrt(2.0) / analysis.scale)
     for first in range(0, len(centre), lanes):
         n = min(lanes, len(centre) - first)
         _fold_rows(image, centre[first : first + n], step, lanes, rows)
@@ -259,20 +249,18 @@ def patterson_power(
     for patch in range(n_patches):
         centre[patch, 0], centre[patch, 1] = patch * size + size // 2, size // 2
     # One below the other they are a picture.
-    _powers(patches.reshape(n_patches * size, size), centre, 1, waves, scale, out, scratch)
+    picture = patches.reshape(n_patches * size, size)
+    _powers(picture, centre, 1, Analysis(waves, scale, scratch), out)
 
 
 @kernel
 def window_power(
     image: NDArray[np.float32],
     places: NDArray[np.float64],
-    size: int,
-    step: int,
-    waves: NDArray[np.float32],
-    scale: float,
+    cut: tuple[int, int],
+    analysis: Analysis,
     out: NDArray[np.float32],
     inside: NDArray[np.bool_],
-    scratch: NDArray[np.float32],
 ) -> None:
     """Write the powers of the windows round each place, as `patterson_power` does.
 
@@ -284,21 +272,19 @@ def window_power(
         Usually the levelled frame. A NaN spoils its own windows.
     places : (N, 2)
         [y, x] in pixels; the window is centred on the nearest pixel (halves go up).
-    size
-        Side of the window in pixels, odd.
-    step
-        Every so many pixels, both ways from the centre, are looked at.
-    waves : (2, K + 1, (n + 1) / 2)
-        From `truncated_waves` of the n = `thinned_size(size, step)` pixels looked at.
-    scale, scratch
-        As for `patterson_power`, of windows of n x n.
+    cut
+        Side of the window in pixels, odd; every so many of them, both ways from the centre, are
+        looked at.
+    analysis
+        For n x n pixels, n = `thinned_size(*cut)`.
     out : (N, F)
         Receives the features; 0 for a window that reaches over the edge.
     inside : (N,)
         Receives whether the whole window lies inside the frame; false for a place that is NaN.
     """
+    size, step = cut
     half = size // 2
-    if size % 2 == 0 or waves.shape[2] != half // step + 1:
+    if size % 2 == 0 or analysis.waves.shape[2] != half // step + 1:
         raise ValueError("size must be odd, and waves of as many pixels as are looked at")
     height, width = image.shape
     centre = np.empty((len(places), 2), np.int64)
@@ -310,4 +296,4 @@ def window_power(
         centre[site, 0], centre[site, 1] = -1, -1
         if inside[site]:
             centre[site, 0], centre[site, 1] = int(y_px), int(x_px)
-    _powers(image, centre, step, waves, scale, out, scratch)
+    _powers(image, centre, step, analysis, out)

@@ -18,8 +18,9 @@ from latticewatch.detectors.sites import SiteFinder
 from latticewatch.detectors.view import SiteRule, View
 from latticewatch.kernels.drawing import draw_columns
 from latticewatch.kernels.extrema import strict_extrema
+from latticewatch.kernels.levels import robust_range
 from latticewatch.kernels.refine import column_intensity, refine_near, refine_quadratic
-from latticewatch.kernels.smooth import gaussian, gaussian_scratch, gaussian_weights, robust_range
+from latticewatch.kernels.smooth import gaussian, gaussian_scratch, gaussian_weights
 
 # Fractions of the lattice period, patterson.md 3.4: 2, 4, 5, 3.6 and 6 px at 22.6.
 _COLUMN_BLUR = 0.09

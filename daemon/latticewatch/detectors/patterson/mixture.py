@@ -121,8 +121,7 @@ def split_populations(ratio: NDArray[np.float64]) -> Split:
     # Columns without any intensity have nothing to be compared with.
     unit = mean[major] if mean[major] > 0 else 1.0
     populations = tuple(
-        Population(float(mean[one] / unit), float(spread[one] / unit), 0.0)
-        for one in kept
+        Population(float(mean[one] / unit), float(spread[one] / unit), 0.0) for one in kept
     )
     # Columns without any intensity have nothing to be compared with.
     unit = mean[major] if mean[major] > 0 else 1.0
