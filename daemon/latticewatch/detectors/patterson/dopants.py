@@ -44,7 +44,6 @@ _BORDER = 0.27
 # background may change over the field.
 _NEAR_PERIODS = 8.0
 _FEWEST_NEAR = 12
-_SAME_COLUMN = 0.3
 # Columns of one sublattice lie together in the cell.
 _SUBLATTICE_REACH = 0.15
 _SUBLATTICE_SHARE = 0.3  # of the cells must hold it
@@ -102,24 +101,6 @@ class Columns:
             return np.full(len(places_yx), -1, np.int64)
         gap, row = cKDTree(self.places_yx).query(places_yx, distance_upper_bound=reach_px)
         return np.where(np.isfinite(gap), row, -1).astype(np.int64)
-
-    def explains_excess(
-        self, places_yx: NDArray[np.float64], period_px: float
-    ) -> NDArray[np.bool_]:
-        """Tell at which places (M,) an excess of intensity is a column of a minority species.
-
-        Parameters
-        ----------
-        places_yx : (M, 2)
-            Of findings, pixels.
-        period_px
-            Lattice period; a column within 0.3 of it is meant.
-        """
-        row = self.nearest(places_yx, _SAME_COLUMN * period_px)
-        explained: NDArray[np.bool_] = (
-            (row >= 0) & self.is_dopant[row] if len(self.species) else (row >= 0)
-        )
-        return explained
 
 
 class ColumnFinder:
