@@ -76,6 +76,7 @@ def with_columns(
     meant = seen & (columns.is_dopant | columns.is_vacancy)
     rows = np.flatnonzero(meant)
     told = _told(columns, rows, (z, p_value), rule)
+    findings = _of_picture(findings, columns, rule)
     merged = _merged(findings, dict(zip(rows.tolist(), told, strict=True)), columns, rule.period_px)
     apart = np.array(["dopant" in finding.flags for finding in merged], bool)
     # Dopants are many and certain: counted among the defects, they would vouch for false ones.
@@ -108,11 +109,11 @@ def _told(
     rule: ColumnRule,
 ) -> list[Finding]:
     z, p_value = evidence
-    address = _addresses(columns, rule.lock)
+    address = _addresses(columns, columns.places_yx[rows], rule)
     variance = max(_PLACE_RMS * rule.period_px, _LEAST_RMS_PX) ** 2
     flags = () if rule.dopants_are_defects else ("dopant",)
     findings = []
-    for row in rows.tolist():
+    for number, row in enumerate(rows.tolist()):
         ratio = float(columns.ratio[row])
         is_dopant = bool(columns.is_dopant[row])
         kind = ("excess" if ratio > 1 else "deficit") if is_dopant else "vacancy"
@@ -127,28 +128,52 @@ def _told(
                 parts=((STATISTIC, abs(float(z[row])), float(p_value[row])),),
                 # A normal law, fitted to the frame: nothing was counted so far out.
                 tail=bool(p_value[row] * len(z) < 1.0),
-                address=address[row] if address else None,
+                address=address[number],
                 flags=flags if is_dopant else (),
             )
         )
     return findings
 
 
-def _addresses(columns: Columns, lock: LatticeLock | None) -> list[tuple[int, int, int]]:
-    """Address and sublattice of each column; empty without a lock."""
-    if lock is None or not len(columns.ratio):
-        return []
-    turns = cell_coordinates(columns.places_yx, lock)
-    cell = np.floor(turns)
-    for label in range(len(columns.populations)):
-        own = columns.sublattice == label
-        if own.any():
-            # One place in the cell for all of a sublattice, also where they lie across its edge.
-            angle = 2 * np.pi * turns[own]
-            middle = np.arctan2(np.sin(angle).mean(axis=0), np.cos(angle).mean(axis=0))
-            cell[own] = np.round(turns[own] - (middle / (2 * np.pi)) % 1.0)
+def _middles(columns: Columns, turns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Place in the cell of each sublattice, (L, 2)."""
+    angle = 2 * np.pi * turns
+    middles = np.zeros((len(columns.populations), 2))
+    for label in range(len(middles)):
+        own = angle[columns.sublattice == label]
+        if len(own):
+            # One place for all of a sublattice, also where they lie across the edge of the cell.
+            middles[label] = np.arctan2(np.sin(own).mean(axis=0), np.cos(own).mean(axis=0))
+    turned: NDArray[np.float64] = (middles / (2 * np.pi)) % 1.0
+    return turned
+
+
+def _addresses(
+    columns: Columns, places_yx: NDArray[np.float64], rule: ColumnRule
+) -> list[tuple[int, int, int] | None]:
+    """Address and sublattice of the site at each place (M, 2); None where there is no site."""
+    if rule.lock is None or not len(columns.ratio):
+        return [None] * len(places_yx)
+    middles = _middles(columns, cell_coordinates(columns.places_yx, rule.lock))
+    away = cell_coordinates(places_yx, rule.lock)[:, None] - middles
+    cell = np.round(away)
+    off_px = np.linalg.norm((away - cell) @ rule.lock.basis_px_yx, axis=2)
+    label = off_px.argmin(axis=1)
+    found: list[tuple[int, int, int] | None] = []
+    for place, one in enumerate(label.tolist()):
+        near = off_px[place, one] < _SAME_COLUMN * rule.period_px
+        i, j = cell[place, one].tolist()
+        found.append((int(i), int(j), one) if near else None)
+    return found
+
+
+def _of_picture(findings: list[Finding], columns: Columns, rule: ColumnRule) -> list[Finding]:
+    """Say of the machine's findings where they are, and not how bright a drawn column is."""
+    places = np.array([finding.pixel_yx for finding in findings]).reshape(-1, 2)
+    addresses = _addresses(columns, places, rule)
     return [
-        (int(i), int(j), int(label)) for (i, j), label in zip(cell, columns.sublattice, strict=True)
+        replace(finding, intensity_ratio=None, address=address)
+        for finding, address in zip(findings, addresses, strict=True)
     ]
 
 
