@@ -29,8 +29,8 @@ def scene(image: Image, *, followed: bool = False) -> Scene:
     return Scene(image, nothing, FrameLattice(lattice, lock, followed, None, None))
 
 
-def frame(seed: int = 3, **settings: float) -> Image:
-    return image_of(specimen(seed=seed, **settings)[0])
+def frame(**settings: float) -> Image:
+    return image_of(specimen(seed=3, **settings)[0])
 
 
 GOOD = scene(frame(), followed=True)
