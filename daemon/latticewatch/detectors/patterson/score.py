@@ -5,9 +5,9 @@ from numpy.typing import NDArray
 
 from latticewatch.detectors.calibration import (
     MAD_TO_SIGMA,
+    clean_scale,
     empirical_p,
     quantile_of,
-    robust_scale,
     upper_tail_p,
 )
 from latticewatch.detectors.fusion import bonferroni
@@ -158,7 +158,7 @@ class PattersonDetector:
         own = (root - self.model.distance_centre) / self.model.distance_scale
         if np.count_nonzero(scored) < _FEWEST_FOR_OWN_NULL:
             return own
-        centre, scale = robust_scale(root[scored])
+        centre, scale = clean_scale(root[scored])
         if not scale > _LEAST_SPREAD * abs(centre):
             return own
         smaller: NDArray[np.float64] = np.minimum(own, (root - centre) / scale)
