@@ -47,7 +47,7 @@ def truncated_waves(size: int, cutoff: int) -> NDArray[np.float32]:
 
 
 def power_scratch(size: int, cutoff: int) -> NDArray[np.float32]:
-    """Allocate what `patterson_power` and `window_power` need for windows of this size.
+    """Allocate what `window_power` needs for windows of this size.
 
     Parameters
     ----------

@@ -216,44 +216,6 @@ def _powers(
 
 
 @kernel
-def patterson_power(
-    patches: NDArray[np.float32],
-    waves: NDArray[np.float32],
-    scale: float,
-    out: NDArray[np.float32],
-    scratch: NDArray[np.float32],
-) -> None:
-    """Write sqrt(2) |F(ky, kx)|^2 / scale for the low waves of each window.
-
-    This is what a Patterson map (the periodic autocorrelation of the window, mean removed) holds:
-    its inverse Fourier transform only turns the axes. The root gives distances between two rows
-    of `out` the value of the distance between the two maps, since one of each pair of opposite
-    waves is left out.
-
-    Parameters
-    ----------
-    patches : (N, S, S)
-        Windows, in C order. NaN in one makes all of its features NaN, no other's. Their mean is
-        of no account but for rounding.
-    waves : (2, K + 1, (S + 1) / 2)
-        From `truncated_waves`.
-    scale
-        Any positive number that keeps the features near one.
-    out : (N, F)
-        Receives the features in the order of `wave_numbers`.
-    scratch
-        From `power_scratch`; its content does not matter.
-    """
-    n_patches, size, _ = patches.shape
-    centre = np.empty((n_patches, 2), np.int64)
-    for patch in range(n_patches):
-        centre[patch, 0], centre[patch, 1] = patch * size + size // 2, size // 2
-    # One below the other they are a picture.
-    picture = patches.reshape(n_patches * size, size)
-    _powers(picture, centre, 1, Analysis(waves, scale, scratch), out)
-
-
-@kernel
 def window_power(
     image: NDArray[np.float32],
     places: NDArray[np.float64],
@@ -262,14 +224,17 @@ def window_power(
     out: NDArray[np.float32],
     inside: NDArray[np.bool_],
 ) -> None:
-    """Write the powers of the windows round each place, as `patterson_power` does.
+    """Write sqrt(2) |F(ky, kx)|^2 / scale for the low waves of the window round each place.
 
-    The same as cutting them out with `patches.gather_thinned` first, which takes as long again.
+    This is what a Patterson map (the periodic autocorrelation of the window, mean removed) holds:
+    its inverse Fourier transform only turns the axes. The root gives distances between two rows
+    of `out` the value of the distance between the two maps, since one of each pair of opposite
+    waves is left out. The mean of a window is a wave of its own, and need not be removed.
 
     Parameters
     ----------
     image : (H, W)
-        Usually the levelled frame. A NaN spoils its own windows.
+        Usually the levelled frame. A NaN makes all features of its windows NaN, no others.
     places : (N, 2)
         [y, x] in pixels; the window is centred on the nearest pixel (halves go up).
     cut
@@ -278,7 +243,8 @@ def window_power(
     analysis
         For n x n pixels, n = `thinned_size(*cut)`.
     out : (N, F)
-        Receives the features; 0 for a window that reaches over the edge.
+        Receives the features in the order of `wave_numbers`; 0 for a window that reaches over the
+        edge.
     inside : (N,)
         Receives whether the whole window lies inside the frame; false for a place that is NaN.
     """

@@ -10,7 +10,6 @@ from latticewatch.kernels.patches import gather_thinned, thinned_size
 from latticewatch.kernels.power import (
     Analysis,
     n_features,
-    patterson_power,
     power_scratch,
     truncated_waves,
     wave_numbers,
@@ -18,18 +17,10 @@ from latticewatch.kernels.power import (
 )
 from reference import power as slow
 from support.images import random_image
+from support.windows import powers
 
 SIZES = st.integers(0, 8).map(lambda half: 2 * half + 1)
 SEEDS = st.integers(0, 2**32 - 1)
-
-
-def powers(patches: NDArray[np.float32], cutoff: int, scale: float = 1.0) -> NDArray[np.float32]:
-    size = patches.shape[1]
-    out = np.full((len(patches), n_features(cutoff)), np.nan, np.float32)
-    scratch = power_scratch(size, cutoff)
-    scratch[:] = np.nan
-    patterson_power(patches, truncated_waves(size, cutoff), scale, out, scratch)
-    return out
 
 
 def random_patches(seed: int, n: int, size: int) -> NDArray[np.float32]:
