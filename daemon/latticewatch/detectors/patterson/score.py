@@ -66,7 +66,7 @@ class PattersonDetector:
         place = np.array([[half, half]], np.float64)
         self._transform(self.model.probe_patch, place, 0)
         found = np.empty(1, np.float32)
-        self._decide(self._z[:1], found)
+        self._decide(self._dense_z[:1], found)
         if not abs(float(found[0]) - self.model.probe_decision) <= _PROBE_TOLERANCE * max(
             1.0, abs(self.model.offset)
         ):
@@ -76,25 +76,32 @@ class PattersonDetector:
             )
 
     def features(self, view: View) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Principal components (N, k) of every site's Patterson map; which windows are whole."""
-        n_sites = len(view.places_yx)
+        """Principal components (N, k) of the sites' Patterson maps; which windows can be judged.
+
+        Those of other sites are NaN: a tenth of the sites of a frame lie at its edge.
+        """
+        n_sites, model = len(view.places_yx), self.model
         self._reserve(n_sites)
-        for first in range(0, n_sites, _SITES_AT_ONCE):
-            self._transform(view.image, view.places_yx[first : first + _SITES_AT_ONCE], first)
-        model = self.model
         further_px = drawn_margin_px(model.rule) if model.image == "columns" else 0.0
         inside = judgeable(view, model.patch_size_px, model.rule.smooth_sigma_px, further_px)
-        return self._z[:n_sites], inside
+        rows = np.flatnonzero(inside)
+        places_yx = view.places_yx[rows]
+        for first in range(0, len(rows), _SITES_AT_ONCE):
+            self._transform(view.image, places_yx[first : first + _SITES_AT_ONCE], first)
+        z, residuals = self._z[:n_sites], self._residuals[:n_sites]
+        z[:], residuals[:] = np.nan, np.nan
+        z[rows], residuals[rows] = self._dense_z[: len(rows)], self._dense_residuals[: len(rows)]
+        return z, inside
 
     def _transform(
         self, image: NDArray[np.float32], places_yx: NDArray[np.float64], first: int
     ) -> None:
-        """Fill the rows of components and residuals from `first` on."""
+        """Fill the dense rows of components and residuals from `first` on."""
         n, model = len(places_yx), self.model
         rows, numbers = slice(first, first + n), self._numbers[:n]
         self._features.write(image, places_yx, numbers, self._whole[:n])
-        project(numbers, model.mean, model.components, self._z[rows])
-        residual_norm(numbers, model.mean, self._z[rows], self._residuals[rows])
+        project(numbers, model.mean, model.components, self._dense_z[rows])
+        residual_norm(numbers, model.mean, self._dense_z[rows], self._dense_residuals[rows])
 
     def judge(self, view: View, z: NDArray[np.float32], inside: NDArray[np.bool_]) -> Scores:
         """Turn features, those of the last call of `features`, into p-values.
@@ -193,7 +200,9 @@ class PattersonDetector:
             return
         # Half as many again, so that frames with slightly more sites do not allocate.
         self._reserved = n_sites + n_sites // 2 + 64
-        self._z = np.empty((self._reserved, len(self.model.components)), np.float32)
+        self._z, self._dense_z = np.empty(
+            (2, self._reserved, len(self.model.components)), np.float32
+        )
         self._decisions = np.empty(self._reserved, np.float32)
         self._distances = np.empty(self._reserved, np.float32)
-        self._residuals = np.empty(self._reserved, np.float32)
+        self._residuals, self._dense_residuals = np.empty((2, self._reserved), np.float32)
