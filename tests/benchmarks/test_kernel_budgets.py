@@ -10,8 +10,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from latticewatch.kernels.addresses import (
+    addresses_in_field,
+    link_addresses,
+    make_board,
+    mean_of_cells,
+)
 from latticewatch.kernels.drawing import draw_columns
 from latticewatch.kernels.extrema import strict_extrema
+from latticewatch.kernels.levels import normalise, robust_range
 from latticewatch.kernels.machine import decision, project, residual_norm, robust_distance
 from latticewatch.kernels.neighbours import (
     fill_buckets,
@@ -19,9 +26,20 @@ from latticewatch.kernels.neighbours import (
     link_places,
     make_buckets,
 )
-from latticewatch.kernels.patches import gather_patches, gather_thinned, thinned_size
+from latticewatch.kernels.patches import (
+    add_windows,
+    gather_patches,
+    gather_thinned,
+    thinned_size,
+)
 from latticewatch.kernels.pixels import clear_nonfinite, count_pixels, native_float32
-from latticewatch.kernels.power import n_features, patterson_power, power_scratch, truncated_waves
+from latticewatch.kernels.power import (
+    Analysis,
+    n_features,
+    power_scratch,
+    truncated_waves,
+    window_power,
+)
 from latticewatch.kernels.refine import (
     column_intensity,
     refine_near,
@@ -31,10 +49,11 @@ from latticewatch.kernels.refine import (
 from latticewatch.kernels.residual import make_residuals, window_residuals
 from latticewatch.kernels.smooth import (
     gaussian,
+    gaussian_levels,
+    gaussian_rows,
     gaussian_scratch,
     gaussian_weights,
-    normalise,
-    robust_range,
+    sampled_rows,
 )
 from support.budgets import check
 
@@ -112,7 +131,17 @@ def test_pixels(bench: Bench) -> None:
 def test_gaussian(bench: Bench) -> None:
     weights = gaussian_weights(3.0)
     scratch = gaussian_scratch(SIDE_PX, weights)
-    check("gaussian", 11.0, lambda: gaussian(bench.image, weights, scratch, bench.out))
+    check("gaussian", 10.0, lambda: gaussian(bench.image, weights, scratch, bench.out))
+    some = sampled_rows((SIDE_PX, SIDE_PX), 4)
+    check(
+        "gaussian_rows, every 4th", 2.6, lambda: gaussian_rows(bench.image, weights, scratch, some)
+    )
+    levels = (15.0, 30.0)
+    check(
+        "gaussian_levels, 3 of 4 rows",
+        8.5,
+        lambda: gaussian_levels(bench.image, weights, levels, some, scratch, bench.out),
+    )
 
 
 def test_levels(bench: Bench) -> None:
@@ -146,17 +175,17 @@ def test_patches(bench: Bench) -> None:
     )
 
 
-def test_thinned_patches_and_their_power(bench: Bench) -> None:
+def test_thinned_patches_and_sums_of_them(bench: Bench) -> None:
     side = thinned_size(SIZE_PX, 2)
     out = np.empty((N_SITES, side, side), np.float32)
-    inside, features = np.empty(N_SITES, np.bool_), np.empty_like(bench.features)
-    waves, scratch = truncated_waves(side, CUTOFF), power_scratch(side, CUTOFF)
+    inside = np.empty(N_SITES, np.bool_)
     check(
         "gather_thinned, every 2nd",
         3.5,
         lambda: gather_thinned(bench.blurred, bench.places, SIZE_PX, 2, out, inside),
     )
-    check("its power", 8.0, lambda: patterson_power(out, waves, 1.0, features, scratch))
+    shown = np.empty((SIZE_PX, SIZE_PX), np.float32)
+    check("add_windows, 64", 0.2, lambda: add_windows(bench.blurred, bench.places[:64], shown))
 
 
 def test_predicted_sites(bench: Bench) -> None:
@@ -175,6 +204,25 @@ def test_predicted_sites(bench: Bench) -> None:
     )
 
 
+def test_addresses() -> None:
+    steps = PERIOD_PX * np.array([[1.0, 0.0], [0.5, np.sqrt(0.75)]])
+    address = np.empty((4 * N_SITES, 2), np.int64)
+    box, field = (-30, 60, -10, 60), (float(SIDE_PX), float(SIDE_PX), PERIOD_PX)
+
+    def listed() -> int:
+        return addresses_in_field(box, np.zeros(2), steps, field, address)
+
+    n = listed()
+    check(f"addresses_in_field, {n}", 0.1, listed)
+    board = make_board(address[:n])
+    check("make_board", 0.2, lambda: make_board(address[:n]))
+    links, empty = np.empty((n, 4), np.int32), np.zeros(n, np.bool_)
+    ways = np.array([[1, 0], [0, 1], [-1, 0], [0, -1]])
+    check("link_addresses", 0.2, lambda: link_addresses(board, ways, empty, (-1, -2), links))
+    values, means = np.ones(n, np.float32), np.empty(n, np.float32)
+    check("mean_of_cells", 0.2, lambda: mean_of_cells(board, values, means))
+
+
 def test_drawing(bench: Bench) -> None:
     places = np.concatenate([bench.places, bench.places + 7.0])
     check(
@@ -185,9 +233,16 @@ def test_drawing(bench: Bench) -> None:
 
 
 def test_power(bench: Bench) -> None:
-    waves, scratch = truncated_waves(SIZE_PX, CUTOFF), power_scratch(SIZE_PX, CUTOFF)
-    out = np.empty_like(bench.features)
-    check("patterson_power", 18.0, lambda: patterson_power(bench.patches, waves, 1.0, out, scratch))
+    out, inside = np.empty_like(bench.features), np.empty(N_SITES, np.bool_)
+    for step, budget_ms in ((1, 17.0), (2, 7.0)):
+        side = thinned_size(SIZE_PX, step)
+        analysis = Analysis(truncated_waves(side, CUTOFF), 1.0, power_scratch(side, CUTOFF))
+        cut = (SIZE_PX, step)
+        check(
+            f"window_power, every {step} pixels",
+            budget_ms,
+            lambda: window_power(bench.blurred, bench.places, cut, analysis, out, inside),  # noqa: B023
+        )
 
 
 def test_projection(bench: Bench) -> None:
@@ -195,7 +250,7 @@ def test_projection(bench: Bench) -> None:
     components = rng.normal(size=(N_COMPONENTS, n_features(CUTOFF))).astype(np.float32)
     mean = bench.features.mean(axis=0)
     z = np.empty_like(bench.z)
-    check("project", 1.2, lambda: project(bench.features, mean, components, z))
+    check("project", 0.8, lambda: project(bench.features, mean, components, z))
 
 
 def test_scores(bench: Bench) -> None:
@@ -206,7 +261,7 @@ def test_scores(bench: Bench) -> None:
     components = np.eye(N_COMPONENTS, n_features(CUTOFF), dtype=np.float32)
     mean = np.zeros(n_features(CUTOFF), np.float32)
     z = bench.features @ components.T
-    check("residual_norm", 1.2, lambda: residual_norm(bench.features, mean, z, out))
+    check("residual_norm", 0.7, lambda: residual_norm(bench.features, mean, z, out))
     check("robust_distance", 0.2, lambda: robust_distance(bench.z, ones, ones, out))
 
 

@@ -18,7 +18,8 @@ from support.honeycomb import honeycomb, perfect_honeycomb
 
 pytestmark = pytest.mark.benchmark
 
-BUDGET_MS = 8.0
+BUDGET_MS = 8.0  # from the pixels, on a core that does nothing else: 6.9
+BUSY = 2.0  # beside three other programs on two cores everything takes twice as long
 LEAST_RATIO = 30.0
 
 
@@ -60,4 +61,5 @@ def test_features_and_scores_of_tracked_sites_and_the_whole_of_scheme_one() -> N
         f"{plain_ms / whole_ms:.0f} times"
     )
     assert tracked_ms < BUDGET_MS
+    assert whole_ms < BUSY * BUDGET_MS
     assert plain_ms / tracked_ms > LEAST_RATIO

@@ -7,17 +7,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from latticewatch.kernels.extrema import strict_extrema
+from latticewatch.kernels.levels import normalise, robust_range
 from latticewatch.kernels.patches import gather_patches
-from latticewatch.kernels.power import n_features, patterson_power, power_scratch, truncated_waves
 from latticewatch.kernels.refine import refine_quadratic
-from latticewatch.kernels.smooth import (
-    gaussian,
-    gaussian_scratch,
-    gaussian_weights,
-    normalise,
-    robust_range,
-)
+from latticewatch.kernels.smooth import gaussian, gaussian_scratch, gaussian_weights
 from support.images import images, random_image
+from support.windows import powers
 
 Image = NDArray[np.float32]
 SIZE_PX = 9
@@ -48,12 +43,8 @@ def find(image: Image) -> NDArray[np.float64]:
 
 def describe(image: Image, places: NDArray[np.float64]) -> Image:
     patches = np.empty((len(places), SIZE_PX, SIZE_PX), np.float32)
-    features = np.empty((len(places), n_features(CUTOFF)), np.float32)
-    inside = np.empty(len(places), np.bool_)
-    gather_patches(image, places, SIZE_PX, patches, inside)
-    waves, scratch = truncated_waves(SIZE_PX, CUTOFF), power_scratch(SIZE_PX, CUTOFF)
-    patterson_power(patches, waves, 1.0, features, scratch)
-    return features
+    gather_patches(image, places, SIZE_PX, patches, np.empty(len(places), np.bool_))
+    return powers(patches, CUTOFF)
 
 
 @given(images(), st.floats(0.3, 4.0))

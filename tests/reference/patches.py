@@ -31,3 +31,17 @@ def gather_thinned(
     thinned = window[first::step, first::step]
     patch: NDArray[np.float64] = thinned - thinned.mean()
     return patch
+
+
+def add_windows(
+    image: NDArray[np.float32], places: list[tuple[float, float]], size: int
+) -> tuple[NDArray[np.float64], int]:
+    """Sum of the windows that lie in the frame, their means left in, and how many there are."""
+    total, n_added = np.zeros((size, size)), 0
+    for place in places:
+        if gather_patch(image, place, size) is None:
+            continue
+        top, left = (math.floor(value + 0.5) - size // 2 for value in place)
+        total += image[top : top + size, left : left + size]
+        n_added += 1
+    return total, n_added

@@ -84,6 +84,20 @@ def fit(frame: NDArray[Any], model: PlainModel) -> PlainModel:  # Any: a pixel t
     return model
 
 
+def fitted(frame: NDArray[Any], model: Any) -> PlainModel:  # noqa: ANN401 - tests see no model
+    """Fit to a frame with the windows and sites of a model of ours."""
+    rule = model.rule
+    plain = PlainModel(
+        sigma_px=rule.smooth_sigma_px,
+        size_px=model.patch_size_px,
+        polarity=rule.polarity,
+        min_distance_px=rule.min_distance_px,
+        pca=PCA(0.98, svd_solver="full"),
+        svm=OneClassSVM(nu=0.04),
+    )
+    return fit(frame, plain)
+
+
 def score(frame: NDArray[Any], model: PlainModel) -> Array:  # Any: a pixel type
     """Decision of every whole window of a frame."""
     return np.asarray(model.svm.decision_function(model.pca.transform(maps_of(frame, model))))

@@ -10,23 +10,19 @@ from numpy.typing import NDArray
 
 from latticewatch.detectors.patterson.model import PattersonModel
 from latticewatch.kernels.extrema import strict_extrema
+from latticewatch.kernels.levels import normalise, robust_range
 from latticewatch.kernels.machine import decision, project, robust_distance
-from latticewatch.kernels.patches import gather_patches
+from latticewatch.kernels.patches import gather_patches, thinned_size
 from latticewatch.kernels.pixels import count_pixels, native_float32
 from latticewatch.kernels.power import (
+    Analysis,
     n_features,
-    patterson_power,
     power_scratch,
     truncated_waves,
+    window_power,
 )
 from latticewatch.kernels.refine import refine_quadratic
-from latticewatch.kernels.smooth import (
-    gaussian,
-    gaussian_scratch,
-    gaussian_weights,
-    normalise,
-    robust_range,
-)
+from latticewatch.kernels.smooth import gaussian, gaussian_scratch, gaussian_weights
 
 N_HISTOGRAM_BINS = 2048  # as the site finder takes it
 
@@ -89,10 +85,9 @@ def prepare(pixels: NDArray[Any], model: PattersonModel) -> Prepared:
     patches = np.empty((n_found, size, size), np.float32)
     gather_patches(levelled, places, size, patches, np.empty(n_found, np.bool_))
     power = np.empty((n_found, n_features(model.cutoff)), np.float32)
-    patterson_power(
-        patches, truncated_waves(size, model.cutoff), model.scale, power,
-        power_scratch(size, model.cutoff),
-    )  # fmt: skip
+    cut, waves = (size, 1), truncated_waves(size, model.cutoff)
+    analysis = Analysis(waves, model.scale, power_scratch(size, model.cutoff))
+    window_power(levelled, places, cut, analysis, power, np.empty(n_found, np.bool_))
     z = np.empty((n_found, len(model.components)), np.float32)
     project(power, model.mean, model.components, z)
     return Prepared(
@@ -157,7 +152,8 @@ def _site_cases(ready: Prepared, model: PattersonModel) -> list[Case]:
     patches, power, z = (np.empty_like(array) for array in (ready.patches, ready.power, ready.z))
     inside = np.empty(ready.n_sites, np.bool_)
     result = np.empty(ready.n_sites, np.float32)
-    waves, scratch = truncated_waves(size, cutoff), power_scratch(size, cutoff)
+    side = thinned_size(size, model.step_px)
+    analysis = Analysis(truncated_waves(side, cutoff), model.scale, power_scratch(side, cutoff))
     return [
         Case(
             "refine.refine_quadratic",
@@ -170,9 +166,13 @@ def _site_cases(ready: Prepared, model: PattersonModel) -> list[Case]:
             lambda plain: plain.gather_patches(ready.levelled, ready.places, size),
         ),
         Case(
-            "power.patterson_power",
-            lambda: patterson_power(ready.patches, waves, model.scale, power, scratch),
-            lambda plain: plain.patterson_power(ready.patches, cutoff, model.scale),
+            "power.window_power",
+            lambda: window_power(
+                ready.levelled, ready.places, (size, model.step_px), analysis, power, inside
+            ),
+            lambda plain: plain.patterson_power(
+                plain.gather_patches(ready.levelled, ready.places, size), cutoff, model.scale
+            ),
         ),
         Case(
             "machine.project",

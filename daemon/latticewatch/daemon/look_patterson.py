@@ -1,8 +1,11 @@
 """Scheme one in the pipeline: sites, scores, cut, places."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
+from latticewatch.daemon.column_findings import ColumnRule, with_columns
 from latticewatch.daemon.models import PattersonInForce
 from latticewatch.daemon.pixel_check import near_bad_pixel
 from latticewatch.daemon.ports import Clock
@@ -12,10 +15,11 @@ from latticewatch.detectors.calibration import adjusted_q
 from latticewatch.detectors.patterson.finder import PattersonFinder
 from latticewatch.detectors.patterson.locate import locate
 from latticewatch.detectors.patterson.model import DETECTOR
+from latticewatch.detectors.patterson.stale import Staleness
 from latticewatch.detectors.patterson.windows import margin_px
 from latticewatch.detectors.polarity import contrast_of_channel
 from latticewatch.detectors.protocols import Finding, Scores
-from latticewatch.detectors.view import View
+from latticewatch.detectors.view import LEAST_LINKED, View
 
 
 class PattersonLooker:
@@ -23,10 +27,14 @@ class PattersonLooker:
 
     name = DETECTOR
 
-    def __init__(self, model: PattersonInForce, clock: Clock) -> None:
+    def __init__(
+        self, model: PattersonInForce, clock: Clock, *, dopants_are_defects: bool = False
+    ) -> None:
         self._detector = model.detector
         self._named = (DETECTOR, model.artifact, model.sha256)
         self._clock = clock
+        self._dopants_are_defects = dopants_are_defects
+        self._staleness = Staleness()
         rule = self._detector.model.rule
         self._finder = PattersonFinder(rule, self._detector.model.image)
         self.margin_px = margin_px(self._detector.model.patch_size_px, rule.smooth_sigma_px)
@@ -36,59 +44,84 @@ class PattersonLooker:
         watch = Stopwatch(self._clock)
         wrong = self._wrong_contrast(scene.channel)
         if wrong:
+            self._staleness.note(against=True)
             return Sight(*self._named, "stale", ("model_stale",), note=wrong)
         lock = None if scene.lattice is None else scene.lattice.lock
-        view, _ = self._finder.prepare(scene.image, lock)
+        view, columns = self._finder.prepare(scene.image, lock)
         watch.lap("segment")
         if not view.is_periodic:
             # A crystal that the model does not fit is no fault of the crystal.
             if scene.lattice is None:
                 return Sight(*self._named, faults=("not_periodic",), stage_us=watch.us)
-            note = f"{DETECTOR}: another crystal than the model's"
-            return Sight(*self._named, "stale", ("model_stale",), stage_us=watch.us, note=note)
+            told = f"{view.linked:.0%} of its sites in place (limit {LEAST_LINKED:.0%})"
+            return self._misfit(scene, told, watch)
         features, inside = self._detector.features(view)
-        shape = (scene.image.shape[0], scene.image.shape[1])
-        inside &= ~near_bad_pixel(view.places_yx, scene.bad_yx, shape, self.margin_px)
-        if lock is not None:
-            inside &= lock.holds_at(view.places_yx)
+        inside &= self._may_be_judged(scene, view.places_yx)
         watch.lap("features")
         scores = self._detector.judge(view, features, inside)
         watch.lap("score")
-        seen = _lattice_of(view)
-        n_sites = len(view.places_yx)
+        seen = Sight(*self._named, n_sites=len(view.places_yx), lattice=_lattice_of(view))
         if scores.stale:
-            return Sight(
-                *self._named,
-                "stale",
-                ("model_stale",),
-                n_sites,
-                lattice=seen,
-                stage_us=watch.us,
-                note=f"{DETECTOR}: the model does not fit by {self._reasons()}",
-            )
+            sight = self._misfit(scene, self._reasons(), watch)
+            return replace(sight, n_sites=seen.n_sites, lattice=seen.lattice)
+        if self._staleness.note(against=False, anew=_is_anew(scene)):
+            note = f"{DETECTOR}: the model fits this frame; one more, and it is trusted again"
+            fault = ("model_stale",)
+            return replace(seen, condition="stale", faults=fault, note=note, stage_us=watch.us)
         findings, q_value = self._cut(view, scores, budget)
+        if columns is not None:
+            rule = ColumnRule(
+                budget=budget,
+                dopants_are_defects=self._dopants_are_defects,
+                lock=lock,
+                period_px=view.period_px,
+                n_scored=int(np.count_nonzero(scores.scored)),
+            )
+            judged = self._may_be_judged(scene, columns.places_yx)
+            findings, q_value = with_columns(list(findings), columns, judged, rule)
         watch.lap("locate")
-        return Sight(
-            *self._named,
-            n_sites=n_sites,
+        return replace(
+            seen,
             n_scored=int(np.count_nonzero(scores.scored)),
             findings=findings,
             q_value=q_value,
-            lattice=seen,
             stage_us=watch.us,
         )
 
+    def _may_be_judged(self, scene: Scene, places_yx: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Tell which places (N,) are far from repaired pixels, and on the lattice."""
+        shape = (scene.image.shape[0], scene.image.shape[1])
+        may = ~near_bad_pixel(places_yx, scene.bad_yx, shape, self.margin_px)
+        if scene.lattice is not None:
+            may &= scene.lattice.lock.holds_at(places_yx)
+        return may
+
     def warm_up(self, image: NDArray[np.float32]) -> None:
-        """Place a few sites as if they were defects."""
+        """Place a few sites as if they were defects, and forget what the frames so far said."""
+        self._staleness = Staleness()
         view, _ = self._finder.prepare(image)
         if view.is_periodic:
             scores = self._detector.score(view)
             locate(view, self._detector.model, np.flatnonzero(scores.scored)[:3], scores)
 
+    def _misfit(self, scene: Scene, told: str, watch: Stopwatch) -> Sight:
+        """Say that a frame is not judged by a model that it speaks against.
+
+        The fault is of the frame, the condition of the model: one odd frame does not make it stale.
+        """
+        stale = self._staleness.note(against=True, anew=_is_anew(scene))
+        return Sight(
+            *self._named,
+            "stale" if stale else "ok",
+            ("model_stale",),
+            stage_us=watch.us,
+            note=f"{DETECTOR}: the model does not fit: {told}",
+        )
+
     def _reasons(self) -> str:
         """Name what speaks against the model."""
         freshness = self._detector.freshness
-        return " and ".join(freshness.reasons) if freshness is not None else "its sites"
+        return ", ".join(freshness.told) if freshness is not None else "its sites"
 
     def _wrong_contrast(self, channel: str | None) -> str:
         """Say that a bright-field model is asked about a dark-field frame, or the other way."""
@@ -104,8 +137,11 @@ class PattersonLooker:
         """Decide which places are defects, and where each of them is."""
         scored = np.flatnonzero(scores.scored)
         n_scored = len(scored)
+        # What is larger than the budget by itself cannot pass, nor help others to.
+        if budget.fdr is not None:
+            scored = scored[scores.p_value[scored] <= budget.fdr]
         p_value = scores.p_value[scored]
-        passed = scored[budget.passes(p_value, adjusted_q(p_value), n_scored)]
+        passed = scored[budget.passes(p_value, adjusted_q(p_value, n_scored), n_scored)]
         findings = locate(view, self._detector.model, passed, scores)
         # One defect disturbs several sites. Counted by site, it would vouch for as many false
         # ones, so the rate is controlled once more over what is left after merging.
@@ -117,8 +153,13 @@ class PattersonLooker:
         return tuple(findings[k] for k in kept), q_merged[kept]
 
 
+def _is_anew(scene: Scene) -> bool:
+    return scene.lattice is None or not scene.lattice.followed
+
+
 def _lattice_of(view: View) -> LatticeSight:
     middle = (np.array(view.image.shape) - 1) / 2
-    found = view.places_yx[~view.predicted]
-    origin = found[np.argmin(np.square(found - middle).sum(axis=1))]
+    y, x = view.places_yx.T
+    away = np.square(y - middle[0]) + np.square(x - middle[1])
+    origin = view.places_yx[np.argmin(np.where(view.predicted, np.inf, away))].copy()
     return LatticeSight(view.basis_px_yx, origin, view.rms_px)

@@ -53,7 +53,9 @@ class Pipeline:
             )
         basis_px, polarity, margin_px = _REHEARSAL_BASIS_PX, 1, 0
         if models.patterson is not None:
-            patterson = PattersonLooker(models.patterson, clock)
+            patterson = PattersonLooker(
+                models.patterson, clock, dopants_are_defects=settings.dopants_are_defects
+            )
             self._lookers.append(patterson)
             rule = models.patterson.detector.model.rule
             basis_px, polarity = rule.basis_px_yx, rule.polarity

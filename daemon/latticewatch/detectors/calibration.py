@@ -7,6 +7,9 @@ from scipy import special
 # Standard deviations per median absolute deviation of a normal law.
 MAD_TO_SIGMA = 1.4826
 _SMALLEST_P = 1e-300
+_ORDINARY = 4.0  # standard deviations: one in 30000 of a normal law
+_LEAST_DEFECTS = 0.005  # a clean reference has fewer so far out
+_MOST_ROUNDS = 8
 _HIGHEST_SCORE = 38.0  # protocol: beyond it the normal tail is no longer a float
 
 
@@ -68,11 +71,49 @@ def robust_scale(values: NDArray[np.float64]) -> tuple[float, float]:
     narrower than it is. A fifth of the values may be defects (a missing column disturbs several
     windows) before the upper one moves much; the 90th percentile broke at a twentieth.
     """
-    centre = float(np.median(values))
-    spread = MAD_TO_SIGMA * float(np.median(np.abs(values - centre)))
+    # Sorted twice, 0.04 ms for 2000; by np.median and np.quantile it takes 0.25.
+    ordered = np.sort(values)
+    centre = quantile_of(ordered, 0.5)
+    spread = MAD_TO_SIGMA * quantile_of(np.sort(np.abs(values - centre)), 0.5)
     # 0.6745 standard deviations is the 75th percentile of a normal law.
-    upper = (float(np.quantile(values, 0.75)) - centre) / 0.6745
+    upper = (quantile_of(ordered, 0.75) - centre) / 0.6745
     return centre, max(spread, upper, float(np.finfo(np.float64).tiny))
+
+
+def clean_scale(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Centre and scale of the ordinary ones among values of which up to a fifth may be defects.
+
+    As `robust_scale`, again and again without what lies beyond four standard deviations. Where a
+    sixth of the sites were bad, the 75th percentile of all is the 89th of the good ones, and the
+    scale came out twice too wide: of good sites none had p < 0.01, and a fifth of the bad ones was
+    missed. A reference without defects loses one site in thousands, and nothing changes.
+    """
+    centre, scale = robust_scale(values)
+    kept = values
+    for _ in range(_MOST_ROUNDS):
+        ordinary = kept[kept <= centre + _ORDINARY * scale]
+        # Few are the tail of the law itself.
+        if len(ordinary) >= (1.0 - _LEAST_DEFECTS) * len(kept):
+            break
+        kept = ordinary
+        centre, scale = robust_scale(kept)
+    return centre, scale
+
+
+def quantile_of(ordered: NDArray[np.float64] | NDArray[np.float32], share: float) -> float:
+    """Quantile of sorted values, linear between two of them; NaN of none, or if one is NaN.
+
+    Examples
+    --------
+    >>> quantile_of(np.array([1.0, 2.0, 4.0, 8.0]), 0.5)
+    3.0
+    """
+    if not len(ordered) or np.isnan(ordered[-1]):
+        return float("nan")
+    place = share * (len(ordered) - 1)
+    below = int(place)
+    lower, upper = float(ordered[below]), float(ordered[min(below + 1, len(ordered) - 1)])
+    return lower + (place - below) * (upper - lower)
 
 
 def adjusted_q(p_value: NDArray[np.float64], n_tests: int | None = None) -> NDArray[np.float64]:

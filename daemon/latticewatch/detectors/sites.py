@@ -19,6 +19,7 @@ from latticewatch.detectors.view import SiteRule as SiteRule
 from latticewatch.detectors.view import View as View
 from latticewatch.detectors.view import expected_places as expected_places
 from latticewatch.kernels.extrema import strict_extrema
+from latticewatch.kernels.levels import robust_range
 from latticewatch.kernels.neighbours import (
     NOBODY,
     OUTSIDE,
@@ -29,11 +30,11 @@ from latticewatch.kernels.neighbours import (
 )
 from latticewatch.kernels.refine import refine_quadratic
 from latticewatch.kernels.smooth import (
-    gaussian,
+    gaussian_levels,
+    gaussian_rows,
     gaussian_scratch,
     gaussian_weights,
-    normalise,
-    robust_range,
+    sampled_rows,
 )
 
 # Fractions of the lattice period.
@@ -82,15 +83,13 @@ class SiteFinder:
     def level(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Blurred frame, its 2nd and 98th percentile at 0 and 1; a constant frame becomes 0."""
         self._reserve(pixels.shape)
-        gaussian(pixels, self._weights, self._scratch, self._image)
-        np.copyto(self._rows, self._image[:: self._row_step])
-        low, high = robust_range(self._rows, *self.rule.levels, self._histogram)
+        gaussian_rows(pixels, self._weights, self._scratch, self._rows)
+        low, high = robust_range(self._rows.rows, *self.rule.levels, self._histogram)
         if not high > low:
             self._image[:] = 0
             return self._image
-        normalise(self._image, low, high, self._image)
-        if self.rule.contrast < 0:
-            np.subtract(np.float32(1.0), self._image, out=self._image)
+        levels = (low, high) if self.rule.contrast > 0 else (high, low)
+        gaussian_levels(pixels, self._weights, levels, self._rows, self._scratch, self._image)
         return self._image
 
     def _reserve(self, shape: tuple[int, ...]) -> None:
@@ -100,8 +99,8 @@ class SiteFinder:
         self._shape = (height, width)
         self._image = np.empty(shape, np.float32)
         self._scratch = gaussian_scratch(width, self._weights)
-        self._row_step = max(1, min(_ROW_STEP, height // _FEWEST_ROWS))
-        self._rows = np.empty((-(-height // self._row_step), width), np.float32)
+        step = max(1, min(_ROW_STEP, height // _FEWEST_ROWS))
+        self._rows = sampled_rows((height, width), step)
         # Extrema are farther apart than the window's half width: no more than these fit.
         step = self.rule.min_distance_px + 1
         most = (height // step + 1) * (width // step + 1)

@@ -158,6 +158,49 @@ def gather_thinned(
             out[patch] = 0.0
 
 
+@kernel
+def add_windows(
+    image: NDArray[np.float32], places: NDArray[np.float64], out: NDArray[np.float32]
+) -> int:
+    """Add up the square windows around some places.
+
+    Parameters
+    ----------
+    image : (H, W)
+        A NaN spoils its pixel of the sum.
+    places : (N, 2)
+        [y, x] in pixels; each window is centred on the nearest pixel (halves go up). One that
+        reaches over the edge, or whose place is NaN, is left out. Few: single precision adds up.
+    out : (S, S)
+        Receives the sum; S odd.
+
+    Returns
+    -------
+    int
+        How many were added.
+    """
+    size, half = len(out), len(out) // 2
+    if size % 2 == 0 or out.shape[1] != size:
+        raise ValueError("out must be a square of odd size")
+    height, width = image.shape
+    out[:] = np.float32(0.0)
+    n_added = 0
+    for place in range(len(places)):
+        y_px = np.floor(places[place, 0] + 0.5)
+        x_px = np.floor(places[place, 1] + 0.5)
+        # Decided before the conversion to integers, and so that NaN fails.
+        fits = (half <= y_px <= height - 1 - half) and (half <= x_px <= width - 1 - half)
+        if not fits:
+            continue
+        n_added += 1
+        top, left = int(y_px) - half, int(x_px) - half
+        for row in range(size):
+            source, target = image[top + row, left : left + size], out[row]
+            for column in range(size):
+                target[column] += source[column]
+    return n_added
+
+
 def thinned_size(size: int, step: int) -> int:
     """Return how many pixels a side `gather_thinned` takes.
 

@@ -1,119 +1,96 @@
 """Patterson power of windows: squared moduli of a discrete Fourier transform at low waves."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.kernels.jit import kernel
+from latticewatch.kernels.low_waves import n_features as n_features
+from latticewatch.kernels.low_waves import power_scratch as power_scratch
+from latticewatch.kernels.low_waves import truncated_waves as truncated_waves
+from latticewatch.kernels.low_waves import wave_numbers as wave_numbers
 
-# How many windows lie side by side in the scratch, so that loops are long: 2200 windows of 33x33
-# took 6.1, 4.7, 3.6, 3.4 and 3.2 ms with 1, 2, 4, 8 and 16 of them; 8 leave room in the cache.
-# As one matrix product (S^2 x 2 F multiply-adds a window) the same takes 9.7 ms.
-WINDOWS_AT_ONCE = 8
 
+class Analysis(NamedTuple):
+    """What the powers of windows of n x n pixels need.
 
-def n_features(cutoff: int) -> int:
-    """Count the wave vectors up to a cutoff, one of each pair of opposite ones, without zero.
-
-    >>> n_features(6)
-    84
+    Attributes
+    ----------
+    waves : (2, K + 1, (n + 1) / 2)
+        From `truncated_waves`.
+    scale
+        Any positive number that keeps the features near one.
+    scratch
+        From `power_scratch`; its content does not matter.
     """
-    return cutoff + cutoff * (2 * cutoff + 1)
 
-
-def wave_numbers(size: int, cutoff: int) -> NDArray[np.int64]:
-    """List [ky, kx] of each feature in whole periods per window: row by row of ky, kx rising.
-
-    >>> wave_numbers(5, 1).tolist()
-    [[0, 1], [1, -1], [1, 0], [1, 1]]
-    """
-    _check(size, cutoff)
-    waves = [[0, kx] for kx in range(1, cutoff + 1)]
-    waves += [[ky, kx] for ky in range(1, cutoff + 1) for kx in range(-cutoff, cutoff + 1)]
-    return np.array(waves, np.int64).reshape(-1, 2)
-
-
-def truncated_waves(size: int, cutoff: int) -> NDArray[np.float32]:
-    """Tabulate cosine and sine of k periods per window at j pixels from its centre.
-
-    Returns
-    -------
-    (2, cutoff + 1, (size + 1) / 2)
-        Cosines, then sines. The other half of the window follows by symmetry.
-    """
-    _check(size, cutoff)
-    k = np.arange(cutoff + 1)[:, None]
-    j_px = np.arange((size + 1) // 2)
-    phase_rad = 2 * np.pi * ((k * j_px) % size) / size
-    return np.stack([np.cos(phase_rad), np.sin(phase_rad)]).astype(np.float32)
-
-
-def power_scratch(size: int, cutoff: int) -> NDArray[np.float32]:
-    """Allocate what `patterson_power` needs for windows of this size.
-
-    Returns
-    -------
-    (n,)
-        Room for eight windows: sums and differences of their rows, the transforms of these, and
-        the same again along the other axis.
-    """
-    _check(size, cutoff)
-    n_rows = 2 * cutoff + 1
-    half = (size + 1) // 2
-    n_numbers = (2 * half + n_rows) * size + (2 * half + 2 * (cutoff + 1)) * n_rows
-    return np.zeros(WINDOWS_AT_ONCE * n_numbers, np.float32)
-
-
-def _check(size: int, cutoff: int) -> None:
-    if size % 2 == 0 or size < 1 or not 0 <= cutoff <= size // 2:
-        raise ValueError(f"size {size} with cutoff {cutoff}: size must be odd, cutoff <= size / 2")
+    waves: NDArray[np.float32]
+    scale: float
+    scratch: NDArray[np.float32]
 
 
 @kernel
-def _fold_rows(patches: NDArray[np.float32], first: int, rows: NDArray[np.float32]) -> None:
-    """Write sums and differences of the rows at equal distance above and below the centre."""
-    n_patches, size, _ = patches.shape
+def _fold_rows(
+    image: NDArray[np.float32],
+    centre: NDArray[np.int64],
+    step: int,
+    lanes: int,
+    rows: NDArray[np.float32],
+) -> None:
+    """Write sums and differences of the rows at equal distance above and below each centre.
+
+    Pixel x of window k goes to place `x lanes + k` of a row; a centre below 0 stands for zeros.
+    """
+    size = rows.shape[1] // lanes
     half = (size + 1) // 2
-    middle = half - 1
-    for patch in range(first, n_patches):
-        # Slices, and not an offset to x: an index that numba cannot prove to be positive is
-        # checked at each pixel, and the loop stays scalar (1.06 ms, now 0.6).
-        begin = (patch - first) * size
-        end = begin + size
-        rows[0, begin:end] = patches[patch, middle]
-        rows[half, begin:end] = np.float32(0.0)
-        for j in range(1, half):
-            below = patches[patch, middle + j]
-            above = patches[patch, middle - j]
-            even = rows[j, begin:end]
-            odd = rows[half + j, begin:end]
-            for x in range(size):
-                even[x] = below[x] + above[x]
-                odd[x] = below[x] - above[x]
+    # Unsigned, since a signed index is looked at once more, for its sign.
+    across, stride = np.uint64(lanes), np.uint64(step)
+    for j in range(half):
+        even, odd = rows[j], rows[half + j]
+        for window in range(len(centre)):
+            at = np.uint64(window)
+            if centre[window, 0] < 0:
+                for _ in range(size):
+                    even[at] = odd[at] = np.float32(0.0)
+                    at += across
+                continue
+            below = image[centre[window, 0] + j * step]
+            above = image[centre[window, 0] - j * step]
+            pixel = np.uint64(centre[window, 1] - (half - 1) * step)
+            for _ in range(size):
+                # The centre row is its own counterpart.
+                even[at] = below[pixel] + above[pixel] if j > 0 else below[pixel]
+                odd[at] = below[pixel] - above[pixel]
+                at += across
+                pixel += stride
 
 
 @kernel
 def _fold_columns(
-    rows: NDArray[np.float32], n_patches: int, n_rows: int, columns: NDArray[np.float32]
+    rows: NDArray[np.float32], n_rows: int, lanes: int, columns: NDArray[np.float32]
 ) -> None:
-    """Fold the transformed rows about the centre column, and transpose them.
+    """Fold the transformed rows about the centre column, and put them side by side.
 
-    Transposed, all rows are in step and the second transform runs across them as the first ran
-    across the columns: neither adds up a vector, which is slow and which numba may not reorder.
+    All rows of all windows are then in step, and the second transform runs across them as the
+    first ran across the columns.
     """
     first = len(rows) - n_rows
     half = first // 2
-    size = 2 * half - 1
-    for patch in range(n_patches):
-        for row in range(n_rows):
-            centre = patch * size + half - 1
-            lane = patch * n_rows + row
-            columns[0, lane] = rows[first + row, centre]
-            columns[half, lane] = np.float32(0.0)
-            for j in range(1, half):
-                right = rows[first + row, centre + j]
-                left = rows[first + row, centre - j]
-                columns[j, lane] = right + left
-                columns[half + j, lane] = right - left
+    for row in range(n_rows):
+        source = rows[first + row]
+        begin, end = row * lanes, (row + 1) * lanes
+        columns[0, begin:end] = source[(half - 1) * lanes : half * lanes]
+        columns[half, begin:end] = np.float32(0.0)
+        for j in range(1, half):
+            # Slices, and not an offset: an index that numba cannot prove to be positive is
+            # checked each time, and the loop stays scalar.
+            right = source[(half - 1 + j) * lanes : (half + j) * lanes]
+            left = source[(half - 1 - j) * lanes : (half - j) * lanes]
+            even, odd = columns[j, begin:end], columns[half + j, begin:end]
+            for k in range(lanes):
+                even[k] = right[k] + left[k]
+                odd[k] = right[k] - left[k]
 
 
 @kernel
@@ -142,79 +119,147 @@ def _add_rows(
 
 
 @kernel
-def _write_power(
+def _write_pair(
     columns: NDArray[np.float32],
-    lane: int,
-    cutoff: int,
+    at: tuple[int, int, int, int],
     factor: np.float32,
-    out: NDArray[np.float32],
+    plus: NDArray[np.float32],
+    minus: NDArray[np.float32],
 ) -> None:
-    """Combine the four real transforms (cosine or sine along y, and along x) to powers."""
-    n_waves = cutoff + 1
-    even = len(columns) - 2 * n_waves
-    odd = even + n_waves
-    feature = 0
-    for ky in range(n_waves):
-        for kx in range(-cutoff if ky > 0 else 1, n_waves):
-            wave = abs(kx)
-            # F(ky, kx) = (cos cos - sin sin) - i (cos sin + sin cos); kx < 0 turns the sines of x.
-            flip = np.float32(-1.0) if kx < 0 else np.float32(1.0)
-            sin_cos = columns[even + wave, lane + cutoff + ky] if ky > 0 else np.float32(0.0)
-            sin_sin = columns[odd + wave, lane + cutoff + ky] if ky > 0 else np.float32(0.0)
-            real = columns[even + wave, lane + ky] - flip * sin_sin
-            imaginary = sin_cos + flip * columns[odd + wave, lane + ky]
-            out[feature] = factor * (real * real + imaginary * imaginary)
-            feature += 1
+    """Combine the four real transforms to the powers of (ky, kx) and (ky, -kx).
+
+    `at` says where they lie: rows of cosines and sines along x, places of both along y.
+    """
+    lanes = len(plus)
+    # The first word is of y, the second of x.
+    cos_cos = columns[at[0], at[2] : at[2] + lanes]
+    sin_cos = columns[at[0], at[3] : at[3] + lanes]
+    cos_sin = columns[at[1], at[2] : at[2] + lanes]
+    sin_sin = columns[at[1], at[3] : at[3] + lanes]
+    for k in range(lanes):
+        # F(ky, kx) = (cos cos - sin sin) - i (cos sin + sin cos); kx < 0 turns the sines of x.
+        real, imaginary = cos_cos[k] - sin_sin[k], sin_cos[k] + cos_sin[k]
+        plus[k] = factor * (real * real + imaginary * imaginary)
+        real, imaginary = cos_cos[k] + sin_sin[k], sin_cos[k] - cos_sin[k]
+        minus[k] = factor * (real * real + imaginary * imaginary)
 
 
 @kernel
-def patterson_power(
-    patches: NDArray[np.float32],
-    waves: NDArray[np.float32],
-    scale: float,
+def _write_row(
+    cosines: NDArray[np.float32],
+    sines: NDArray[np.float32],
+    factor: np.float32,
     out: NDArray[np.float32],
-    scratch: NDArray[np.float32],
 ) -> None:
-    """Write sqrt(2) |F(ky, kx)|^2 / scale for the low waves of each window.
+    """Write the powers of a wave along x."""
+    for k in range(len(out)):
+        out[k] = factor * (cosines[k] * cosines[k] + sines[k] * sines[k])
+
+
+@kernel
+def _transform(
+    waves: NDArray[np.float32],
+    factor: np.float32,
+    rows: NDArray[np.float32],
+    columns: NDArray[np.float32],
+    power: NDArray[np.float32],
+) -> None:
+    """Turn folded rows into powers (F, lanes): along y, then along x."""
+    cutoff, half, lanes = waves.shape[1] - 1, waves.shape[2], power.shape[1]
+    n_waves, n_rows = cutoff + 1, 2 * cutoff + 1
+    for k in range(n_waves):
+        _add_rows(waves[0, k], 0, 2 * half + k, rows.shape[1], rows)
+        if k > 0:
+            _add_rows(waves[1, k], half, 2 * half + cutoff + k, rows.shape[1], rows)
+    _fold_columns(rows, n_rows, lanes, columns)
+    even, odd = 2 * half, 2 * half + n_waves
+    for k in range(n_waves):
+        _add_rows(waves[0, k], 0, even + k, columns.shape[1], columns)
+        _add_rows(waves[1, k], half, odd + k, columns.shape[1], columns)
+    for kx in range(1, n_waves):
+        _write_row(columns[even + kx, :lanes], columns[odd + kx, :lanes], factor, power[kx - 1])
+    for ky in range(1, n_waves):
+        middle = cutoff + (ky - 1) * n_rows + cutoff
+        for kx in range(n_waves):
+            at = (even + kx, odd + kx, ky * lanes, (cutoff + ky) * lanes)
+            _write_pair(columns, at, factor, power[middle + kx], power[middle - kx])
+
+
+@kernel
+def _powers(
+    image: NDArray[np.float32],
+    centre: NDArray[np.int64],
+    step: int,
+    analysis: Analysis,
+    out: NDArray[np.float32],
+) -> None:
+    """Write the powers of windows, given by their centre pixels; below 0 stands for zeros."""
+    waves, scratch = analysis.waves, analysis.scratch
+    cutoff, half = waves.shape[1] - 1, waves.shape[2]
+    size, n_rows, n_powers = 2 * half - 1, 2 * cutoff + 1, cutoff + cutoff * (2 * cutoff + 1)
+    shapes = ((2 * half + n_rows, size), (2 * half + 2 * (cutoff + 1), n_rows), (n_powers, 1))
+    lanes = len(scratch) // (shapes[0][0] * size + shapes[1][0] * n_rows + n_powers)
+    end = shapes[0][0] * size * lanes
+    rows = scratch[:end].reshape(shapes[0][0], size * lanes)
+    begin, end = end, end + shapes[1][0] * n_rows * lanes
+    columns = scratch[begin:end].reshape(shapes[1][0], n_rows * lanes)
+    power = scratch[end : end + n_powers * lanes].reshape(n_powers, lanes)
+    factor = np.float32(np.sqrt(2.0) / analysis.scale)
+    for first in range(0, len(centre), lanes):
+        n = min(lanes, len(centre) - first)
+        _fold_rows(image, centre[first : first + n], step, lanes, rows)
+        _transform(waves, factor, rows, columns, power)
+        for window in range(n):
+            target = out[first + window]
+            for feature in range(n_powers):
+                target[feature] = power[feature, window]
+
+
+@kernel
+def window_power(
+    image: NDArray[np.float32],
+    places: NDArray[np.float64],
+    cut: tuple[int, int],
+    analysis: Analysis,
+    out: NDArray[np.float32],
+    inside: NDArray[np.bool_],
+) -> None:
+    """Write sqrt(2) |F(ky, kx)|^2 / scale for the low waves of the window round each place.
 
     This is what a Patterson map (the periodic autocorrelation of the window, mean removed) holds:
     its inverse Fourier transform only turns the axes. The root gives distances between two rows
     of `out` the value of the distance between the two maps, since one of each pair of opposite
-    waves is left out.
+    waves is left out. The mean of a window is a wave of its own, and need not be removed.
 
     Parameters
     ----------
-    patches : (N, S, S)
-        Windows from `gather_patches`. NaN in one makes all of its features NaN, no other's.
-    waves : (2, K + 1, (S + 1) / 2)
-        From `truncated_waves`.
-    scale
-        Any positive number that keeps the features near one.
+    image : (H, W)
+        Usually the levelled frame. A NaN makes all features of its windows NaN, no others.
+    places : (N, 2)
+        [y, x] in pixels; the window is centred on the nearest pixel (halves go up).
+    cut
+        Side of the window in pixels, odd; every so many of them, both ways from the centre, are
+        looked at.
+    analysis
+        For n x n pixels, n = `thinned_size(*cut)`.
     out : (N, F)
-        Receives the features in the order of `wave_numbers`.
-    scratch
-        From `power_scratch`; its content does not matter.
+        Receives the features in the order of `wave_numbers`; 0 for a window that reaches over the
+        edge.
+    inside : (N,)
+        Receives whether the whole window lies inside the frame; false for a place that is NaN.
     """
-    size = patches.shape[1]
-    half = waves.shape[2]
-    cutoff = waves.shape[1] - 1
-    n_rows = 2 * cutoff + 1
-    at_once = len(scratch) // ((2 * half + n_rows) * size + (2 * half + 2 * (cutoff + 1)) * n_rows)
-    split = at_once * (2 * half + n_rows) * size
-    rows = scratch[:split].reshape(2 * half + n_rows, at_once * size)
-    stop = split + at_once * (2 * half + 2 * (cutoff + 1)) * n_rows
-    columns = scratch[split:stop].reshape(2 * half + 2 * (cutoff + 1), at_once * n_rows)
-    factor = np.float32(np.sqrt(2.0) / scale)
-    for first in range(0, len(patches), at_once):
-        n = min(at_once, len(patches) - first)
-        _fold_rows(patches[: first + n], first, rows)
-        for k in range(cutoff + 1):
-            _add_rows(waves[0, k], 0, 2 * half + k, n * size, rows)
-            if k > 0:
-                _add_rows(waves[1, k], half, 2 * half + cutoff + k, n * size, rows)
-        _fold_columns(rows, n, n_rows, columns)
-        for k in range(cutoff + 1):
-            _add_rows(waves[0, k], 0, 2 * half + k, n * n_rows, columns)
-            _add_rows(waves[1, k], half, 2 * half + cutoff + 1 + k, n * n_rows, columns)
-        for patch in range(n):
-            _write_power(columns, patch * n_rows, cutoff, factor, out[first + patch])
+    size, step = cut
+    half = size // 2
+    if size % 2 == 0 or analysis.waves.shape[2] != half // step + 1:
+        raise ValueError("size must be odd, and waves of as many pixels as are looked at")
+    height, width = image.shape
+    centre = np.empty((len(places), 2), np.int64)
+    for site in range(len(places)):
+        y_px = np.floor(places[site, 0] + 0.5)
+        x_px = np.floor(places[site, 1] + 0.5)
+        # Decided before the conversion to integers, and so that NaN fails.
+        inside[site] = (half <= y_px <= height - 1 - half) and (half <= x_px <= width - 1 - half)
+        centre[site, 0], centre[site, 1] = -1, -1
+        if inside[site]:
+            centre[site, 0], centre[site, 1] = int(y_px), int(x_px)
+    _powers(image, centre, step, analysis, out)

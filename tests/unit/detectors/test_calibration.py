@@ -12,7 +12,9 @@ from scipy import stats
 
 from latticewatch.detectors.calibration import (
     adjusted_q,
+    clean_scale,
     empirical_p,
+    quantile_of,
     robust_scale,
     score_of_p,
     upper_tail_p,
@@ -190,3 +192,39 @@ def test_bonferroni_keeps_the_false_alarm_rate_of_dependent_statistics() -> None
 
 def test_site_that_one_statistic_cannot_judge_is_not_judged() -> None:
     assert np.isnan(bonferroni(np.array([[0.5], [np.nan]]))[0])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.1, 0.2])
+def test_clean_scale_is_that_of_the_ordinary_ones(share: float) -> None:
+    rng = np.random.default_rng(5)
+    values = rng.normal(2.0, 0.5, 4000)
+    values[: round(share * 4000)] += rng.uniform(5.0, 20.0, round(share * 4000))
+    centre, scale = clean_scale(values)
+    assert centre == pytest.approx(2.0, abs=0.05)
+    assert scale == pytest.approx(0.5, rel=0.08)
+
+
+def test_clean_scale_of_clean_values_is_the_robust_one() -> None:
+    values = np.random.default_rng(6).normal(size=2000)
+    assert clean_scale(values) == robust_scale(values)
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60))
+def test_clean_scale_of_any_values_is_finite(values: list[float]) -> None:
+    centre, scale = clean_scale(np.array(values))
+    assert np.isfinite(centre)
+    assert scale > 0
+
+
+@given(
+    st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60), st.sampled_from([0.0, 0.5, 0.75, 1])
+)
+def test_quantile_of_sorted_values_is_that_of_numpy(values: list[float], share: float) -> None:
+    ordered = np.sort(np.array(values))
+    expected = float(np.quantile(ordered, share))
+    assert quantile_of(ordered, share) == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+def test_quantile_of_nothing_and_of_nan_is_nan() -> None:
+    assert np.isnan(quantile_of(np.empty(0), 0.5))
+    assert np.isnan(quantile_of(np.array([1.0, np.nan]), 0.5))

@@ -71,16 +71,9 @@ def test_sublattices_of_different_brightness_are_no_dopants(crystal: str) -> Non
     assert not columns.is_dopant.any()
 
 
-def test_excess_at_a_dopant_is_explained_and_elsewhere_not(
-    drawn: Honeycomb, columns: Columns
-) -> None:
-    usual = left_alone(drawn)
-    dopants, hosts = drawn.ideal_yx[usual & drawn.dopant], drawn.ideal_yx[usual & ~drawn.dopant]
-
-    assert columns.explains_excess(dopants, 22.6).mean() >= 0.98
-    assert columns.explains_excess(hosts, 22.6).mean() <= 0.005
-    assert not columns.explains_excess(np.array([[-500.0, 0.0]]), 22.6).any()
-    assert columns.explains_excess(np.empty((0, 2)), 22.6).shape == (0,)
+def test_nothing_is_near_a_place_without_columns(columns: Columns) -> None:
+    assert columns.nearest(np.array([[-500.0, 0.0]]), 6.0).tolist() == [-1]
+    assert columns.nearest(np.empty((0, 2)), 6.0).shape == (0,)
 
 
 def test_without_a_lock_all_columns_are_of_one_sublattice(drawn: Honeycomb) -> None:
@@ -119,4 +112,4 @@ def test_blank_frame_has_no_columns(drawn: Honeycomb, value: float) -> None:
     assert not view.is_periodic
     alone = ColumnFinder(finder._sites.rule).look(np.full((512, 512), value, np.float32))
     assert len(alone.places_yx) == 0
-    assert alone.explains_excess(np.array([[3.0, 4.0]]), 22.6).tolist() == [False]
+    assert alone.nearest(np.array([[3.0, 4.0]]), 6.0).tolist() == [-1]

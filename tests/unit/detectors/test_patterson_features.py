@@ -7,11 +7,12 @@ from sklearn.decomposition import PCA
 
 from latticewatch.detectors.patterson.features import WindowFeatures, disc, step_for
 from latticewatch.detectors.patterson.reference import features_at
-from latticewatch.kernels.power import n_features, patterson_power, power_scratch, truncated_waves
+from latticewatch.kernels.low_waves import n_features
 from latticewatch.kernels.smooth import gaussian, gaussian_scratch, gaussian_weights
 from reference import scheme_one as plain
 from support.crystals import Image
 from support.honeycomb import Honeycomb, honeycomb
+from support.windows import powers
 
 SIZE_PX, CUTOFF = 33, 6
 
@@ -91,15 +92,7 @@ def test_principal_components_are_those_of_the_whole_map(
 
 def test_shifted_window_has_the_same_power() -> None:
     window = np.random.default_rng(1).normal(size=(1, SIZE_PX, SIZE_PX)).astype(np.float32)
-    rows = [np.empty((1, n_features(CUTOFF)), np.float32) for _ in range(2)]
-    for row, patch in zip(rows, (window, np.roll(window, (5, -7), (1, 2))), strict=True):
-        patterson_power(
-            np.ascontiguousarray(patch),
-            truncated_waves(SIZE_PX, CUTOFF),
-            1.0,
-            row,
-            power_scratch(SIZE_PX, CUTOFF),
-        )
+    rows = [powers(patch, CUTOFF) for patch in (window, np.roll(window, (5, -7), (1, 2)))]
     np.testing.assert_allclose(rows[0], rows[1], rtol=1e-3, atol=1e-3 * float(rows[0].max()))
 
 

@@ -18,6 +18,7 @@ from latticewatch.detectors.patterson.model import PattersonModel
 from latticewatch.detectors.patterson.parameters import NU_RANGE, PattersonParameters
 from latticewatch.detectors.patterson.reference import FitError
 from latticewatch.detectors.patterson.score import PattersonDetector
+from latticewatch.detectors.patterson.turned import net_change
 from latticewatch.detectors.sites import SiteFinder
 from support.crystals import Bench, Image, image_of, net_frame, places, specimen
 
@@ -217,3 +218,48 @@ def test_trimming_drops_the_strangest_and_at_least_its_share() -> None:
 
     assert not kept[400:].any()
     assert 0.7 < kept[:400].mean() < 0.96
+
+
+def test_frames_of_one_crystal_turned_against_each_other_are_refused_with_their_angles() -> None:
+    frames = [frame(41), frame(42, rotation_deg=16.0), frame(43), frame(44, rotation_deg=7.0)]
+    with pytest.raises(FitError) as refusal:
+        fit(frames, PARAMETERS, ["a.npy", "b.npy", "c.npy", "d.npy"])
+    message = str(refusal.value)
+    assert message.startswith("the frames show one crystal turned or magnified: ")
+    # Against the clearest of them, whichever that is.
+    assert "degrees" in message
+    assert len([name for name in ("a.npy", "b.npy", "c.npy", "d.npy") if name in message]) >= 2
+    assert message.endswith("(limits 1.5 degrees, 2.0%): fit a model for each")
+
+
+def test_frames_of_one_crystal_magnified_against_each_other_are_refused() -> None:
+    message = refusal_of([frame(41), frame(42, pixel_size_nm=0.0131 / 1.04)])
+    assert "larger by" in message
+
+
+def test_frames_that_differ_as_frames_of_one_session_do_are_fitted_together() -> None:
+    frames = [frame(41), frame(42, rotation_deg=11.7), frame(43, pixel_size_nm=0.0131 / 1.01)]
+    assert fit(frames, PARAMETERS)[1].n_frames == 3
+
+
+@pytest.mark.parametrize("angle_deg", [-29.0, -4.0, 0.0, 4.0, 29.0])
+@pytest.mark.parametrize("ratio", [0.95, 1.0, 1.05])
+def test_turn_and_ratio_of_a_net_are_found_whatever_its_basis(
+    angle_deg: float, ratio: float
+) -> None:
+    hexagonal = np.array([[0.0, 20.0], [np.sqrt(300.0), 10.0]])
+    angle = np.radians(angle_deg)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    # Of [y, x] rows: +x goes towards +y.
+    turned = ratio * hexagonal @ turn
+    for change in ([[1, 0], [0, 1]], [[0, 1], [-1, 1]], [[-1, 0], [1, -1]]):
+        found = net_change(hexagonal, np.array(change) @ turned)
+        assert found is not None
+        assert found[0] == pytest.approx(ratio)
+        assert np.degrees(found[1]) == pytest.approx(angle_deg)
+
+
+def test_another_net_is_no_turned_one() -> None:
+    square = 20.0 * np.eye(2)
+    for other in (14.0 * np.eye(2), np.array([[0.0, 20.0], [17.3, 10.0]])):
+        assert net_change(square, other) is None

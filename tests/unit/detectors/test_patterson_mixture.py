@@ -86,5 +86,7 @@ def test_any_intensities_are_split(ratio: NDArray[np.float64]) -> None:
 
 
 def test_equal_and_no_intensities_are_one_population() -> None:
-    for ratio in (np.ones(100), np.zeros(0), np.ones(3)):
+    hardly_apart = np.zeros(60)
+    hardly_apart[::7] = 5e-324
+    for ratio in (np.ones(100), np.zeros(0), np.ones(3), hardly_apart):
         assert len(split_populations(ratio).populations) == 1

@@ -10,7 +10,7 @@ from latticewatch.detectors.patterson.fit import fit
 from latticewatch.detectors.patterson.model import PattersonModel
 from latticewatch.detectors.patterson.parameters import PattersonParameters
 from latticewatch.detectors.patterson.score import PattersonDetector
-from latticewatch.detectors.patterson.stale import Freshness
+from latticewatch.detectors.patterson.stale import Freshness, Staleness
 from support.crystals import image_of, specimen
 
 FRESH = Freshness(
@@ -42,6 +42,41 @@ def test_frame_like_the_reference_is_fresh() -> None:
 )
 def test_each_measure_makes_a_model_stale(reason: str, change: dict[str, float]) -> None:
     assert replace(FRESH, **change).reasons == (reason,)
+
+
+def test_what_is_told_names_value_and_limit() -> None:
+    turned = replace(FRESH, turn_rad=float(np.radians(5.1)), residual_ratio=2.45)
+    assert turned.told == ("residual 2.5 (limit 2.0)", "turned by 5.1 degrees (limit 1.5)")
+    stretched = replace(FRESH, period_ratio=0.95, flagged_share=0.3, median_score=-2.0)
+    assert stretched.told == (
+        "30% of the sites strange (limit 10%)",
+        "median score -2.0 (limit 1.5)",
+        "period -5.0% (limit 2.0%)",
+    )
+
+
+@pytest.mark.parametrize(
+    ("frames", "states"),
+    [
+        ("x", "x"),
+        (".x.x.x.", "......."),
+        (".xx", "..x"),
+        ("xx.x..", "xxxxx."),
+        ("x.x.x", "xxxxx"),
+        ("xN", "x."),
+        (".X", ".."),
+    ],
+)
+def test_one_odd_frame_changes_nothing_once_a_model_was_judged(frames: str, states: str) -> None:
+    # Capitals: the lattice was found anew, N fits and X does not.
+    model = Staleness()
+    told = [model.note(against=each in "xX", anew=each in "NX") for each in frames]
+    assert "".join("x" if stale else "." for stale in told) == states
+    assert model.is_stale == told[-1]
+
+
+def test_model_without_frames_is_not_stale() -> None:
+    assert not Staleness().is_stale
 
 
 def test_reference_with_many_defects_permits_as_many() -> None:

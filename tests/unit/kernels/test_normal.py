@@ -102,7 +102,7 @@ def test_line_of_strange_columns_gets_back_what_the_window_took() -> None:
     # Columns one apart; the row in the middle is displaced by 8, and a window of 1.5 rows that
     # takes all columns for ordinary follows it.
     y, x = np.indices((20, 20))
-    blocks: Wide = np.stack([y.ravel(), x.ravel()], axis=1) + 0.5
+    blocks = np.stack([y.ravel(), x.ravel()], axis=1).astype(np.float64) + 0.5
     follows = 8.0 * np.exp(-0.5 * ((y.ravel() - 10) / 1.5) ** 2) / (1.5 * np.sqrt(2 * np.pi))
     is_line = y.ravel() == 10
     away = np.tile(8.0 * is_line - follows, (3, 1))

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from latticewatch.kernels.patches import gather_patches, gather_thinned, thinned_size
+from latticewatch.kernels.patches import add_windows, gather_patches, gather_thinned, thinned_size
 from reference import patches as slow
 from support.images import images, random_image
 
@@ -83,3 +83,19 @@ def test_thinned_window_of_even_size_is_refused() -> None:
     out, inside = np.empty((1, 3, 3), np.float32), np.zeros(1, np.bool_)
     with pytest.raises(ValueError, match="odd"):
         gather_thinned(random_image(6, (20, 20)), np.array([[9.0, 9.0]]), 6, 2, out, inside)
+
+
+@given(images(), st.lists(st.tuples(COORDINATES, COORDINATES), max_size=5), st.sampled_from([1, 5]))
+def test_sum_of_windows_agrees_with_the_definition(
+    image: NDArray[np.float32], places: list[tuple[float, float]], size: int
+) -> None:
+    out = np.full((size, size), np.nan, np.float32)
+    n_added = add_windows(image, np.array(places, np.float64).reshape(-1, 2), out)
+    total, expected = slow.add_windows(image, places, size)
+    assert n_added == expected
+    np.testing.assert_allclose(out, total, rtol=1e-5, atol=5e-4)
+
+
+def test_sum_of_windows_of_even_size_is_refused() -> None:
+    with pytest.raises(ValueError, match="odd"):
+        add_windows(random_image(6, (20, 20)), np.array([[9.0, 9.0]]), np.empty((4, 4), np.float32))

@@ -6,27 +6,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from latticewatch.kernels.patches import gather_thinned, thinned_size
 from latticewatch.kernels.power import (
+    Analysis,
     n_features,
-    patterson_power,
     power_scratch,
     truncated_waves,
     wave_numbers,
+    window_power,
 )
 from reference import power as slow
 from support.images import random_image
+from support.windows import powers
 
 SIZES = st.integers(0, 8).map(lambda half: 2 * half + 1)
 SEEDS = st.integers(0, 2**32 - 1)
-
-
-def powers(patches: NDArray[np.float32], cutoff: int, scale: float = 1.0) -> NDArray[np.float32]:
-    size = patches.shape[1]
-    out = np.full((len(patches), n_features(cutoff)), np.nan, np.float32)
-    scratch = power_scratch(size, cutoff)
-    scratch[:] = np.nan
-    patterson_power(patches, truncated_waves(size, cutoff), scale, out, scratch)
-    return out
 
 
 def random_patches(seed: int, n: int, size: int) -> NDArray[np.float32]:
@@ -112,3 +106,52 @@ def test_impossible_size_and_cutoff_are_refused(size: int, cutoff: int) -> None:
     for build in (truncated_waves, power_scratch, wave_numbers):
         with pytest.raises(ValueError, match=f"size {size} with cutoff {cutoff}"):
             build(size, cutoff)
+
+
+@given(SEEDS, st.integers(0, 70), st.sampled_from([(5, 1), (7, 2), (9, 3), (1, 1)]))
+def test_windows_of_a_frame_have_the_powers_of_their_patches(
+    seed: int, n: int, cut: tuple[int, int]
+) -> None:
+    rng = np.random.default_rng(seed)
+    image = rng.random((31, 37)).astype(np.float32)
+    places = rng.uniform(-3.0, 40.0, (n, 2))
+    places[rng.random(n) < 0.1] = np.nan
+    side = thinned_size(*cut)
+    patches, whole = np.empty((n, side, side), np.float32), np.zeros(n, np.bool_)
+    gather_thinned(image, places, *cut, patches, whole)
+    found, inside = cut_out(image, places, cut)
+    np.testing.assert_array_equal(inside, whole)
+    expected = powers(patches, side // 2)
+    # The mean that patches are without is a wave of its own, to float32.
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=2e-6 * side**4)
+
+
+def cut_out(
+    image: NDArray[np.float32], places: NDArray[np.float64], cut: tuple[int, int]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    side = thinned_size(*cut)
+    cutoff = side // 2
+    scratch = power_scratch(side, cutoff)
+    scratch[:] = np.nan
+    out = np.full((len(places), n_features(cutoff)), np.nan, np.float32)
+    inside = np.zeros(len(places), np.bool_)
+    analysis = Analysis(truncated_waves(side, cutoff), 1.0, scratch)
+    window_power(image, places, cut, analysis, out, inside)
+    return out, inside
+
+
+def test_nan_in_a_frame_spoils_its_own_windows_only() -> None:
+    image = random_image(4, (20, 30))
+    image[5, 5] = np.nan
+    found, inside = cut_out(image, np.array([[5.0, 5.0], [5.0, 8.0], [12.0, 20.0]]), (5, 1))
+    assert inside.all()
+    assert np.isnan(found).all(axis=1).tolist() == [True, False, False]
+    assert np.isfinite(found[1:]).all()
+
+
+@pytest.mark.parametrize("cut", [(6, 1), (7, 1)])
+def test_window_of_even_size_or_other_waves_is_refused(cut: tuple[int, int]) -> None:
+    analysis = Analysis(truncated_waves(5, 2), 1.0, power_scratch(5, 2))
+    out, inside = np.empty((1, n_features(2)), np.float32), np.zeros(1, np.bool_)
+    with pytest.raises(ValueError, match="odd"):
+        window_power(random_image(6, (20, 20)), np.array([[9.0, 9.0]]), cut, analysis, out, inside)

@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from latticewatch.kernels.levels import normalise, robust_range
 from latticewatch.kernels.smooth import (
     gaussian,
+    gaussian_levels,
+    gaussian_rows,
     gaussian_scratch,
     gaussian_weights,
-    normalise,
-    robust_range,
+    sampled_rows,
 )
 from reference import smooth as slow
 from support.images import COARSE, broken_images, images, random_image
@@ -127,3 +129,29 @@ def test_no_range_gives_a_frame_of_zeros(high: float) -> None:
     out = np.full((3, 3), 9.0, np.float32)
     normalise(np.ones((3, 3), np.float32), 1.0, high, out)
     assert not out.any()
+
+
+@given(images(), SIGMAS, st.integers(1, 5))
+def test_some_rows_are_those_of_the_blurred_frame(
+    image: NDArray[np.float32], sigma_px: float, step: int
+) -> None:
+    weights = gaussian_weights(sigma_px)
+    some = sampled_rows((image.shape[0], image.shape[1]), step)
+    gaussian_rows(image, weights, gaussian_scratch(image.shape[1], weights), some)
+    np.testing.assert_array_equal(some.rows, blur(image, weights)[::step])
+
+
+@given(images(), SIGMAS, st.integers(1, 5), st.sampled_from([(-2.0, 3.0), (3.0, -2.0), (1.0, 1.0)]))
+def test_levelled_blur_is_the_blur_and_then_the_levels(
+    image: NDArray[np.float32], sigma_px: float, step: int, levels: tuple[float, float]
+) -> None:
+    weights = gaussian_weights(sigma_px)
+    scratch = gaussian_scratch(image.shape[1], weights)
+    some = sampled_rows((image.shape[0], image.shape[1]), step)
+    gaussian_rows(image, weights, scratch, some)
+    out = np.full_like(image, np.nan)
+    gaussian_levels(image, weights, levels, some, scratch, out)
+    low, high = levels
+    blurred = slow.gaussian(image, weights)
+    expected = (blurred - low) / (high - low) if low != high else np.zeros(image.shape)
+    np.testing.assert_allclose(out, expected, atol=2e-3)

@@ -18,8 +18,9 @@ from latticewatch.detectors.sites import SiteFinder
 from latticewatch.detectors.view import SiteRule, View
 from latticewatch.kernels.drawing import draw_columns
 from latticewatch.kernels.extrema import strict_extrema
+from latticewatch.kernels.levels import robust_range
 from latticewatch.kernels.refine import column_intensity, refine_near, refine_quadratic
-from latticewatch.kernels.smooth import gaussian, gaussian_scratch, gaussian_weights, robust_range
+from latticewatch.kernels.smooth import gaussian, gaussian_scratch, gaussian_weights
 
 # Fractions of the lattice period, patterson.md 3.4: 2, 4, 5, 3.6 and 6 px at 22.6.
 _COLUMN_BLUR = 0.09
@@ -43,7 +44,6 @@ _BORDER = 0.27
 # background may change over the field.
 _NEAR_PERIODS = 8.0
 _FEWEST_NEAR = 12
-_SAME_COLUMN = 0.3
 # Columns of one sublattice lie together in the cell.
 _SUBLATTICE_REACH = 0.15
 _SUBLATTICE_SHARE = 0.3  # of the cells must hold it
@@ -101,24 +101,6 @@ class Columns:
             return np.full(len(places_yx), -1, np.int64)
         gap, row = cKDTree(self.places_yx).query(places_yx, distance_upper_bound=reach_px)
         return np.where(np.isfinite(gap), row, -1).astype(np.int64)
-
-    def explains_excess(
-        self, places_yx: NDArray[np.float64], period_px: float
-    ) -> NDArray[np.bool_]:
-        """Tell at which places (M,) an excess of intensity is a column of a minority species.
-
-        Parameters
-        ----------
-        places_yx : (M, 2)
-            Of findings, pixels.
-        period_px
-            Lattice period; a column within 0.3 of it is meant.
-        """
-        row = self.nearest(places_yx, _SAME_COLUMN * period_px)
-        explained: NDArray[np.bool_] = (
-            (row >= 0) & self.is_dopant[row] if len(self.species) else (row >= 0)
-        )
-        return explained
 
 
 class ColumnFinder:

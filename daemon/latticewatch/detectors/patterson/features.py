@@ -6,7 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.kernels.patches import gather_patches, gather_thinned, thinned_size
-from latticewatch.kernels.power import n_features, patterson_power, power_scratch, truncated_waves
+from latticewatch.kernels.power import (
+    Analysis,
+    n_features,
+    power_scratch,
+    truncated_waves,
+    window_power,
+)
 
 Kind = Literal["patterson", "pixels"]
 """Power of the low waves of a window (its Patterson map), or its pixels in a disc."""
@@ -76,8 +82,8 @@ class WindowFeatures:
         self._windows = np.empty((WINDOWS_IN_CACHE, side, side), np.float32)
         self._disc = disc(side) / np.float32(scale)
         if kind == "patterson":
-            self._waves = truncated_waves(side, cutoff)
-            self._scratch = power_scratch(side, cutoff)
+            waves, scratch = truncated_waves(side, cutoff), power_scratch(side, cutoff)
+            self._analysis = Analysis(waves, scale, scratch)
 
     def write(
         self,
@@ -86,13 +92,25 @@ class WindowFeatures:
         out: NDArray[np.float32],
         whole: NDArray[np.bool_],
     ) -> None:
-        """Fill `out` (n, F) and `whole` (n,) for at most `WINDOWS_IN_CACHE` places."""
+        """Fill `out` (n, F) and `whole` (n,) for n places (n, 2)."""
+        if self.kind == "patterson":
+            cut = (self.size_px, self.step_px)
+            window_power(image, places_yx, cut, self._analysis, out, whole)
+            return
+        for first in range(0, len(places_yx), WINDOWS_IN_CACHE):
+            rows = slice(first, first + WINDOWS_IN_CACHE)
+            self._write_pixels(image, places_yx[rows], out[rows], whole[rows])
+
+    def _write_pixels(
+        self,
+        image: NDArray[np.float32],
+        places_yx: NDArray[np.float64],
+        out: NDArray[np.float32],
+        whole: NDArray[np.bool_],
+    ) -> None:
         windows = self._windows[: len(places_yx)]
         if self.step_px == 1:
             gather_patches(image, places_yx, self.size_px, windows, whole)
         else:
             gather_thinned(image, places_yx, self.size_px, self.step_px, windows, whole)
-        if self.kind == "patterson":
-            patterson_power(windows, self._waves, self.scale, out, self._scratch)
-        else:
-            np.multiply(windows.reshape(len(windows), -1), self._disc, out=out)
+        np.multiply(windows.reshape(len(windows), -1), self._disc, out=out)

@@ -14,17 +14,10 @@ from latticewatch.detectors.patterson.held_out import boundary_at, calibration_o
 from latticewatch.detectors.patterson.model import PattersonModel
 from latticewatch.detectors.patterson.nu import knee_nu
 from latticewatch.detectors.patterson.parameters import PattersonParameters
-from latticewatch.detectors.patterson.reference import (
-    FitError,
-    collect,
-    features_for,
-    reference_rule,
-    refuse_other_crystals,
-)
+from latticewatch.detectors.patterson.reference import FitError as FitError
+from latticewatch.detectors.patterson.reference_set import look_at
 from latticewatch.detectors.patterson.residual import middle_and_mad, squared_excess
 
-_FEWEST_SITES = 60
-_LEAST_SPREAD = 1e-5  # of the largest feature; rounding in single precision leaves 1e-6
 _FOLDS = 4
 _TRIM_ROUNDS = 3
 _TRIM_Z = 2.5  # one normal site in 160
@@ -134,20 +127,8 @@ def fit(
         No frame shows a lattice, they show different ones, or they hold too few sites.
     """
     notes: list[str] = []
-    rule = reference_rule(frames, parameters, notes, labels)
-    refuse_other_crystals(frames, rule, parameters, labels)
-    looked_at = features_for(rule, parameters)
-    size = looked_at.size_px
-    features, patches, n_used = collect(frames, rule, looked_at, parameters, notes, labels)
-    if len(features) < _FEWEST_SITES:
-        raise FitError(
-            f"{len(features)} whole windows in {len(frames)} frame(s), at least {_FEWEST_SITES} "
-            "needed: give more or larger reference frames"
-        )
-    if not features.std(axis=0).max() > _LEAST_SPREAD * features.max():
-        raise FitError("all windows are alike: a crowd without spread cannot say what is strange")
-    scale = max(float(features.std()), _TINY)
-    features /= scale
+    known = look_at(frames, parameters, notes, labels)
+    features = known.features
     rng = np.random.default_rng(parameters.seed)
     chosen = rng.permutation(len(features))[: parameters.most_fit_sites]
     kept = _trimmed(features[chosen], parameters)
@@ -155,23 +136,24 @@ def fit(
     machine = _train(features[chosen][kept], parameters, nu)
     decisions, root = _held_out(features, chosen, machine, parameters, nu)
     boundary = boundary_at(decisions, root, nu) if parameters.boundary == "held_out" else 0.0
+    patches = known.patches
     model = PattersonModel(
-        rule=rule,
-        patch_size_px=size,
+        rule=known.rule,
+        patch_size_px=known.size_px,
         cutoff=parameters.cutoff,
-        scale=scale,
+        scale=known.scale,
         nu=nu,
         mean_patch=_mean_patch(patches, machine.distance_root(features[: len(patches)])),
         probe_patch=patches[0],
         probe_decision=(float(machine.decide(features[:1])[0]) - boundary) * abs(machine.offset),
-        step_px=looked_at.step_px,
+        step_px=known.step_px,
         features=parameters.features,
         image=parameters.image,
         **machine.as_arrays(boundary),
         **calibration_of(decisions - boundary, root, machine.offset),
     )
     report = FitReport(
-        n_frames=n_used,
+        n_frames=known.n_frames,
         n_sites=len(features),
         n_components=len(model.components),
         nu=nu,

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from latticewatch.detectors.calibration import robust_scale
+from latticewatch.detectors.calibration import clean_scale
 
 # Sites this far out are not defect-free, and must not enter the reference: one in 30000 of a
 # normal law.
@@ -25,7 +25,7 @@ def boundary_at(decisions: NDArray[np.float64], root: NDArray[np.float64], nu: f
     What a machine calls an outlier is tied to its training set, from which the strangest were
     trimmed: of new sites without defects 4 to 9 in 100 were outliers, where nu said 1 or 2.
     """
-    centre, spread = robust_scale(root)
+    centre, spread = clean_scale(root)
     clean = decisions[(root - centre) / spread < _DEFECT_Z]
     return float(np.quantile(clean, nu))
 
@@ -34,7 +34,7 @@ def calibration_of(
     decisions: NDArray[np.float64], root: NDArray[np.float64], offset: float
 ) -> dict[str, Any]:  # Any: numbers and one array of the model, by name
     """Return what turns decisions and distances into p-values, defects left out."""
-    centre, spread = robust_scale(root)
+    centre, spread = clean_scale(root)
     clean = (root - centre) / spread < _DEFECT_Z
     return {
         "tail_width": _tail_width((root - centre) / spread),

@@ -20,6 +20,7 @@ _CLEARLY_APART = 2.2
 # Fewer columns than these are defects of their own, not a population.
 _LEAST_SHARE, _FEWEST = 0.015, 8
 _FEWEST_COLUMNS = 40
+_ALIKE = 1e-9  # of the usual intensity: ratios nearer than this are equal
 _VACANCY_BELOW = 0.85  # of the majority (patterson.md 3.4)
 _FALSE_VACANCIES = 0.1  # a sublattice of a frame, where there is no class of vacancies
 
@@ -91,7 +92,7 @@ def split_populations(ratio: NDArray[np.float64]) -> Split:
     [1, 2]
     """
     n = len(ratio)
-    if n < _FEWEST_COLUMNS or not np.ptp(ratio) > 0:
+    if n < _FEWEST_COLUMNS or not np.ptp(ratio) > _ALIKE:
         low = ratio < _VACANCY_BELOW * float(np.median(ratio)) if n else np.zeros(0, bool)
         width = float(ratio.std()) if n else 0.0
         return Split((Population(1.0, width, 1.0),), np.where(low, -1, 0), np.ones(n))
@@ -117,10 +118,13 @@ def split_populations(ratio: NDArray[np.float64]) -> Split:
     species[(species < 0) & (ratio >= _VACANCY_BELOW * mean[major])] = 0
     far_below = (mean[major] - ratio) > -special.ndtri(_FALSE_VACANCIES / n) * spread[major]
     species[(ratio < _VACANCY_BELOW * mean[major]) & far_below] = -1
+    # Columns without any intensity have nothing to be compared with.
+    unit = mean[major] if mean[major] > 0 else 1.0
     populations = tuple(
-        Population(float(mean[one] / mean[major]), float(spread[one] / mean[major]), 0.0)
-        for one in kept
+        Population(float(mean[one] / unit), float(spread[one] / unit), 0.0) for one in kept
     )
+    # Columns without any intensity have nothing to be compared with.
+    unit = mean[major] if mean[major] > 0 else 1.0
     populations = tuple(
         Population(each.ratio, each.spread, float((species == label).mean()))
         for label, each in enumerate(populations)

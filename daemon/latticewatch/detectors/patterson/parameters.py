@@ -134,3 +134,6 @@ STALE_RESIDUAL = 2.0
 #    degrees of rotation.
 STALE_PERIOD = 0.02
 STALE_ANGLE_RAD = 0.026
+# 5. So many frames running, one way or the other, where a model was judged before: two to three
+# (patterson.md 7.4).
+STALE_FRAMES = 2

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from latticewatch.detectors.lattice import Lattice, find_lattice
 from latticewatch.detectors.patterson.dopants import drawn_margin_px
-from latticewatch.detectors.patterson.features import WINDOWS_IN_CACHE, WindowFeatures, step_for
+from latticewatch.detectors.patterson.features import WindowFeatures, step_for
 from latticewatch.detectors.patterson.finder import PattersonFinder, own_lock
 from latticewatch.detectors.patterson.parameters import PattersonParameters
 from latticewatch.detectors.patterson.windows import judgeable
@@ -50,7 +50,7 @@ def reference_rule(
     for number, frame in enumerate(frames):
         lattice = find_lattice(frame)
         if lattice is None:
-            empty.append(_label(number, labels))
+            empty.append(label_of(number, labels))
         elif best is None or lattice.strength > best[0].strength:
             best = (lattice, frame)
     if best is None:
@@ -135,14 +135,14 @@ def refuse_other_crystals(
     own, other, shown = [], [], ""
     for number, frame in enumerate(frames):
         if finder.prepare(frame).is_periodic:
-            own.append(_label(number, labels))
+            own.append(label_of(number, labels))
             continue
         lattice = find_lattice(frame)
         if lattice is None or not _differs(lattice.basis_px_yx, rule.basis_px_yx):
             continue
         _, linked = _choose(frame, lattice, parameters)
         if linked >= LEAST_LINKED:
-            other.append(_label(number, labels))
+            other.append(label_of(number, labels))
             shown = shown or _describe(lattice.basis_px_yx)
     if other:
         raise FitError(
@@ -172,7 +172,8 @@ def _describe(basis: NDArray[np.float64]) -> str:
     return f"{period:.1f} px at {angle:.0f} degrees"
 
 
-def _label(number: int, labels: Sequence[str] | None) -> str:
+def label_of(number: int, labels: Sequence[str] | None) -> str:
+    """Name a frame in messages."""
     return f"frame {number}" if labels is None else labels[number]
 
 
@@ -201,7 +202,7 @@ def collect(
     for number, frame in enumerate(frames):
         view = view_of(frame, finder, parameters)
         if not view.is_periodic:
-            name = _label(number, labels)
+            name = label_of(number, labels)
             notes.append(f"{name}: {view.linked:.0%} of neighbours in place, left out")
             continue
         whole = judgeable(view, features.size_px, rule.smooth_sigma_px, further_px)
@@ -229,7 +230,5 @@ def features_at(
     """Features (N, F) of the windows round these places."""
     out = np.empty((len(places_yx), features.n_features), np.float32)
     whole = np.empty(len(places_yx), np.bool_)
-    for first in range(0, len(places_yx), WINDOWS_IN_CACHE):
-        rows = slice(first, first + WINDOWS_IN_CACHE)
-        features.write(image, places_yx[rows], out[rows], whole[rows])
+    features.write(image, places_yx, out, whole)
     return out.astype(np.float64)

@@ -5,13 +5,14 @@ from numpy.typing import NDArray
 
 from latticewatch.detectors.calibration import (
     MAD_TO_SIGMA,
+    clean_scale,
     empirical_p,
-    robust_scale,
+    quantile_of,
     upper_tail_p,
 )
 from latticewatch.detectors.fusion import bonferroni
 from latticewatch.detectors.patterson.dopants import drawn_margin_px
-from latticewatch.detectors.patterson.features import WINDOWS_IN_CACHE, Kind, WindowFeatures
+from latticewatch.detectors.patterson.features import Kind, WindowFeatures
 from latticewatch.detectors.patterson.model import PattersonModel
 from latticewatch.detectors.patterson.residual import squared_excess
 from latticewatch.detectors.patterson.stale import Freshness, turn_rad
@@ -29,6 +30,8 @@ _LEAST_SPREAD = 1e-6
 # of one defective frame or four perfect ones) 1.2e-4 lay beyond 4 for Patterson maps, 7.2e-4 for
 # pixels, where a normal law has 3.2e-5.
 _TAIL_WIDTH: dict[Kind, float] = {"patterson": 1.15, "pixels": 1.35}
+# The numbers of so many windows, 84 each, stay in the cache from one step to the next.
+_SITES_AT_ONCE = 512
 # float32 against the float64 of the fit: measured below 1e-5, allowed for other processors.
 _PROBE_TOLERANCE = 1e-3
 
@@ -45,10 +48,10 @@ class PattersonDetector:
             cutoff=model.cutoff,
             scale=model.scale,
         )
-        self._whole = np.empty(WINDOWS_IN_CACHE, np.bool_)
-        self._block = np.empty((WINDOWS_IN_CACHE, len(model.mean)), np.float32)
         self.freshness: Freshness | None = None
         self._reserved = 0
+        self._whole = np.empty(_SITES_AT_ONCE, np.bool_)
+        self._numbers = np.empty((_SITES_AT_ONCE, len(model.mean)), np.float32)
         self._reserve(1)
         decisions = model.reference_decisions
         self._middle = float(np.median(decisions))
@@ -63,7 +66,7 @@ class PattersonDetector:
         place = np.array([[half, half]], np.float64)
         self._transform(self.model.probe_patch, place, 0)
         found = np.empty(1, np.float32)
-        self._decide(self._z[:1], found)
+        self._decide(self._dense_z[:1], found)
         if not abs(float(found[0]) - self.model.probe_decision) <= _PROBE_TOLERANCE * max(
             1.0, abs(self.model.offset)
         ):
@@ -73,25 +76,32 @@ class PattersonDetector:
             )
 
     def features(self, view: View) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Principal components (N, k) of every site's Patterson map; which windows are whole."""
-        n_sites = len(view.places_yx)
+        """Principal components (N, k) of the sites' Patterson maps; which windows can be judged.
+
+        Those of other sites are NaN: a tenth of the sites of a frame lie at its edge.
+        """
+        n_sites, model = len(view.places_yx), self.model
         self._reserve(n_sites)
-        for first in range(0, n_sites, WINDOWS_IN_CACHE):
-            self._transform(view.image, view.places_yx[first : first + WINDOWS_IN_CACHE], first)
-        model = self.model
         further_px = drawn_margin_px(model.rule) if model.image == "columns" else 0.0
         inside = judgeable(view, model.patch_size_px, model.rule.smooth_sigma_px, further_px)
-        return self._z[:n_sites], inside
+        rows = np.flatnonzero(inside)
+        places_yx = view.places_yx[rows]
+        for first in range(0, len(rows), _SITES_AT_ONCE):
+            self._transform(view.image, places_yx[first : first + _SITES_AT_ONCE], first)
+        z, residuals = self._z[:n_sites], self._residuals[:n_sites]
+        z[:], residuals[:] = np.nan, np.nan
+        z[rows], residuals[rows] = self._dense_z[: len(rows)], self._dense_residuals[: len(rows)]
+        return z, inside
 
     def _transform(
         self, image: NDArray[np.float32], places_yx: NDArray[np.float64], first: int
     ) -> None:
-        """Fill the rows of components and residuals from `first` on."""
+        """Fill the dense rows of components and residuals from `first` on."""
         n, model = len(places_yx), self.model
-        rows, block = slice(first, first + n), self._block[:n]
-        self._features.write(image, places_yx, block, self._whole[:n])
-        project(block, model.mean, model.components, self._z[rows])
-        residual_norm(block, model.mean, self._z[rows], self._residuals[rows])
+        rows, numbers = slice(first, first + n), self._numbers[:n]
+        self._features.write(image, places_yx, numbers, self._whole[:n])
+        project(numbers, model.mean, model.components, self._dense_z[rows])
+        residual_norm(numbers, model.mean, self._dense_z[rows], self._dense_residuals[rows])
 
     def judge(self, view: View, z: NDArray[np.float32], inside: NDArray[np.bool_]) -> Scores:
         """Turn features, those of the last call of `features`, into p-values.
@@ -155,7 +165,7 @@ class PattersonDetector:
         own = (root - self.model.distance_centre) / self.model.distance_scale
         if np.count_nonzero(scored) < _FEWEST_FOR_OWN_NULL:
             return own
-        centre, scale = robust_scale(root[scored])
+        centre, scale = clean_scale(root[scored])
         if not scale > _LEAST_SPREAD * abs(centre):
             return own
         smaller: NDArray[np.float64] = np.minimum(own, (root - centre) / scale)
@@ -169,9 +179,9 @@ class PattersonDetector:
         shares = max(model.nu, model.outlier_share)
         if scored.any():
             own = decisions[scored]
-            residual = float(np.median(self._residuals[: len(scored)][scored]))
+            residual = quantile_of(np.sort(self._residuals[: len(scored)][scored]), 0.5)
             flagged = float(np.count_nonzero(own < 0)) / len(own)
-            median_score = (self._middle - float(np.median(own))) / self._spread
+            median_score = (self._middle - quantile_of(np.sort(own), 0.5)) / self._spread
             ratio = residual / model.residual_median if model.residual_median > 0 else 1.0
         else:
             flagged, median_score, ratio = 0.0, 0.0, 1.0
@@ -190,7 +200,9 @@ class PattersonDetector:
             return
         # Half as many again, so that frames with slightly more sites do not allocate.
         self._reserved = n_sites + n_sites // 2 + 64
-        self._z = np.empty((self._reserved, len(self.model.components)), np.float32)
+        self._z, self._dense_z = np.empty(
+            (2, self._reserved, len(self.model.components)), np.float32
+        )
         self._decisions = np.empty(self._reserved, np.float32)
         self._distances = np.empty(self._reserved, np.float32)
-        self._residuals = np.empty(self._reserved, np.float32)
+        self._residuals, self._dense_residuals = np.empty((2, self._reserved), np.float32)

@@ -39,7 +39,10 @@ def judgeable(
         False near the edge of the frame, which the blur mirrors, and at the rim of the crystal.
     """
     margin = margin_px(size, smooth_sigma_px) + further_px
-    last = np.array(view.image.shape) - 1 - margin
-    whole = ((view.places_yx >= margin) & (view.places_yx <= last)).all(axis=1)
+    y, x = view.places_yx.T
+    height, width = view.image.shape
+    # One axis after the other: comparing pairs takes five times as long.
+    whole = (y >= margin) & (y <= height - 1 - margin)
+    whole &= (x >= margin) & (x <= width - 1 - margin)
     undisturbed: NDArray[np.bool_] = whole & ~view.rim
     return undisturbed
