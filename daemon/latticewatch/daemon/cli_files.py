@@ -91,7 +91,8 @@ def analyze(
     ] = "reference_cell,patterson,domains",
 ) -> None:
     """Find the defects of recorded frames with the daemon's own pipeline."""
-    from latticewatch.daemon.offline import DETECTORS, analyze_inputs
+    from latticewatch.daemon.offline import analyze_inputs
+    from latticewatch.daemon.offline_pipeline import DETECTORS
 
     names = [name.strip() for name in detectors.split(",") if name.strip()]
     unknown = [name for name in names if name not in DETECTORS]
