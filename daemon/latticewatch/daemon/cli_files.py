@@ -1,10 +1,17 @@
 """Commands on recordings: fit a model without labels, analyze frames offline."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+
+from latticewatch.daemon.fit_options import (
+    FITTED,
+    detectors_to_fit,
+    model_files,
+    parameters_of,
+    with_options,
+)
 
 Inputs = Annotated[
     list[Path],
@@ -14,59 +21,39 @@ Inputs = Annotated[
 ]
 
 
-class Features(StrEnum):
-    """What a model of scheme one looks at."""
-
-    PATTERSON = "patterson"
-    PIXELS = "pixels"
-
-
-class ColumnPolarity(StrEnum):
-    """Whether columns are bright or dark."""
-
-    AUTO = "auto"
-    BRIGHT = "bright"
-    DARK = "dark"
-
-
 def register(app: typer.Typer) -> None:
     """Add this group to the program."""
-    app.command("fit")(fit)
+    app.command("fit")(with_options(fit, FITTED.values()))
     app.command("analyze")(analyze)
 
 
 def fit(
     inputs: Inputs,
     output: Annotated[Path, typer.Option("--output", "-o", help="The model file to write.")],
-    method: Annotated[str, typer.Option(help="Which detector to fit.")] = "patterson",
-    features: Annotated[
-        Features,
-        typer.Option(help="What is looked at; pixels are better on doped crystals as they are."),
-    ] = Features.PATTERSON,
-    polarity: Annotated[
-        ColumnPolarity,
-        typer.Option(help="Columns are bright or dark; auto: by file name (HAADF, BF), or frame."),
-    ] = ColumnPolarity.AUTO,
-    as_published: Annotated[
-        bool,
-        typer.Option("--as-published", help="As in the paper: extrema, no trimming, nu at a knee."),
-    ] = False,
+    detectors: Annotated[
+        str, typer.Option(help=f"Whose models, commas between: {', '.join(FITTED)}.")
+    ] = "patterson",
+    **options: object,
 ) -> None:
-    """Fit a model to reference frames, without labels."""
+    """Fit models to reference frames, without labels."""
     from latticewatch.daemon.fitting import FitProcess, check_output, gather_frames
 
+    try:
+        names, needless = detectors_to_fit(detectors)
+    except ValueError as mistake:
+        raise typer.BadParameter(str(mistake), param_hint="--detectors") from mistake
+    for name in needless:
+        typer.echo(f"{name} needs no model: nothing to fit for it", err=True)
     check_output(output)
     reference = gather_frames(inputs)
-    parameters: dict[str, Any] = {"features": features.value}  # Any: JSON
-    if polarity is not ColumnPolarity.AUTO:
-        parameters["polarity"] = polarity.value
-    if as_published:
-        parameters["preset"] = "as_published"
     with FitProcess() as fitter:
-        report = fitter.fit(reference, out=output, method=method, parameters=parameters)
-    for warning in report.warnings:
-        typer.echo(f"warning: {warning}", err=True)
-    typer.echo(report.summary)
+        for name, path in model_files(output, names).items():
+            report = fitter.fit(
+                reference, out=path, detector=name, parameters=parameters_of(name, options)
+            )
+            for warning in report.warnings:
+                typer.echo(f"warning: {warning}", err=True)
+            typer.echo(report.summary)
 
 
 def analyze(
