@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from latticewatch.daemon.offline import analyze_inputs
-from latticewatch.daemon.offline_pipeline import DETECTORS
+from latticewatch.daemon.offline_pipeline import DETECTORS, offline_settings, with_detectors
 
 
 def analyze(
@@ -17,7 +17,8 @@ def analyze(
     detectors: Sequence[str] = DETECTORS,
 ) -> list[dict[str, Any]]:  # Any: JSON
     """The lines that are written."""
-    analyze_inputs(list(inputs), model=model, out=out, plot_folder=plot_folder, detectors=detectors)
+    settings = with_detectors(offline_settings(), detectors)
+    analyze_inputs(list(inputs), settings=settings, model=model, out=out, plot_folder=plot_folder)
     return [json.loads(line) for line in out.read_text().splitlines()]
 
 

@@ -2,7 +2,7 @@
 
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -10,15 +10,8 @@ from latticewatch.adapters.errors import InputError
 from latticewatch.adapters.recorded import Recording, expand_inputs, open_recording
 from latticewatch.daemon.config import Settings
 from latticewatch.daemon.fitting import FitProcess, FitRefusedError
-from latticewatch.daemon.offline_frames import incoming_frame, numbered
-from latticewatch.daemon.offline_pipeline import (
-    DETECTORS,
-    FitOnItself,
-    make_pipeline,
-    offline_settings,
-    with_detectors,
-    with_model,
-)
+from latticewatch.daemon.offline_frames import incoming_frame, numbered, with_pixel_size
+from latticewatch.daemon.offline_pipeline import FitOnItself, make_pipeline, with_model
 from latticewatch.daemon.offline_report import Report
 from latticewatch.daemon.offline_results import Results, make_folder, open_lines
 from latticewatch.daemon.pipeline import Pipeline
@@ -29,10 +22,11 @@ from latticewatch.wire.events import Cut
 def analyze_inputs(
     inputs: list[Path],
     *,
+    settings: Settings,
     model: Path | None,
     out: Path | None,
     plot_folder: Path | None,
-    detectors: Sequence[str] = DETECTORS,
+    pixel_size_pm: float | None = None,
 ) -> int:
     """Write an event for every frame of every input.
 
@@ -40,14 +34,16 @@ def analyze_inputs(
     ----------
     inputs
         Files and folders.
+    settings
+        Who looks, and at what.
     model
         A fitted model; None fits one on each input itself, if a detector asks for one.
     out
         File for the lines; None for standard output, and then people are told on standard error.
     plot_folder
         Made if absent; None for no pictures.
-    detectors
-        Names out of `DETECTORS`: who looks.
+    pixel_size_pm
+        Of all inputs, in place of what their files say.
 
     Returns
     -------
@@ -62,14 +58,16 @@ def analyze_inputs(
         The model is refused.
     """
     paths = expand_inputs(inputs)
-    settings = with_detectors(offline_settings(), detectors)
     with ExitStack() as stack:
         report = Report(sys.stderr if out is None else sys.stdout)
         results = Results(open_lines(out, stack), make_folder(plot_folder), report)
         choose = _way_to_choose(settings, model, stack)
         for path in paths:
             try:
-                _analyze_one(open_recording(path), choose, settings, results)
+                recording, note = with_pixel_size(open_recording(path), pixel_size_pm)
+                if note:
+                    sys.stderr.write(f"{path}: {note}\n")
+                _analyze_one(recording, choose, settings, results)
             except InputError as failure:
                 results.fail(failure)
         report.finish(n_failed=results.n_failed, out=out, plot_folder=plot_folder)
@@ -113,7 +111,8 @@ def analyze_recording(recording: Recording, pipeline: Pipeline, results: Results
         if index == 0:  # compiles, so that the first frame's time is like the others'
             pipeline.warm_up(recording.shape_yx, incoming.header.dtype)
         outcome = pipeline.process(incoming)
-        results.write(recording, index, numbered(outcome.event, incoming), note=outcome.note)
+        note = "; ".join(said for said in (outcome.note, outcome.warning) if said)
+        results.write(recording, index, numbered(outcome.event, incoming), note=note)
 
 
 def write_unscored(recording: Recording, settings: Settings, results: Results) -> None:

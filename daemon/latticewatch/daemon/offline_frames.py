@@ -1,16 +1,47 @@
 """Recorded frames as the receive thread would present them, and their events as if published."""
 
+import dataclasses
 import hashlib
+import math
 
 import msgspec
 
 from latticewatch.adapters.recorded import Recording, WireFrame
+from latticewatch.adapters.recorded.recording import MAX_PIXEL_SIZE_NM, MIN_PIXEL_SIZE_NM
 from latticewatch.daemon.exchange import Incoming
 from latticewatch.daemon.offline_pipeline import SOURCE
 from latticewatch.daemon.ports import SystemClock
 from latticewatch.wire.events import DefectEvent
 from latticewatch.wire.frames import Context, FrameHeader
 from latticewatch.wire.plain import pack_attrs
+
+_SAME_SIZE = 1e-4  # files round sizes and store them as fractions
+
+
+def check_pixel_size(size_pm: float | None) -> None:
+    """Refuse a side of a pixel that no microscope has.
+
+    Raises
+    ------
+    ValueError
+        It is not within the limits of recordings.
+    """
+    lowest, highest = 1000 * MIN_PIXEL_SIZE_NM, 1000 * MAX_PIXEL_SIZE_NM
+    if size_pm is not None and not lowest <= size_pm <= highest:  # so that NaN fails
+        raise ValueError(f"{size_pm:g}: must be a number from {lowest:g} to {highest:g} pm")
+
+
+def with_pixel_size(recording: Recording, size_pm: float | None) -> tuple[Recording, str]:
+    """Give a recording square pixels, and say where its file says otherwise; None leaves it."""
+    if size_pm is None:
+        return recording, ""
+    sides_pm = [1000 * size for size in recording.pixel_size_nm_yx or ()]
+    note = ""
+    if any(not math.isclose(side, size_pm, rel_tol=_SAME_SIZE) for side in sides_pm):
+        own = " x ".join(f"{side:.5g}" for side in sides_pm)
+        note = f"pixels are {size_pm:.5g} pm as you say, the file says {own} pm"
+    size_nm = size_pm / 1000
+    return dataclasses.replace(recording, pixel_size_nm_yx=(size_nm, size_nm)), note
 
 
 def numbered(event: DefectEvent, incoming: Incoming) -> DefectEvent:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from latticewatch.adapters.recorded import Recording
 from latticewatch.daemon.config import Settings, load_settings
+from latticewatch.daemon.config_material import material_of
 from latticewatch.daemon.exchange import pipeline_settings
 from latticewatch.daemon.fitting import FitRefusedError, FitReport, Reference, reference_of
 from latticewatch.daemon.models import (
@@ -46,6 +47,28 @@ def with_detectors(settings: Settings, names: Sequence[str]) -> Settings:
         for name in DETECTORS
     }
     return settings.model_copy(update={"detectors": settings.detectors.model_copy(update=chosen)})
+
+
+def chosen_detectors(text: str) -> list[str]:
+    """Names with commas between, of who looks.
+
+    Raises
+    ------
+    ValueError
+        A name is unknown, or nobody would look for points.
+    """
+    names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if not names or not set(names) <= set(DETECTORS):
+        known = ", ".join(DETECTORS)
+        raise ValueError(f"{text!r}: expected one or more of {known}, commas between")
+    if names == ["domains"]:
+        raise ValueError("domains draws lines beside points: add reference_cell or patterson")
+    return names
+
+
+def with_material(settings: Settings, text: str) -> Settings:
+    """Take a material as the command line names it; raises as `material_of`."""
+    return settings.model_copy(update={"material": material_of(text)})
 
 
 def with_model(settings: Settings, model: Path) -> Settings:

@@ -135,6 +135,9 @@ class Service:
             for word in troubles(outcome.event.quality):
                 text = f"{frame.header.label}: {HINTS[word]}"
                 self.books.log.refused("frame_not_scored", reason=word, text=text)
+        if outcome.warning:
+            text = f"{frame.header.label}: {outcome.warning}"
+            self.books.log.refused("material_does_not_fit", reason="pixel_size", text=text)
         for state in outcome.event.detectors:
             if state.state != "ok":
                 text = f"{frame.header.label}: {outcome.note or state.state}"

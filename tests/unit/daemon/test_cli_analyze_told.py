@@ -16,7 +16,7 @@ from latticewatch.daemon.cli import app
 from latticewatch.daemon.config import Settings
 from latticewatch.daemon.offline import analyze_inputs
 from latticewatch.daemon.offline_frames import incoming_frame
-from latticewatch.daemon.offline_pipeline import make_pipeline
+from latticewatch.daemon.offline_pipeline import make_pipeline, offline_settings
 from latticewatch.daemon.offline_report import ADVICE, NO_SITES, Report, reason_of
 from latticewatch.daemon.offline_results import Results, title_of
 from latticewatch.wire.events import Cut
@@ -75,7 +75,13 @@ def test_a_frame_that_the_model_does_not_fit_says_what_to_do(
 def test_events_on_standard_output_stand_there_alone(
     crystal: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    analyze_inputs([crystal], model=Path("pretrained:mos2"), out=None, plot_folder=None)
+    analyze_inputs(
+        [crystal],
+        settings=offline_settings(),
+        model=Path("pretrained:mos2"),
+        out=None,
+        plot_folder=None,
+    )
 
     told = capsys.readouterr()
     assert [json.loads(line)["input"]["index"] for line in told.out.splitlines()] == [0, 1]
