@@ -64,13 +64,14 @@ class FakePipeline:
         self.entered = threading.Event()
         self.quality: tuple[str, ...] = ()
         self.warning = ""
+        self.note = ""
 
     def process(self, incoming: Incoming) -> Outcome:
         self.seen.append(incoming)
         self.entered.set()
         self.gate.wait(20)
         self.entered.clear()
-        outcome = dataclasses.replace(verdict(incoming), warning=self.warning)
+        outcome = dataclasses.replace(verdict(incoming), warning=self.warning, note=self.note)
         if not self.quality:
             return outcome
         event = msgspec.structs.replace(outcome.event, outcome="not_scored", quality=self.quality)

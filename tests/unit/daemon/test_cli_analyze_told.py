@@ -55,9 +55,23 @@ def test_people_are_told_of_each_frame_and_of_all(
     why = f"{noise} [0]: not scored: not_periodic: {ADVICE['not_periodic']}; "
     assert told[2].startswith(why)
     assert re.search(r"\(evidence \d+\.\d, needed \d+\.\d\)$", told[2])
+    assert "too few periods" not in told[2]
     n_defects = sum(event["n_defects"] for event in events)
     assert told[3:] == [f"3 frames, 2 scored, {n_defects} defects; events in {out}"]
     assert not pictures.exists()
+
+
+def test_a_frame_that_is_too_small_is_told_its_size_and_how_many_periods_are_needed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(tmp_path / "small.npy", specimen("mos2")[0][:48, :64])
+
+    analyze(tmp_path / "small.npy", out=tmp_path / "e.jsonl", detectors=("reference_cell",))
+
+    assert (
+        "48 x 64 pixels hold too few periods unless they are 10 px or shorter: at least 5 are "
+        "needed along each side"
+    ) in capsys.readouterr().out
 
 
 def test_a_frame_that_the_model_does_not_fit_says_what_to_do(
