@@ -122,9 +122,7 @@ class LatticeFollower:
         chosen = strongest_pair(search.lattice)
         self._step_px = step_px = block_side(search.lattice.cell_px)
         if chosen is None or not has_blocks(image.shape, step_px):
-            size = f"{image.shape[0]} x {image.shape[1]} pixels"
-            reason = f"{size} hold too few cells of {search.lattice.cell_px:.0f} px"
-            return Refusal(reason, search.strength, search.threshold)
+            return Refusal("too few cells in the frame", search.strength, search.threshold)
         self._chosen, self._witnesses = chosen, witnesses(search.lattice, chosen)
         reciprocal = search.lattice.reciprocal_per_px
         waves = demodulate(image, reciprocal, chosen, step_px, self._witnesses)
