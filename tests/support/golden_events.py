@@ -20,6 +20,7 @@ from latticewatch.wire.events import (
 )
 from latticewatch.wire.frames import Context, Roi
 from latticewatch.wire.geometry import Geometry
+from latticewatch.wire.scales import PixelSizeState
 
 Pair = tuple[float, float]
 
@@ -42,6 +43,7 @@ def event_messages() -> dict[str, DefectEvent]:
         "event_partial": _event_partial(none),
         "event_256_defects": _event_with_many(none, n_listed=256, n_found=256),
         "event_outlines": _event_with_outlines(none),
+        "event_pixel_size": _event_with_pixel_size(none),
     }
 
 
@@ -273,3 +275,10 @@ def _event_with_outlines(event: DefectEvent) -> DefectEvent:
     return msgspec.structs.replace(
         event, seq=44, defects=(boundary, amorphous, _plain_defect(event, 2)), n_defects=3
     )
+
+
+def _event_with_pixel_size(event: DefectEvent) -> DefectEvent:
+    """Nanometres by a known material."""
+    context = msgspec.structs.replace(event.context, fov_nm_yx=(8.064, 16.128))
+    size = PixelSizeState(source="material", size_pm=15.75, error_pm=0.0625)
+    return msgspec.structs.replace(event, seq=45, context=context, pixel_size=size)

@@ -63,13 +63,15 @@ class FakePipeline:
         self.gate.set()
         self.entered = threading.Event()
         self.quality: tuple[str, ...] = ()
+        self.warning = ""
+        self.note = ""
 
     def process(self, incoming: Incoming) -> Outcome:
         self.seen.append(incoming)
         self.entered.set()
         self.gate.wait(20)
         self.entered.clear()
-        outcome = verdict(incoming)
+        outcome = dataclasses.replace(verdict(incoming), warning=self.warning, note=self.note)
         if not self.quality:
             return outcome
         event = msgspec.structs.replace(outcome.event, outcome="not_scored", quality=self.quality)

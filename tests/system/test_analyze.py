@@ -9,6 +9,7 @@ import pytest
 
 from latticewatch.client import Status
 from latticewatch.daemon.demo_score import Truth, judge
+from latticewatch.detectors.artifact import Artifact
 from latticewatch.wire.codec import decode_event
 from latticewatch.wire.plain import to_jsonable
 from support.programs import daemon_process, listening_to, run_command, simulator_process
@@ -148,6 +149,22 @@ def test_a_fitted_model_serves_another_recording(frames: Path, tmp_path: Path) -
     assert lines[0]["outcome"] == "scored"
     artifacts = {entry["name"]: entry["artifact"] for entry in lines[0]["detectors"]}
     assert artifacts["patterson"] == str(model)
+
+
+def test_a_model_of_redrawn_columns_is_fitted_and_looks_at_them(
+    frames: Path, tmp_path: Path
+) -> None:
+    model, columns = tmp_path / "columns.model", ("--image", "columns")
+
+    fitted = run_command(
+        "fit", frames, "-o", model, "--detectors", "patterson,reference_cell", *columns
+    )
+    lines = analyze(frames, "--model", model, "--detectors", "patterson")
+
+    assert fitted.returncode == 0, fitted.stderr
+    assert "reference_cell needs no model" in fitted.stderr
+    assert Artifact.read(model).header["parameters"]["image"] == "columns"
+    assert [line["outcome"] for line in lines] == ["scored"] * N_FRAMES
 
 
 def test_a_model_that_is_no_model_is_refused(frames: Path) -> None:

@@ -123,6 +123,20 @@ def test_a_killed_source_is_missed_and_its_successor_answered(tmp_path: Path) ->
     assert first.stream == second.stream
 
 
+def test_a_material_in_the_settings_gives_nanometres_to_clients(tmp_path: Path) -> None:
+    with (
+        daemon_process(tmp_path, more="[material]\nname = 'MoS2'\n") as daemon,
+        listening_to(daemon) as client,
+        simulator_process("--endpoint", daemon.frames, "--fps", 20),
+    ):
+        event = receive_until(client, is_scored)
+
+    assert isinstance(event, DefectEvent)
+    assert event.calibrated
+    assert event.pixel_size is not None
+    assert event.pixel_size.size_pm == pytest.approx(13.1, rel=0.01)
+
+
 def test_memory_stays_within_its_promise(tmp_path: Path) -> None:
     with (
         daemon_process(tmp_path) as daemon,

@@ -113,6 +113,15 @@ class Drift:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PixelSize:
+    """Side of a pixel by a known material, and half of what it differs between directions."""
+
+    source: Annotated[str, Words(frozenset({"material"}))]
+    size_pm: float
+    error_pm: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Track:
     """One address followed over frames, and the evidence against it so far."""
 
@@ -214,6 +223,7 @@ class DefectEvent:
     dropped_since_last: int
     missing_since_last: int
     attrs: dict[str, Any] | None = None  # Any: the vendor's values
+    pixel_size: PixelSize | None = None
     missed_before: int = not_on_wire(0)
     t_received_ns: int = not_on_wire(0)
 

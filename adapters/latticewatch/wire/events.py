@@ -21,6 +21,7 @@ from latticewatch.wire.frames import (
     TimeSource,
 )
 from latticewatch.wire.outlines import Outline
+from latticewatch.wire.scales import PixelSizeState
 from latticewatch.wire.words import CutRule, DetectorCondition, TrackEndReason, TrackState, Trend
 from latticewatch.wire.words import Flag as Flag
 from latticewatch.wire.words import Kind as Kind
@@ -198,6 +199,7 @@ class DefectEvent(Struct, frozen=True, kw_only=True):
     missing_since_last: int
     # Written as `copy_attrs` gives them, read as a dict: msgspec reads no `Raw | None`.
     attrs: Raw | dict[str, Any] | None = None  # Any: the vendor's values
+    pixel_size: PixelSizeState | UnsetType = UNSET
 
 
 class Status(Struct, frozen=True, kw_only=True):

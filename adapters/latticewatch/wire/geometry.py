@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec import structs
 from numpy.typing import NDArray
 
 from latticewatch.wire.frames import Context, FrameHeader, Roi
@@ -121,10 +122,10 @@ class Geometry:
 
     def covariance_nm(self, cov_px: NDArray[Any]) -> Vectors:
         """Covariances [var_yy, cov_yx, var_xx], (..., 3), from square pixels to square nm."""
-        fov, _ = self._nanometres()
+        self._nanometres()
         angle_rad = self.context.rotation_rad + self.roi.rotation_rad
         # J; the rows of turn(eye, -t) are those of M(t).
-        (a, b), (c, d) = fov * self.roi.size_frac_yx / self.shape_yx * turn(np.eye(2), -angle_rad)
+        (a, b), (c, d) = self.pixel_sides * turn(np.eye(2), -angle_rad)
         yy, yx, xx = np.moveaxis(np.asarray(cov_px, np.float64), -1, 0)
         # J C J^T, which is symmetric again.
         return np.stack(
@@ -134,6 +135,25 @@ class Geometry:
                 c * c * yy + 2 * c * d * yx + d * d * xx,
             ],
             axis=-1,
+        )
+
+    @property
+    def pixel_sides(self) -> Vectors:
+        """Sides (2,) of a pixel of the frame: nanometres if calibrated, else context pixels."""
+        return np.asarray(self._field() * self.roi.size_frac_yx / self.shape_yx)
+
+    def scaled_context(self, side_nm: float) -> Context:
+        """Give the context a field of view by which pixels have the area of such a square.
+
+        Both axes are scaled by one factor, so that fractions stay what they were. A centre that
+        nobody knows is the origin.
+        """
+        field_y, field_x = self._field() * side_nm / np.sqrt(np.prod(self.pixel_sides))
+        center = self.context.center_nm_yx if self.calibrated else None
+        return structs.replace(
+            self.context,
+            fov_nm_yx=(float(field_y), float(field_x)),
+            center_nm_yx=center or (0.0, 0.0),
         )
 
     def _field(self) -> Vectors:

@@ -27,7 +27,8 @@ from latticewatch.daemon.config import Settings, load_settings
 from latticewatch.daemon.doctor import blas_name, usable_cores
 from latticewatch.daemon.exchange import Incoming, Outcome
 from latticewatch.daemon.models import load_patterson
-from latticewatch.daemon.offline import incoming_frame, make_pipeline
+from latticewatch.daemon.offline_frames import incoming_frame
+from latticewatch.daemon.offline_pipeline import make_pipeline
 from latticewatch.daemon.processes import run_simulator
 
 TWIN = Path(__file__).resolve().parents[3] / "tests" / "reference" / "straightforward.py"

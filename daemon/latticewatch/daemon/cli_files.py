@@ -1,10 +1,19 @@
 """Commands on recordings: fit a model without labels, analyze frames offline."""
 
-from enum import StrEnum
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+
+from latticewatch.daemon.fit_options import (
+    FITTED,
+    detectors_to_fit,
+    model_files,
+    parameters_of,
+    with_options,
+)
 
 Inputs = Annotated[
     list[Path],
@@ -14,62 +23,40 @@ Inputs = Annotated[
 ]
 
 
-class Features(StrEnum):
-    """What a model of scheme one looks at."""
-
-    PATTERSON = "patterson"
-    PIXELS = "pixels"
-
-
-class ColumnPolarity(StrEnum):
-    """Whether columns are bright or dark."""
-
-    AUTO = "auto"
-    BRIGHT = "bright"
-    DARK = "dark"
-
-
 def register(app: typer.Typer) -> None:
     """Add this group to the program."""
-    app.command("fit")(fit)
+    app.command("fit")(with_options(fit, FITTED.values()))
     app.command("analyze")(analyze)
 
 
 def fit(
     inputs: Inputs,
     output: Annotated[Path, typer.Option("--output", "-o", help="The model file to write.")],
-    method: Annotated[str, typer.Option(help="Which detector to fit.")] = "patterson",
-    features: Annotated[
-        Features,
-        typer.Option(help="What is looked at; pixels are better on doped crystals as they are."),
-    ] = Features.PATTERSON,
-    polarity: Annotated[
-        ColumnPolarity,
-        typer.Option(help="Columns are bright or dark; auto: by file name (HAADF, BF), or frame."),
-    ] = ColumnPolarity.AUTO,
-    as_published: Annotated[
-        bool,
-        typer.Option("--as-published", help="As in the paper: extrema, no trimming, nu at a knee."),
-    ] = False,
+    detectors: Annotated[
+        str, typer.Option(help=f"Whose models, commas between: {', '.join(FITTED)}.")
+    ] = "patterson",
+    **options: object,
 ) -> None:
-    """Fit a model to reference frames, without labels."""
+    """Fit models to reference frames, without labels."""
     from latticewatch.daemon.fitting import FitProcess, check_output, gather_frames
 
+    with _naming("--detectors"):
+        names, needless = detectors_to_fit(detectors)
+    for name in needless:
+        typer.echo(f"{name} needs no model: nothing to fit for it", err=True)
     check_output(output)
     reference = gather_frames(inputs)
-    parameters: dict[str, Any] = {"features": features.value}  # Any: JSON
-    if polarity is not ColumnPolarity.AUTO:
-        parameters["polarity"] = polarity.value
-    if as_published:
-        parameters["preset"] = "as_published"
     with FitProcess() as fitter:
-        report = fitter.fit(reference, out=output, method=method, parameters=parameters)
-    for warning in report.warnings:
-        typer.echo(f"warning: {warning}", err=True)
-    typer.echo(report.summary)
+        for name, path in model_files(output, names).items():
+            report = fitter.fit(
+                reference, out=path, detector=name, parameters=parameters_of(name, options)
+            )
+            for warning in report.warnings:
+                typer.echo(f"warning: {warning}", err=True)
+            typer.echo(report.summary)
 
 
-def analyze(
+def analyze(  # noqa: PLR0913 - one for each option
     inputs: Inputs,
     model: Annotated[
         Path | None,
@@ -89,23 +76,51 @@ def analyze(
         str,
         typer.Option(help="Who looks, commas between: reference_cell, patterson, domains."),
     ] = "reference_cell,patterson,domains",
+    material: Annotated[
+        str | None,
+        typer.Option(
+            help="What the specimen is: MoS2, graphene, ..., or a_pm[,b_pm[,angle_deg]] of its "
+            "lattice as the image shows it; it gives the size of a pixel."
+        ),
+    ] = None,
+    pixel_size_pm: Annotated[
+        float | None,
+        typer.Option(help="Side of a pixel in picometres, in place of what the file says."),
+    ] = None,
 ) -> None:
     """Find the defects of recorded frames with the daemon's own pipeline."""
-    from latticewatch.daemon.offline import DETECTORS, analyze_inputs
+    from latticewatch.daemon.offline import analyze_inputs
+    from latticewatch.daemon.offline_frames import check_pixel_size
+    from latticewatch.daemon.offline_pipeline import (
+        chosen_detectors,
+        offline_settings,
+        with_detectors,
+        with_material,
+    )
 
-    names = [name.strip() for name in detectors.split(",") if name.strip()]
-    unknown = [name for name in names if name not in DETECTORS]
-    if unknown or not names:
-        raise typer.BadParameter(
-            f"{detectors!r}: expected one or more of {', '.join(DETECTORS)}, commas between",
-            param_hint="--detectors",
-        )
-    if names == ["domains"]:
-        raise typer.BadParameter(
-            "domains draws lines beside points: add reference_cell or patterson",
-            param_hint="--detectors",
-        )
-    lines = None if out == Path("-") else out
-    n_failed = analyze_inputs(inputs, model=model, out=lines, plot_folder=plot, detectors=names)
+    settings = offline_settings()
+    with _naming("--detectors"):
+        settings = with_detectors(settings, chosen_detectors(detectors))
+    with _naming("--material"):
+        settings = settings if material is None else with_material(settings, material)
+    with _naming("--pixel-size-pm"):
+        check_pixel_size(pixel_size_pm)
+    n_failed = analyze_inputs(
+        inputs,
+        settings=settings,
+        model=model,
+        out=None if out == Path("-") else out,
+        plot_folder=plot,
+        pixel_size_pm=pixel_size_pm,
+    )
     if n_failed:
         raise typer.Exit(1)
+
+
+@contextmanager
+def _naming(option: str) -> Iterator[None]:
+    """Let a value that is refused be a mistake in this option."""
+    try:
+        yield
+    except ValueError as mistake:
+        raise typer.BadParameter(str(mistake), param_hint=option) from mistake

@@ -29,6 +29,7 @@ from latticewatch.daemon.config_detect import (
     PattersonSettings,
     Section,
 )
+from latticewatch.daemon.config_material import MaterialSettings
 from latticewatch.daemon.config_rules import Endpoint, Host, Whole, clashes, unit
 from latticewatch.daemon.config_text import ConfigError
 from latticewatch.wire.frames import SOURCE_PATTERN
@@ -42,6 +43,7 @@ __all__ = [
     "HttpSettings",
     "IngestSettings",
     "LogSettings",
+    "MaterialSettings",
     "PattersonSettings",
     "Settings",
     "SourceSettings",
@@ -193,6 +195,7 @@ class Settings(BaseSettings):
     ingest: IngestSettings = IngestSettings()
     events: EventsSettings = EventsSettings()
     http: HttpSettings = HttpSettings()
+    material: MaterialSettings = MaterialSettings()
     detect: DetectSettings = DetectSettings()
     detectors: DetectorsSettings = DetectorsSettings()
     compute: ComputeSettings = ComputeSettings()

@@ -52,7 +52,7 @@ class Followed:
         self.forget()
 
     def look(
-        self, header: FrameHeader, image: NDArray[np.float32]
+        self, header: FrameHeader, image: NDArray[np.float32], geometry: Geometry | None = None
     ) -> tuple[FrameLattice | Refusal, Drift | None]:
         """Lattice of the next frame, and where the specimen is since the first one.
 
@@ -62,6 +62,8 @@ class Followed:
             Of the frame. In another session, field or channel a chain begins.
         image : (H, W)
             Finite.
+        geometry
+            For nanometres; None takes the header's.
 
         Returns
         -------
@@ -86,7 +88,8 @@ class Followed:
         chain.way_px = chain.way_px + step_px
         elapsed_ns = header.t_complete_ns - chain.last_ns
         chain.last_ns = header.t_complete_ns
-        return lattice, _drift(chain, step_px, cov_px2, elapsed_ns, Geometry.from_header(header))
+        geometry = geometry or Geometry.from_header(header)
+        return lattice, _drift(chain, step_px, cov_px2, elapsed_ns, geometry)
 
 
 def _drift(

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.daemon.config import Settings
+from latticewatch.detectors.pixel_size import PlaneNet
 from latticewatch.wire.events import DefectEvent
 from latticewatch.wire.frames import FrameHeader
 
@@ -28,6 +29,8 @@ class PipelineSettings:
         Copy the vendor metadata of the header, undecoded.
     source
         Name of the source.
+    material
+        Gives the size of a pixel; None leaves it to the header.
     """
 
     fdr: float | None = 0.05
@@ -37,6 +40,7 @@ class PipelineSettings:
     dopants_are_defects: bool = False
     copy_attrs: bool = False
     source: str = "haadf1"
+    material: PlaneNet | None = None
 
 
 def pipeline_settings(settings: Settings) -> PipelineSettings:
@@ -49,6 +53,7 @@ def pipeline_settings(settings: Settings) -> PipelineSettings:
         dopants_are_defects=settings.detect.dopants_are_defects,
         copy_attrs=settings.events.copy_attrs,
         source=settings.source.name,
+        material=settings.material.net,
     )
 
 
@@ -89,9 +94,12 @@ class Outcome:
         Before the cap.
     note
         Why there is no lattice, in words and numbers for a person; else empty.
+    warning
+        What does not fit and is said once, not for each frame; else empty.
     """
 
     event: DefectEvent
     stage_us: dict[str, int]
     n_defects: int
     note: str = ""
+    warning: str = ""

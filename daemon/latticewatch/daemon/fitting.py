@@ -50,22 +50,27 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class FitReport:
-    """What the fitting process said about a model it wrote."""
+    """What the fitting process said about a model it wrote.
+
+    Attributes
+    ----------
+    path, sha256
+        Of the file.
+    told
+        What kind of model it is, in a few words and numbers; each detector has its own.
+    warnings
+        One line each.
+    """
 
     path: Path
     sha256: str
-    n_sites: int
-    n_components: int
-    nu: float
+    told: str
     warnings: tuple[str, ...]
 
     @property
     def summary(self) -> str:
         """One line for people."""
-        return (
-            f"{self.path}: {self.n_sites} sites, {self.n_components} components, "
-            f"nu {self.nu:.3g}, sha256 {self.sha256[:16]}"
-        )
+        return f"{self.path}: {self.told}, sha256 {self.sha256[:16]}"
 
 
 class FitRefusedError(CommandError):
@@ -155,7 +160,7 @@ class FitProcess:
         reference: Reference,
         *,
         out: Path,
-        method: str = "patterson",
+        detector: str = "patterson",
         parameters: dict[str, Any] | None = None,
     ) -> FitReport:
         """Fit one model and write it.
@@ -166,8 +171,8 @@ class FitProcess:
             Frames without labels; a few per cent of defects do no harm.
         out
             The file to write.
-        method
-            Name of the detector.
+        detector
+            Its name.
         parameters
             Settings of the fit that differ from its defaults.
 
@@ -183,7 +188,7 @@ class FitProcess:
         np.savez(frames, **named)  # type: ignore[arg-type] # numpy takes any names but its own two
         self._child.send_json(
             {
-                "method": method,
+                "detector": detector,
                 "frames": str(frames),
                 "out": str(out),
                 "parameters": {"polarity": reference.polarity} | (parameters or {}),
@@ -199,8 +204,6 @@ class FitProcess:
         return FitReport(
             path=Path(answer["out"]),
             sha256=answer["sha256"],
-            n_sites=answer["n_sites"],
-            n_components=answer["n_components"],
-            nu=answer["nu"],
+            told=answer["told"],
             warnings=tuple(answer["warnings"]),
         )

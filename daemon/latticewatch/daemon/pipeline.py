@@ -15,6 +15,7 @@ from latticewatch.daemon.exchange import PipelineSettings as PipelineSettings
 from latticewatch.daemon.look_cell import CellLooker
 from latticewatch.daemon.look_domains import DomainLooker
 from latticewatch.daemon.look_patterson import PattersonLooker
+from latticewatch.daemon.material import MaterialScale
 from latticewatch.daemon.models import ModelSet, digest_of
 from latticewatch.daemon.pixel_check import PixelCheck
 from latticewatch.daemon.ports import Clock
@@ -46,6 +47,7 @@ class Pipeline:
         self._source = settings.source
         self._pixels = PixelCheck()
         self._followed = Followed()
+        self._scale = MaterialScale(settings.material)
         self._lookers: list[Looker] = []
         if models.reference_cell:
             self._lookers.append(
@@ -127,7 +129,9 @@ class Pipeline:
             note = "; ".join(sight.note for sight in sights if sight.note)
         fuse = Stopwatch(self._clock)
         verdict = verdict_of(checked.quality, sights)
-        event = self._reporter.report(incoming, verdict, drift)
+        seen = None if lattice is None else lattice.lattice
+        scaled = self._scale.measure(incoming.header, seen)
+        event = self._reporter.report(incoming, verdict, drift, scaled)
         fuse.lap("fuse")
         stages = dict(watch.us)
         for sight in sights:
@@ -143,7 +147,11 @@ class Pipeline:
             "total": incoming.queue_us + incoming.validate_us + stages["total"],
         }
         return Outcome(
-            msgspec.structs.replace(event, latency_us=latency_us), stages, event.n_defects, note
+            msgspec.structs.replace(event, latency_us=latency_us),
+            stages,
+            event.n_defects,
+            note,
+            scaled.warning,
         )
 
     def _follow(
@@ -151,7 +159,7 @@ class Pipeline:
     ) -> tuple[FrameLattice | Refusal, Drift | None]:
         """Lattice of a frame; arithmetic that fails is a frame without one, not the end."""
         try:
-            return self._followed.look(header, image)
+            return self._followed.look(header, image, self._scale.geometry(header))
         except _ARITHMETIC as error:
             self._followed.forget()
             return Refusal(f"the search failed: {error}", 0.0, 0.0), None

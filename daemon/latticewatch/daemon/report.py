@@ -8,6 +8,7 @@ from msgspec import UNSET
 from numpy.typing import NDArray
 
 from latticewatch.daemon.exchange import Incoming, PipelineSettings
+from latticewatch.daemon.material import Scaled
 from latticewatch.daemon.sights import Sight
 from latticewatch.daemon.verdicts import Verdict
 from latticewatch.detectors.calibration import score_of_p
@@ -49,10 +50,13 @@ class Reporter:
             self._cut = Cut(rule="per_frame", value=settings.false_alarms_per_frame or 0.0)
 
     def report(
-        self, incoming: Incoming, verdict: Verdict, drift: Drift | None = None
+        self, incoming: Incoming, verdict: Verdict, drift: Drift | None, scaled: Scaled
     ) -> DefectEvent:
-        """Build the event of a frame, envelope and latencies still empty."""
-        header, settings = incoming.header, self._settings
+        """Build the event of a frame, envelope and latencies still empty.
+
+        Fields of view, and whether there are nanometres, are those of the scaled header.
+        """
+        header, settings = scaled.header, self._settings
         geometry = Geometry.from_header(header)
         n_found = len(verdict.findings)
         verdict = _at_most(verdict, settings.max_defects)
@@ -86,6 +90,7 @@ class Reporter:
             dropped_since_last=0,
             missing_since_last=0,
             attrs=copy_attrs(header) if settings.copy_attrs else None,
+            pixel_size=scaled.pixel_size or UNSET,
         )
 
     def _defects(

@@ -133,8 +133,12 @@ class Service:
         if outcome.event.outcome == "not_scored":
             self.books.metrics.count_not_scored(outcome.event.quality)
             for word in troubles(outcome.event.quality):
-                text = f"{frame.header.label}: {HINTS[word]}"
+                why = f"; {outcome.note}" if outcome.note else ""
+                text = f"{frame.header.label}: {HINTS[word]}{why}"
                 self.books.log.refused("frame_not_scored", reason=word, text=text)
+        if outcome.warning:
+            text = f"{frame.header.label}: {outcome.warning}"
+            self.books.log.refused("material_does_not_fit", reason="pixel_size", text=text)
         for state in outcome.event.detectors:
             if state.state != "ok":
                 text = f"{frame.header.label}: {outcome.note or state.state}"

@@ -1,17 +1,19 @@
 """Fitting in a process of its own: `python -m latticewatch.detectors.fit`.
 
 Reads one JSON job per line from standard input and answers each with one JSON line, so that one
-process serves many fits. A job: {"method", "frames": NPZ of 2-D arrays, "out": model file,
-"parameters": {...}, "provenance": {...}, "labels": what messages call each frame}; a parameter
-"preset": "as_published" changes the defaults of the others. An answer:
-{"ok": true, "out", "sha256", "n_sites", "n_components", "nu", "n_support", "n_frames", "warnings"}
-or {"ok": false, "error": one line}.
+process serves many fits. A job: {"detector", "frames": NPZ of 2-D arrays, "out": model file,
+"parameters": {...}, "provenance": {...}, "labels": what messages call each frame}. An answer:
+{"ok": true, "out", "sha256", "told": a few words, "warnings", and what the detector reports} or
+{"ok": false, "error": one line}.
+
+A detector that learns to be fitted adds one entry to `_FITS`.
 """
 
 import dataclasses
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -21,12 +23,33 @@ from numpy.typing import NDArray
 from latticewatch.detectors.artifact import write_artifact
 from latticewatch.detectors.dead_pixels import fill_dead
 from latticewatch.detectors.patterson import fit as patterson
-from latticewatch.detectors.patterson.model import DETECTOR, PattersonModel
+from latticewatch.detectors.patterson.model import DETECTOR as PATTERSON
 from latticewatch.detectors.patterson.parameters import PattersonParameters
 from latticewatch.detectors.patterson.reference import FitError
 from latticewatch.kernels.pixels import native_float32
 
-_METHODS = (DETECTOR,)
+Frames = list[NDArray[np.float32]]
+Plain = dict[str, Any]  # Any: JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A model as its file holds it.
+
+    Attributes
+    ----------
+    header, arrays
+        Of the artifact.
+    report
+        What the fit found out; with "warnings".
+    told
+        The same in a few words.
+    """
+
+    header: Plain
+    arrays: dict[str, NDArray[Any]]  # Any: whatever the detector keeps
+    report: Plain
+    told: str
 
 
 def serve(jobs: Iterable[str], answers: TextIO) -> None:
@@ -35,7 +58,7 @@ def serve(jobs: Iterable[str], answers: TextIO) -> None:
         if not line.strip():
             continue
         try:
-            answer: dict[str, Any] = {"ok": True, **_do(json.loads(line))}  # Any: JSON
+            answer: Plain = {"ok": True, **_do(json.loads(line))}
         except Exception as error:  # whatever it is: the job is answered, and the next one done
             answer = {"ok": False, "error": _one_line(error)}
         answers.write(json.dumps(answer) + "\n")
@@ -47,49 +70,38 @@ def _one_line(error: Exception) -> str:
     return " ".join(text.split())
 
 
-def _do(job: dict[str, Any]) -> dict[str, Any]:  # Any: JSON
-    method = job["method"]
-    if method not in _METHODS:
-        raise FitError(f"method {method!r} cannot be fitted, expected one of {list(_METHODS)}")
-    parameters = _parameters({**job.get("parameters", {})})
+def _do(job: Plain) -> Plain:
+    name = job["detector"]
+    if name not in _FITS:
+        raise FitError(f"detector {name!r} cannot be fitted, expected one of {list(_FITS)}")
     frames, labels = _read_frames(Path(job["frames"]), job.get("labels"))
-    model, report = patterson.fit(frames, parameters, labels)
+    made = _FITS[name]({**job.get("parameters", {})}, frames, labels)
     out = Path(job["out"])
-    sha256 = write_artifact(
-        out,
-        detector=DETECTOR,
-        header=_header(model, parameters, job.get("provenance", {}), report),
-        arrays=model.arrays(),
-    )
-    return {"out": str(out), "sha256": sha256, **dataclasses.asdict(report)}
+    header = {**made.header, "provenance": job.get("provenance", {}), "report": made.report}
+    sha256 = write_artifact(out, detector=name, header=header, arrays=made.arrays)
+    return {"out": str(out), "sha256": sha256, "told": made.told, **made.report}
 
 
-def _parameters(given: dict[str, Any]) -> PattersonParameters:  # Any: JSON
-    """Put settings over the defaults, or over those of the preset that is named."""
+def _fit_patterson(given: Plain, frames: Frames, labels: list[str]) -> Fitted:
+    """Fit scheme one; a parameter "preset": "as_published" changes the defaults of the others."""
     preset = given.pop("preset", None)
     if preset not in (None, "as_published"):
         raise FitError(f"preset {preset!r:.40} is unknown, expected 'as_published'")
     usual = PattersonParameters() if preset is None else PattersonParameters.as_published()
-    return dataclasses.replace(usual, **given)
+    parameters = dataclasses.replace(usual, **given)
+    model, report = patterson.fit(frames, parameters, labels)
+    return Fitted(
+        header={**model.header(), "parameters": dataclasses.asdict(parameters)},
+        arrays=model.arrays(),
+        report=dataclasses.asdict(report),
+        told=f"{report.n_sites} sites, {report.n_components} components, nu {report.nu:.3g}",
+    )
 
 
-def _header(
-    model: PattersonModel,
-    parameters: PattersonParameters,
-    provenance: dict[str, Any],  # Any: JSON
-    report: patterson.FitReport,
-) -> dict[str, Any]:
-    return {
-        **model.header(),
-        "parameters": dataclasses.asdict(parameters),
-        "provenance": provenance,
-        "report": dataclasses.asdict(report),
-    }
+_FITS: dict[str, Callable[[Plain, Frames, list[str]], Fitted]] = {PATTERSON: _fit_patterson}
 
 
-def _read_frames(
-    path: Path, labels: list[str] | None
-) -> tuple[list[NDArray[np.float32]], list[str]]:
+def _read_frames(path: Path, labels: list[str] | None) -> tuple[Frames, list[str]]:
     """Read the 2-D arrays of an NPZ, in order of their names, as the daemon would see them.
 
     With them come their labels, without those of frames that hold nothing.

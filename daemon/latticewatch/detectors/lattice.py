@@ -15,6 +15,9 @@ from latticewatch.detectors.spectrum import spectral_peaks
 _MOST_REDUCTIONS = 64
 _FEWEST_SITES_ALONG = 5  # a "period" that fits fewer times across the frame is background
 _FEWEST_REFLECTIONS = 3
+# Chosen: scans of atoms have fewer pixels to a period, so a frame that holds five of these and has
+# no lattice has it for another reason than its size.
+_USUAL_PERIOD_PX = 40
 NULL_STRENGTH = 4.0
 """Strength that a frame without a lattice does not reach.
 
@@ -124,20 +127,34 @@ def search_lattice(frame: NDArray[np.float32]) -> LatticeSearch:
     peaks, side_px = spectral_peaks(frame), min(frame.shape)
     net = best_net(peaks, side_px)
     if net is None:
-        reason = f"not periodic: {len(peaks)} spectral peaks that make up no net"
+        reason = f"not periodic: {len(peaks)} spectral peaks that make up no net{_of_size(frame)}"
         return LatticeSearch(None, 0.0, NULL_STRENGTH, reason)
     if net.strength < NULL_STRENGTH or net.hit.sum() < _FEWEST_REFLECTIONS:
         reason = f"not periodic: strength {net.strength:.1f}, needed {NULL_STRENGTH:.1f}"
+        reason += _of_size(frame)
         return LatticeSearch(None, net.strength, NULL_STRENGTH, reason)
     direct = reduce_basis(np.linalg.inv(net.reciprocal_per_px).T.astype(np.float64))
     longest_px = float(np.linalg.norm(direct, axis=1).max())
     if longest_px * _FEWEST_SITES_ALONG > side_px:
         reason = f"a period of {longest_px:.0f} px fits fewer than {_FEWEST_SITES_ALONG} times"
+        reason += _of_size(frame)
         return LatticeSearch(None, net.strength, NULL_STRENGTH, reason)
     # h = a.g: whole numbers but for the errors of the peaks.
     indices = np.round(peaks.g_per_px[net.hit] @ direct.T).astype(np.int64)
     lattice = Lattice(direct, indices, peaks.power[net.hit])
     return LatticeSearch(lattice, net.strength, NULL_STRENGTH, "")
+
+
+def _of_size(frame: NDArray[np.float32]) -> str:
+    """Say of a small frame that its size may be why; of others nothing."""
+    height, width = frame.shape
+    largest_px = min(height, width) / _FEWEST_SITES_ALONG
+    if largest_px > _USUAL_PERIOD_PX:
+        return ""
+    return (
+        f"; {height} x {width} pixels hold too few periods unless they are {largest_px:.0f} px or "
+        f"shorter: at least {_FEWEST_SITES_ALONG} are needed along each side"
+    )
 
 
 def reduce_basis(basis: NDArray[np.float64]) -> NDArray[np.float64]:

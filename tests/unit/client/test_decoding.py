@@ -29,7 +29,7 @@ NAMES = sorted(
 
 
 # Left out of the wire where there is none, where other keys are written as nil.
-LEFT_OUT = frozenset({"outline_px_yx"})
+LEFT_OUT = frozenset({"outline_px_yx", "pixel_size"})
 
 
 def as_json(message: Any) -> Any:  # noqa: ANN401 - any dataclass, any JSON
@@ -226,6 +226,15 @@ OUTLINES = {
     "flat": [0.0, 0.0, 5.0, 5.0],
     "a map": {"0": [0.0, 0.0]},
 }
+
+
+def test_a_newer_source_of_the_pixel_size_reads_as_unknown() -> None:
+    value = golden_map("event_pixel_size")
+    value["pixel_size"]["source"] = "interferometer"
+    event = decode(msgpack.packb(value))
+    assert isinstance(event, DefectEvent)
+    assert event.pixel_size is not None
+    assert (event.pixel_size.source, event.pixel_size.size_pm) == ("unknown", 15.75)
 
 
 def with_outline(outline: object) -> bytes:

@@ -12,7 +12,9 @@ from latticewatch.daemon.config import (
     load_settings,
     settings_schema,
 )
+from latticewatch.daemon.exchange import pipeline_settings
 from latticewatch.daemon.models import model_mistakes
+from latticewatch.detectors.pixel_size import PlaneNet
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -43,6 +45,16 @@ MISTAKES = {
     "[detect]\nfdr = nan": "detect.fdr = nan: must be finite",
     "[detectors.patterson]\nmodle = 'x'": (
         "detectors.patterson.modle: unknown, did you mean detectors.patterson.model?"
+    ),
+    "[material]\nname = 'mos3'": (
+        'material.name = "mos3": must be one of graphene, MoS2, WS2, WSe2, MoTe2, SrTiO3, '
+        "or give a_pm"
+    ),
+    "[material]\na_pm = 3.16": "material.a_pm = 3.16: must be at least 50 pm",
+    "[material]\nname = 'WS2'\na_pm = 315.3": ("material.a_pm = 315.3: give either name or a_pm"),
+    "[material]\nb_pm = 400.0": "material.b_pm = 400.0: give a_pm, too",
+    "[material]\na_pm = 300\nangle_deg = 180": (
+        "material.angle_deg = 180: must be at most 160.0 degrees"
     ),
     "[compute]\nthreads = 'many'": 'compute.threads = "many": must be a whole number',
     "[sorce]\nname = 'x'": "sorce: unknown, did you mean source?",
@@ -181,6 +193,33 @@ def test_naming_the_other_rule_replaces_the_default(tmp_path: Path) -> None:
     detect = load_settings(write(tmp_path, "[detect]\nfalse_alarms_per_frame = 0.5")).detect
     assert detect.fdr is None
     assert detect.false_alarms_per_frame == 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "net"),
+    [
+        ("", None),
+        ("name = 'mos2'", PlaneNet(316.0, 316.0, 120.0)),
+        ("a_pm = 390.5", PlaneNet(390.5, 390.5, 90.0)),
+        ("a_pm = 300\nb_pm = 400\nangle_deg = 70", PlaneNet(300.0, 400.0, 70.0)),
+    ],
+)
+def test_the_material_is_a_name_or_a_lattice(
+    tmp_path: Path, text: str, net: PlaneNet | None
+) -> None:
+    settings = load_settings(write(tmp_path, f"[material]\n{text}"))
+
+    assert settings.material.net == net
+    assert pipeline_settings(settings).material == net
+
+
+@pytest.mark.fault
+def test_all_mistakes_about_the_material_come_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_settings(write(tmp_path, "[material]\na_pm = 3\nb_pm = nan\nangle_deg = 0\nc_pm = 1"))
+    assert [line.split(" ")[0].rstrip(":") for line in caught.value.lines] == [
+        "material.a_pm", "material.b_pm", "material.angle_deg", "material.c_pm",
+    ]  # fmt: skip
 
 
 def test_settings_are_frozen() -> None:

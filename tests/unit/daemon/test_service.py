@@ -136,6 +136,27 @@ def test_frames_without_an_answer_are_one_line_per_trouble_with_a_count_and_a_hi
     assert (constant["reason"], constant["count"]) == ("constant", 1)
 
 
+def test_a_frame_without_an_answer_is_told_with_the_numbers_that_are_known() -> None:
+    bench = Bench()
+    bench.pipeline.quality, bench.pipeline.note = ("not_periodic",), "strength 0.9, needed 4.0"
+    bench.put(0)
+    bench.service.step(0.0)
+    bench.books.log.flush()
+    assert json.loads(bench.log.getvalue())["text"].endswith("; strength 0.9, needed 4.0")
+
+
+def test_a_material_that_does_not_fit_is_one_line() -> None:
+    bench = Bench()
+    for seq, warning in enumerate(["", "pixels are 13 pm by the material", ""]):
+        bench.pipeline.warning = warning
+        bench.put(seq)
+        bench.service.step(0.0)
+    bench.books.log.flush()
+    (line,) = map(json.loads, bench.log.getvalue().splitlines())
+    assert (line["event"], line["level"]) == ("material_does_not_fit", "warning")
+    assert line["text"] == f"frame 1 of {SOURCE}: pixels are 13 pm by the material"
+
+
 def test_a_frame_with_an_answer_is_no_line() -> None:
     bench = Bench()
     bench.put(0)

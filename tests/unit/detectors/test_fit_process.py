@@ -35,7 +35,7 @@ def answers_to(*lines: str) -> list[Answer]:
 
 def refusal_of(line: str) -> str:
     """What a bad job is answered, the process still answering the one after it."""
-    first, second = answers_to(line, json.dumps({"method": "none at all"}))
+    first, second = answers_to(line, json.dumps({"detector": "none at all"}))
     assert first.keys() == {"ok", "error"}
     assert (first["ok"], second["ok"]) == (False, False)
     assert "none at all" in second["error"]
@@ -45,7 +45,7 @@ def refusal_of(line: str) -> str:
 
 
 def job(frames: Path, out: Path, **changes: object) -> str:
-    plain: dict[str, object] = {"method": "patterson", "frames": str(frames), "out": str(out)}
+    plain: dict[str, object] = {"detector": "patterson", "frames": str(frames), "out": str(out)}
     return json.dumps(plain | changes)
 
 
@@ -89,13 +89,13 @@ def test_empty_lines_are_no_jobs() -> None:
         "null",
         '"patterson"',
         "{}",
-        '{"method": "patterson"}',
-        '{"method": null}',
-        '{"method": ["patterson"]}',
-        '{"method": "vae"}',
-        '{"method": "patterson", "frames": 3, "out": "x"}',
+        '{"detector": "patterson"}',
+        '{"detector": null}',
+        '{"detector": ["patterson"]}',
+        '{"detector": "vae"}',
+        '{"detector": "patterson", "frames": 3, "out": "x"}',
         "[" * 50_000,
-        '{"method": ' + "[" * 50_000,
+        '{"detector": ' + "[" * 50_000,
     ],
     ids=lambda line: line[:40],
 )
@@ -228,7 +228,7 @@ def test_dead_pixels_of_a_frame_do_no_harm(tmp_path: Path) -> None:
 
 
 def test_process_answers_line_by_line_and_ends_with_its_input(frames: Path, tmp_path: Path) -> None:
-    lines = ["not JSON", json.dumps({"method": "vae"}), job(frames, tmp_path / "a.model")]
+    lines = ["not JSON", json.dumps({"detector": "vae"}), job(frames, tmp_path / "a.model")]
     with subprocess.Popen(
         [sys.executable, "-m", "latticewatch.detectors.fit"],
         stdin=subprocess.PIPE,

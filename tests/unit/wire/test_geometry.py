@@ -1,6 +1,7 @@
 """Pixel, fraction and nanometre, against the formulas and an independent chain."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -160,3 +161,27 @@ def test_geometry_of_a_header_has_the_defaults_filled_in() -> None:
     geometry = Geometry.from_header(header)
     assert geometry.context == Context(size_yx=(64, 96))
     assert geometry.roi == Roi()
+
+
+@pytest.mark.parametrize("calibrated", [False, True])
+def test_another_field_of_view_moves_no_fraction_and_gives_pixels_that_area(
+    calibrated: bool,
+) -> None:
+    random = np.random.default_rng(5)
+    for _ in range(50):
+        given = random_geometry(random, calibrated=calibrated)
+
+        scaled = replace(given, calibrated=True, context=given.scaled_context(0.02))
+
+        assert np.prod(scaled.pixel_sides) == pytest.approx(0.02**2)
+        assert np.allclose(scaled.to_fraction(DEFECT), given.to_fraction(DEFECT), atol=1e-9)
+        assert scaled.context.rotation_rad == given.context.rotation_rad
+        expected = given.context.center_nm_yx if calibrated else (0.0, 0.0)
+        assert scaled.context.center_nm_yx == expected
+
+
+def test_sides_of_a_pixel_are_steps_along_its_axes() -> None:
+    corner = WORKED.to_nm(np.array([0.0, 0.0]))
+    steps = [WORKED.to_nm(np.array(step)) - corner for step in ([1.0, 0.0], [0.0, 1.0])]
+
+    assert WORKED.pixel_sides == pytest.approx(np.linalg.norm(steps, axis=1))

@@ -1,0 +1,139 @@
+"""Which detectors `latticewatch fit` makes a model for, and the options that each of them has.
+
+A detector that learns to be fitted adds one entry to `FITTED`, and one to the table of the process
+that fits. Its options become options of the command; one that two detectors share is declared in
+the same way by both.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Parameters = dict[str, Any]  # Any: JSON
+FitOptions = Callable[..., Parameters]
+"""Takes the options of one detector by name; gives the parameters of its fit."""
+
+NEEDS_NO_MODEL = ("reference_cell", "domains")
+
+
+class Features(StrEnum):
+    """What a model of scheme one looks at."""
+
+    PATTERSON = "patterson"
+    PIXELS = "pixels"
+
+
+class Image(StrEnum):
+    """What a model of scheme one takes them from."""
+
+    FRAME = "frame"
+    COLUMNS = "columns"
+
+
+class ColumnPolarity(StrEnum):
+    """Whether columns are bright or dark."""
+
+    AUTO = "auto"
+    BRIGHT = "bright"
+    DARK = "dark"
+
+
+def patterson_options(
+    *,
+    features: Annotated[
+        Features,
+        typer.Option(help="What is looked at; pixels are better on doped crystals as they are."),
+    ] = Features.PATTERSON,
+    image: Annotated[
+        Image,
+        typer.Option(help="columns, for doped crystals: the frame redrawn with all columns alike."),
+    ] = Image.FRAME,
+    polarity: Annotated[
+        ColumnPolarity,
+        typer.Option(help="Columns are bright or dark; auto: by file name (HAADF, BF), or frame."),
+    ] = ColumnPolarity.AUTO,
+    as_published: Annotated[
+        bool,
+        typer.Option("--as-published", help="As in the paper: extrema, no trimming, nu at a knee."),
+    ] = False,
+) -> Parameters:
+    """Parameters of a fit of scheme one that differ from its defaults."""
+    parameters: Parameters = {"features": features.value, "image": image.value}
+    if polarity is not ColumnPolarity.AUTO:
+        parameters["polarity"] = polarity.value
+    if as_published:
+        parameters["preset"] = "as_published"
+    return parameters
+
+
+FITTED: dict[str, FitOptions] = {"patterson": patterson_options}
+
+
+def detectors_to_fit(text: str) -> tuple[list[str], list[str]]:
+    """Names with commas between: those to fit, and those that need no model.
+
+    Raises
+    ------
+    ValueError
+        A name is unknown, or there is nothing to fit; the message says what can be.
+
+    Examples
+    --------
+    >>> detectors_to_fit("patterson, domains")
+    (['patterson'], ['domains'])
+    """
+    names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    known = f"{', '.join(FITTED)} ({' and '.join(NEEDS_NO_MODEL)} need no model)"
+    unknown = [name for name in names if name not in (*FITTED, *NEEDS_NO_MODEL)]
+    if unknown or not names:
+        raise ValueError(f"{text!r}: expected one or more of {known}, commas between")
+    fitted = [name for name in names if name in FITTED]
+    if not fitted:
+        raise ValueError(f"{text!r}: nothing to fit, expected one or more of {known}")
+    return fitted, [name for name in names if name in NEEDS_NO_MODEL]
+
+
+def model_files(output: Path, names: Sequence[str]) -> dict[str, Path]:
+    """Model file of each detector: the one that was named, or one beside it for each of several.
+
+    Examples
+    --------
+    >>> [str(path) for path in model_files(Path("a/my.model"), ["patterson"]).values()]
+    ['a/my.model']
+    >>> [str(path) for path in model_files(Path("a/my.model"), ["patterson", "vae"]).values()]
+    ['a/my.patterson.model', 'a/my.vae.model']
+    """
+    if len(names) == 1:
+        return {names[0]: output}
+    return {name: output.with_name(f"{output.stem}.{name}{output.suffix}") for name in names}
+
+
+def parameters_of(name: str, given: dict[str, object]) -> Parameters:
+    """Parameters of the fit of one detector, out of the options of all."""
+    own = inspect.signature(FITTED[name]).parameters
+    return FITTED[name](**{option: given[option] for option in own})
+
+
+def with_options(
+    command: Callable[..., None], sources: Iterable[FitOptions]
+) -> Callable[..., None]:
+    """Let a command that takes any keywords have the options of others, as typer reads them."""
+    parameters = {
+        name: parameter
+        for function in (command, *sources)
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind is not inspect.Parameter.VAR_KEYWORD
+    }
+
+    def run(**given: object) -> None:
+        command(**given)
+
+    run.__doc__ = command.__doc__
+    run.__annotations__ = {name: entry.annotation for name, entry in parameters.items()}
+    by_name = [entry.replace(kind=inspect.Parameter.KEYWORD_ONLY) for entry in parameters.values()]
+    run.__signature__ = inspect.Signature(by_name)  # type: ignore[attr-defined] # PEP 362
+    return run

@@ -1,0 +1,28 @@
+"""`analyze` called as the command line calls it, and what of its lines may not change."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from latticewatch.daemon.offline import analyze_inputs
+from latticewatch.daemon.offline_pipeline import DETECTORS, offline_settings, with_detectors
+
+
+def analyze(
+    *inputs: Path,
+    out: Path,
+    plot_folder: Path | None = None,
+    model: Path | None = Path("pretrained:mos2"),
+    detectors: Sequence[str] = DETECTORS,
+) -> list[dict[str, Any]]:  # Any: JSON
+    """The lines that are written."""
+    settings = with_detectors(offline_settings(), detectors)
+    analyze_inputs(list(inputs), settings=settings, model=model, out=out, plot_folder=plot_folder)
+    return [json.loads(line) for line in out.read_text().splitlines()]
+
+
+def without_times(line: dict[str, Any]) -> dict[str, Any]:  # Any: JSON
+    """A line as it is in every run."""
+    detectors = [{**entry, "us": 0} for entry in line["detectors"]]
+    return {**line, "t_pub_ns": 0, "t_recv_ns": 0, "latency_us": {}, "detectors": detectors}

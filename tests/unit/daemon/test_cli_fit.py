@@ -1,0 +1,157 @@
+"""`fit`: which detectors, with which options, into which files."""
+
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from latticewatch.daemon import cli_files, fit_options
+from latticewatch.daemon.fitting import FitReport, Reference
+
+Job = tuple[str, str, dict[str, Any]]  # Any: JSON
+
+
+class Notebook:
+    """Takes the place of the process that fits, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+    def fit(
+        self, reference: Reference, *, out: Path, detector: str, parameters: dict[str, Any]
+    ) -> FitReport:
+        assert reference.images
+        self.jobs.append((detector, out.name, parameters))
+        return FitReport(out, "0" * 64, told="12 sites", warnings=("few sites",))
+
+
+@pytest.fixture
+def notebook(monkeypatch: pytest.MonkeyPatch) -> Notebook:
+    kept = Notebook()
+    monkeypatch.setattr("latticewatch.daemon.fitting.FitProcess", lambda: kept)
+    return kept
+
+
+@pytest.fixture
+def frames(tmp_path: Path) -> Path:
+    np.save(tmp_path / "clean.npy", np.ones((32, 32), np.uint16))
+    return tmp_path / "clean.npy"
+
+
+def fit(frames: Path, *arguments: str) -> Any:  # noqa: ANN401 - click's result has no public name
+    app = typer.Typer()
+    cli_files.register(app)
+    return CliRunner().invoke(
+        app, ["fit", str(frames), "-o", str(frames.parent / "m.model"), *arguments]
+    )
+
+
+def test_scheme_one_is_fitted_unless_told_otherwise(notebook: Notebook, frames: Path) -> None:
+    done = fit(frames)
+
+    assert done.exit_code == 0
+    assert notebook.jobs == [
+        ("patterson", "m.model", {"features": "patterson", "image": "frame"}),
+    ]
+    assert done.stdout == f"{frames.parent / 'm.model'}: 12 sites, sha256 {'0' * 16}\n"
+    assert done.stderr == "warning: few sites\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parameters"),
+    [
+        (("--image", "columns"), {"features": "patterson", "image": "columns"}),
+        (
+            ("--features", "pixels", "--polarity", "dark", "--as-published"),
+            {
+                "features": "pixels",
+                "image": "frame",
+                "polarity": "dark",
+                "preset": "as_published",
+            },
+        ),
+    ],
+)
+def test_options_become_parameters_of_the_fit(
+    notebook: Notebook, frames: Path, arguments: tuple[str, ...], parameters: dict[str, str]
+) -> None:
+    assert fit(frames, "--detectors", "patterson", *arguments).exit_code == 0
+    assert [job[2] for job in notebook.jobs] == [parameters]
+
+
+def test_those_that_need_no_model_are_told_of_and_the_others_fitted(
+    notebook: Notebook, frames: Path
+) -> None:
+    done = fit(frames, "--detectors", "domains, patterson,reference_cell")
+
+    assert [job[0] for job in notebook.jobs] == ["patterson"]
+    assert done.stderr.splitlines()[:2] == [
+        "domains needs no model: nothing to fit for it",
+        "reference_cell needs no model: nothing to fit for it",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ("vae", "'vae': expected one or more of patterson (reference_cell and domains need no"),
+        ("patterson,vae", "'patterson,vae': expected one or more of patterson"),
+        ("", "'': expected one or more of patterson"),
+        ("reference_cell,domains", "nothing to fit, expected one or more of patterson"),
+    ],
+)
+def test_names_that_cannot_be_fitted_are_refused_and_what_can_be_is_listed(
+    notebook: Notebook, frames: Path, names: str, words: str
+) -> None:
+    done = fit(frames, "--detectors", names)
+
+    assert done.exit_code == 2
+    told = " ".join(done.stderr.replace("│", " ").split())
+    assert words in told
+    assert not notebook.jobs
+
+
+def test_a_detector_that_is_new_in_the_table_brings_its_own_options(
+    notebook: Notebook, frames: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def vae_options(
+        *,
+        latent: Annotated[int, typer.Option(help="Latent variables.")] = 6,
+        polarity: Annotated[
+            fit_options.ColumnPolarity, typer.Option(help="As of others.")
+        ] = fit_options.ColumnPolarity.AUTO,
+    ) -> dict[str, Any]:
+        return {"latent": latent, "polarity": polarity.value}
+
+    monkeypatch.setitem(fit_options.FITTED, "vae", vae_options)
+
+    done = fit(
+        frames, "--detectors", "vae,patterson", "--latent", "3", "--polarity", "dark", "--image",
+        "columns",
+    )  # fmt: skip
+
+    assert done.exit_code == 0, done.output
+    assert notebook.jobs == [
+        ("vae", "m.vae.model", {"latent": 3, "polarity": "dark"}),
+        (
+            "patterson",
+            "m.patterson.model",
+            {"features": "patterson", "image": "columns", "polarity": "dark"},
+        ),
+    ]
+
+
+def test_help_says_what_redrawn_columns_are_for(frames: Path) -> None:
+    shown = " ".join(fit(frames, "--help").output.replace("│", " ").split())
+
+    assert "for doped crystals" in shown
+    assert "redrawn with all columns alike" in shown

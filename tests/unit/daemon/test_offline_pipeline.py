@@ -1,0 +1,111 @@
+"""Which pipeline judges a recording offline: settings, and a model fitted on itself."""
+
+import io
+import json
+import shutil
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from latticewatch.adapters.recorded import open_recording
+from latticewatch.daemon.config import Settings
+from latticewatch.daemon.fitting import FitRefusedError, FitReport, Reference
+from latticewatch.daemon.models import MODEL_SUFFIX
+from latticewatch.daemon.offline import analyze_recording
+from latticewatch.daemon.offline_pipeline import (
+    FitOnItself,
+    offline_settings,
+    with_detectors,
+    with_model,
+)
+from latticewatch.daemon.offline_report import Report
+from latticewatch.daemon.offline_results import Results
+from latticewatch.detectors import pretrained
+from support.analyzing import without_times
+
+
+class CopyingFitter:
+    """Fits nothing: every recording gets the shipped model."""
+
+    def fit(self, reference: Reference, *, out: Path) -> FitReport:
+        assert reference.images
+        with resources.as_file(resources.files(pretrained) / f"mos2{MODEL_SUFFIX}") as path:
+            shutil.copy(path, out)
+        assert out.suffix == MODEL_SUFFIX
+        return FitReport(out, sha256="", told="1 site", warnings=())
+
+
+def analyze_by_itself(path: Path, folder: Path) -> list[dict[str, Any]]:
+    folder.mkdir()
+    recording, lines = open_recording(path), io.StringIO()
+    choose = FitOnItself(fitter=CopyingFitter(), folder=folder, settings=offline_settings())
+    analyze_recording(
+        recording, choose(recording), Results(lines, plot_folder=None, report=Report(io.StringIO()))
+    )
+    return [json.loads(line) for line in lines.getvalue().splitlines()]
+
+
+def test_a_recording_judged_by_itself_gives_the_same_lines_in_every_run(
+    crystal: Path, tmp_path: Path
+) -> None:
+    first = analyze_by_itself(crystal, tmp_path / "one")
+    second = analyze_by_itself(crystal, tmp_path / "another")
+
+    assert first[0]["detectors"][1]["artifact"] == "fitted:crystal.npy"
+    assert [json.dumps(without_times(line)) for line in first] == [
+        json.dumps(without_times(line)) for line in second
+    ]
+
+
+class RefusingFitter:
+    """Fits nothing, and says so."""
+
+    def fit(self, reference: Reference, *, out: Path) -> FitReport:
+        raise FitRefusedError(f"{reference.labels[0]}: 12 sites, 60 are needed for {out.name}")
+
+
+def test_where_no_model_can_be_fitted_the_other_detectors_look(
+    crystal: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recording, lines = open_recording(crystal), io.StringIO()
+    choose = FitOnItself(fitter=RefusingFitter(), folder=tmp_path, settings=offline_settings())
+
+    analyze_recording(
+        recording, choose(recording), Results(lines, plot_folder=None, report=Report(io.StringIO()))
+    )
+
+    event = json.loads(lines.getvalue().splitlines()[0])
+    assert (event["outcome"], [one["name"] for one in event["detectors"]]) == (
+        "scored", ["reference_cell", "domains"]
+    )  # fmt: skip
+    assert "60 are needed" in (told := capsys.readouterr().err)
+    assert "patterson does not look" in told
+
+
+def test_where_no_model_can_be_fitted_and_nobody_else_looks_that_is_the_answer(
+    crystal: Path, tmp_path: Path
+) -> None:
+    alone = with_detectors(offline_settings(), ("patterson",))
+    choose = FitOnItself(fitter=RefusingFitter(), folder=tmp_path, settings=alone)
+
+    with pytest.raises(FitRefusedError, match="60 are needed"):
+        choose(open_recording(crystal))
+
+
+def test_settings_make_room_for_every_defect_and_keep_the_rest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LATTICEWATCH_DETECT__FDR", "0.2")
+
+    settings = offline_settings()
+
+    assert settings.events.max_defects == 1024
+    assert settings.detect.fdr == 0.2
+
+
+def test_a_named_model_replaces_that_of_the_settings() -> None:
+    settings = with_model(Settings(), Path("other.model"))
+
+    assert settings.detectors.patterson.model == "other.model"
