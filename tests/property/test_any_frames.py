@@ -139,7 +139,7 @@ def assert_same_places(one: Pixels, other: Pixels, model: str) -> None:
 
 @pytest.mark.xfail(
     strict=True,
-    reason="the signs of a basis, which rounding chooses, decide whether a small frame locks",
+    reason="the signs of a basis, which rounding chooses, decide where demodulate looks for noise",
 )
 def test_the_last_digit_does_not_decide_whether_a_small_frame_locks() -> None:
     pixels = SMALL.pixels()
