@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.detectors.demodulation import (
+    NOWHERE,
     Demodulated,
     block_side,
     demodulate,
@@ -107,7 +108,9 @@ class LatticeLock:
         return np.ascontiguousarray(grid.reshape(2, -1).T)
 
 
-def lock_lattice(image: NDArray[np.float32], lattice: Lattice) -> LatticeLock | None:
+def lock_lattice(
+    image: NDArray[np.float32], lattice: Lattice, taken: NDArray[np.bool_] = NOWHERE
+) -> LatticeLock | None:
     """Lock a lattice to the frame that it was found in.
 
     Parameters
@@ -116,6 +119,8 @@ def lock_lattice(image: NDArray[np.float32], lattice: Lattice) -> LatticeLock | 
         Finite.
     lattice
         Its two strongest independent reflections carry the phase: weak ones lose it in noise.
+    taken : (k, m)
+        Where another domain is, on any grid over the frame.
 
     Returns
     -------
@@ -126,7 +131,7 @@ def lock_lattice(image: NDArray[np.float32], lattice: Lattice) -> LatticeLock | 
     step_px = block_side(lattice.cell_px)
     if chosen is None or not has_blocks(image.shape, step_px):
         return None
-    found = demodulate(image, lattice.reciprocal_per_px, chosen, step_px)
+    found = demodulate(image, lattice.reciprocal_per_px, chosen, step_px, taken=taken)
     return lock_waves(found, lattice.reciprocal_per_px, chosen)
 
 
