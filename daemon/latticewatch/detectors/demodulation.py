@@ -1,6 +1,7 @@
 """Two reflections of a lattice from place to place: amplitude, phase, noise, where they hold."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from latticewatch.kernels.waves import block_wave, subtract_level
 
 Grid = NDArray[np.float32]
 Waves = NDArray[np.complex64]
+_Value = TypeVar("_Value", bound=np.generic)
 
 # Lengths in lattice periods.
 # Over which a wave is averaged first. What the blocks alias to zero is what they average away.
@@ -148,15 +150,21 @@ def demodulate(
     return Demodulated(waves, noise, brightness, step_px * passed.every, tuple(raw), free)
 
 
+def resampled(grid: NDArray[_Value], shape: tuple[int, int]) -> NDArray[_Value]:
+    """Values (h, w) of a grid (k, m) over the same frame, at the nearest of its blocks."""
+    rows, columns = (
+        ((np.arange(n) + 0.5) * m / n).astype(np.intp)
+        for n, m in zip(shape, grid.shape, strict=True)
+    )
+    values: NDArray[_Value] = grid[rows[:, None], columns]
+    return values
+
+
 def _free(taken: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_] | None:
     """Blocks (h, w) that lie in no place taken; None where that is all of them, or none."""
     if not taken.any():
         return None
-    rows, columns = (
-        ((np.arange(n) + 0.5) * m / n).astype(np.intp)
-        for n, m in zip(shape, taken.shape, strict=True)
-    )
-    free: NDArray[np.bool_] = ~taken[rows[:, None], columns]
+    free = ~resampled(taken, shape)
     return free if free.any() else None
 
 

@@ -4,7 +4,7 @@ Two reflections are demodulated; their phases say how far the crystal is from an
 place (geometric phase analysis, Hytch et al., Ultramicroscopy 74, 131, 1998).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +68,32 @@ class LatticeLock:
         block = np.clip((places_yx + 0.5) // self.step_px, 0, last).astype(np.int64)
         held: NDArray[np.bool_] = self.holds[block[:, 0], block[:, 1]]
         return held
+
+    def part_held(self, shape: tuple[int, int]) -> tuple[slice, slice]:
+        """Rows and columns of pixels of the smallest part of a frame with all that holds it."""
+        bounds = []
+        for axis, size in enumerate(shape):
+            held = np.flatnonzero(self.holds.any(axis=1 - axis))
+            first, last = (held[0], held[-1]) if len(held) else (0, -1)
+            # Pixels beyond the last block belong to it.
+            is_last = last == self.holds.shape[axis] - 1
+            step_px = int(self.step_px)
+            bounds.append(slice(int(first) * step_px, size if is_last else (last + 1) * step_px))
+        return bounds[0], bounds[1]
+
+    def cut_out(self, part: tuple[slice, slice]) -> "LatticeLock":
+        """Return the lock of a part of the frame by itself, from `part_held`; addresses stay."""
+        step_px = int(self.step_px)
+        blocks = tuple(slice(one.start // step_px, -(-one.stop // step_px)) for one in part)
+        corner = np.array([one.start for one in part], np.float64)
+        # u = G (r' + corner) + phase.
+        begins = (self.reciprocal_per_px @ corner).astype(np.float32)
+        return replace(
+            self,
+            phase=np.ascontiguousarray(self.phase[:, *blocks] + begins[:, None, None]),
+            amplitude=np.ascontiguousarray(self.amplitude[blocks]),
+            holds=np.ascontiguousarray(self.holds[blocks]),
+        )
 
     @property
     def period_px(self) -> float:

@@ -1,8 +1,11 @@
 """One crystal in a frame, or two: the lattice of what the first does not hold."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
+from latticewatch.detectors.demodulation import resampled
 from latticewatch.detectors.lattice import Lattice, find_lattice
 from latticewatch.detectors.lock import LatticeLock, lock_lattice
 from latticewatch.kernels.grids import block_means, subtract_grid
@@ -10,7 +13,8 @@ from latticewatch.kernels.smooth import gaussian, gaussian_scratch, gaussian_wei
 
 # Parts of the frame: what is left for a second domain, and what it must hold at least.
 _LEAST_LEFT = 0.05
-_LEAST_HELD = 0.03
+LEAST_HELD = 0.03
+"""Part of a frame that a further domain has at least."""
 # Of the second lattice, where the first one is: domains lie side by side. Superlattices, layers
 # on one another and peaks split by distortion lie in the same place.
 _MOST_SHARED = 0.5
@@ -40,11 +44,22 @@ def find_lattices(frame: NDArray[np.float32]) -> tuple[Lattice, ...]:
     lock = lock_lattice(frame, first)
     if lock is None:
         return (first,)
-    second = _second(frame, lock)
+    second = second_lattice(frame, lock)
     return (first,) if second is None else (first, second)
 
 
-def _second(frame: NDArray[np.float32], lock: LatticeLock) -> Lattice | None:
+def second_lattice(frame: NDArray[np.float32], lock: LatticeLock) -> Lattice | None:
+    """Lattice of what a first one does not hold; None where that is too little, or no crystal.
+
+    Parameters
+    ----------
+    frame : (H, W)
+        Finite.
+    lock
+        Of the first lattice to this frame.
+    """
+    if lock.holds.all():
+        return None
     blocks = lock.period_px / lock.step_px
     near = _blurred((~lock.holds).astype(np.float32), _BORDER * blocks)
     # Nothing within the border of what is held, everything beyond it.
@@ -54,14 +69,30 @@ def _second(frame: NDArray[np.float32], lock: LatticeLock) -> Lattice | None:
     second = find_lattice(_only(frame, left, int(lock.step_px), _SLOW * blocks))
     if second is None or _n_own(second, lock, min(frame.shape)) < _FEWEST_OWN:
         return None
-    other = lock_lattice(frame, second)
-    if other is None:
-        return None
+    other = lock_lattice(frame, second, lock.holds)
+    return None if other is None or not are_apart(lock, other) else second
+
+
+def are_apart(first: LatticeLock, other: LatticeLock) -> bool:
+    """Tell whether a lattice holds a domain of its own beside the first one."""
     held = other.holds
-    in_first = lock.holds_at(_centres(other)).reshape(held.shape)
-    if held.mean() < _LEAST_HELD or (held & in_first).sum() > _MOST_SHARED * held.sum():
-        return None
-    return second
+    in_first = resampled(first.holds, (held.shape[0], held.shape[1]))
+    return bool(held.mean() >= LEAST_HELD and (held & in_first).sum() <= _MOST_SHARED * held.sum())
+
+
+def own_parts(first: LatticeLock, other: LatticeLock) -> tuple[LatticeLock, LatticeLock]:
+    """Give each place that both lattices hold to the one whose waves are the stronger there.
+
+    Near a boundary, and where a reflection of one lies on one of the other, both may hold.
+    """
+    return _own_part(first, other), _own_part(other, first)
+
+
+def _own_part(lock: LatticeLock, rival: LatticeLock) -> LatticeLock:
+    shape = (lock.holds.shape[0], lock.holds.shape[1])
+    lost = resampled(rival.holds, shape)
+    lost &= resampled(rival.amplitude, shape) >= lock.amplitude
+    return replace(lock, holds=lock.holds & ~lost)
 
 
 def _n_own(second: Lattice, lock: LatticeLock, side_px: int) -> int:
@@ -83,12 +114,6 @@ def _only(
     subtract_grid(frame, slow, step_px, flat)
     subtract_grid(np.zeros_like(frame), weight, step_px, negative)
     return -flat * negative
-
-
-def _centres(lock: LatticeLock) -> NDArray[np.float64]:
-    """Places (h w, 2) of the centres of the blocks, pixels."""
-    places = np.indices(lock.holds.shape).reshape(2, -1).T
-    return (places.astype(np.float64) + 0.5) * lock.step_px - 0.5
 
 
 def _blurred(grid: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:

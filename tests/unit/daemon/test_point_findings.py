@@ -97,8 +97,8 @@ def test_dopants_do_not_vouch_for_defects() -> None:
     # At 5 % the third best of three may have 1.5e-4, the best of one 5e-5.
     result = result_of({1e-12: True, 1e-11: True, 1.2e-4: False})
 
-    apart, _ = cell_findings(result, Budget(0.05, None))
-    together, _ = cell_findings(result, Budget(0.05, None), dopants_are_defects=True)
+    apart, _ = cell_findings([result], Budget(0.05, None))
+    together, _ = cell_findings([result], Budget(0.05, None), dopants_are_defects=True)
 
     assert [one.flags for one in apart] == [("dopant",), ("dopant",)]
     assert [one.kind for one in together] == ["excess", "excess", "deficit"]
@@ -108,7 +108,7 @@ def test_dopants_do_not_vouch_for_defects() -> None:
 def test_false_alarms_per_frame_are_those_of_the_columns_looked_at() -> None:
     result = result_of({1e-5: False, 4e-4: False, 6e-4: False})
 
-    found, q_value = cell_findings(result, Budget(None, 0.5))
+    found, q_value = cell_findings([result], Budget(None, 0.5))
 
     assert [one.p_value for one in found] == pytest.approx([1e-5, 4e-4])
     assert len(q_value) == 2
