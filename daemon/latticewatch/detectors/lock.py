@@ -70,15 +70,19 @@ class LatticeLock:
         return held
 
     def part_held(self, shape: tuple[int, int]) -> tuple[slice, slice]:
-        """Rows and columns of pixels of the smallest part of a frame with all that holds it."""
+        """Rows and columns of pixels of the smallest part of a frame with all that holds it.
+
+        With a rim of blocks that do not, unless the frame ends there: what lies beyond a part is
+        taken for more of the same.
+        """
         bounds = []
         for axis, size in enumerate(shape):
-            held = np.flatnonzero(self.holds.any(axis=1 - axis))
-            first, last = (held[0], held[-1]) if len(held) else (0, -1)
-            # Pixels beyond the last block belong to it.
-            is_last = last == self.holds.shape[axis] - 1
+            held, n_blocks = np.flatnonzero(self.holds.any(axis=1 - axis)), self.holds.shape[axis]
+            first, beyond = (held[0] - 1, held[-1] + 2) if len(held) else (0, 1)
             step_px = int(self.step_px)
-            bounds.append(slice(int(first) * step_px, size if is_last else (last + 1) * step_px))
+            # Pixels beyond the last block belong to it.
+            stop = size if beyond >= n_blocks else int(beyond) * step_px
+            bounds.append(slice(max(0, int(first)) * step_px, stop))
         return bounds[0], bounds[1]
 
     def cut_out(self, part: tuple[slice, slice]) -> "LatticeLock":
