@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from latticewatch.detectors.demodulation import NOWHERE
 from latticewatch.detectors.follow import FrameLattice, LatticeFollower, Refusal
+from latticewatch.detectors.lattice import Lattice
 from latticewatch.detectors.two_lattices import (
     LEAST_HELD,
     are_apart,
+    lattices_of_mixture,
     own_parts,
     second_lattice,
 )
@@ -82,14 +84,12 @@ class DomainFollower:
             where both are, a frame is searched as a first one, and numbers begin anew.
         """
         self._n_since += 1
-        found = self._followed(image)
+        found: list[FrameLattice] | Refusal = self._followed(image)
         if not found:
             self.forget()
-            follower = LatticeFollower()
-            first = follower.look(image)
-            if isinstance(first, Refusal):
-                return first
-            found = [self._numbered(follower, first)]
+            found = self._begun(image)
+        if isinstance(found, Refusal):
+            return found
         if len(found) == 1 and self._is_due(found[0].lock.holds):
             found += self._beside(image, found[0])
         return self._parted(found)
@@ -110,6 +110,19 @@ class DomainFollower:
             self._domains.append(domain)
         return found
 
+    def _begun(self, image: NDArray[np.float32]) -> list[FrameLattice] | Refusal:
+        """Lattices of a first frame: one, or two that were taken for one."""
+        follower = LatticeFollower()
+        first = follower.look(image)
+        if isinstance(first, Refusal):
+            return first
+        both = lattices_of_mixture(image, first.lattice)
+        parted = None if both is None else follower.begin(image, both[0])
+        if both is None or parted is None:
+            return [self._numbered(follower, first)]
+        found = [self._numbered(follower, parted)]
+        return found + self._beside(image, parted, both[1])
+
     def _numbered(self, follower: LatticeFollower, found: FrameLattice) -> FrameLattice:
         number = self._n_numbered
         self._n_numbered += 1
@@ -125,10 +138,12 @@ class DomainFollower:
             return True
         return bool((before != holds).mean() > _OTHER_PART)
 
-    def _beside(self, image: NDArray[np.float32], first: FrameLattice) -> list[FrameLattice]:
-        """Lattice of what the first one does not hold, if there is one."""
+    def _beside(
+        self, image: NDArray[np.float32], first: FrameLattice, lattice: Lattice | None = None
+    ) -> list[FrameLattice]:
+        """Lattice of what the first one does not hold, known or searched, if there is one."""
         self._searched, self._n_since = first.lock.holds, 0
-        lattice = second_lattice(image, first.lock)
+        lattice = lattice or second_lattice(image, first.lock)
         if lattice is None:
             return []
         follower = LatticeFollower()

@@ -27,6 +27,7 @@ _MOST_STRAIN = 0.08
 # Over the noise, of a whole frame. Beyond, phase is good to a hundredth of a turn at any block, and
 # shorter reflections are better: they bear more distortion.
 _POWER_ENOUGH = 1e4
+_STRONG_ENOUGH = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,15 +197,22 @@ def lock_waves(
 
 
 def strongest_pair(lattice: Lattice) -> NDArray[np.int64] | None:
-    """Choose the indices (2, 2) of the strongest reflection and the next beside its row.
+    """Choose the indices (2, 2) of the strongest reflection and one beside its row.
 
-    None if all lie in one row. Where the two span a part of the net only, the phase leaves open
-    which of several cells a place is in, the same for all of a frame: `witnesses` can tell.
+    None if all lie in one row. The other one is the next in strength, or one of half its power that
+    spans more of the net with the first. Where the two span a part of the net only, the phase
+    leaves open which of several cells a place is in, the same for all of a frame: `witnesses` can
+    tell. Twins have such a part in common, and where both were chosen from it, it held in both.
     """
-    index = _by_power(lattice)
-    apart = index[:, 0] * index[0, 1] - index[:, 1] * index[0, 0]
+    order = _by_power(lattice)
+    index = lattice.reflections[order]
+    power = np.minimum(lattice.power[order], _POWER_ENOUGH)
+    apart = np.abs(index[:, 0] * index[0, 1] - index[:, 1] * index[0, 0])
     others = np.flatnonzero(apart)
-    return np.stack([index[0], index[others[0]]]) if len(others) else None
+    if not len(others):
+        return None
+    strong = others[power[others] >= _STRONG_ENOUGH * power[others[0]]]
+    return np.stack([index[0], index[strong[np.argmin(apart[strong])]]])
 
 
 def witnesses(lattice: Lattice, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -214,7 +222,7 @@ def witnesses(lattice: Lattice, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
     """
     found: list[NDArray[np.int64]] = []
     spanned = _index_of(chosen)
-    for other in _by_power(lattice):
+    for other in lattice.reflections[_by_power(lattice)]:
         if spanned == 1:
             break
         more = _index_of(np.array([*chosen, *found, other]))
@@ -231,11 +239,10 @@ def _index_of(vectors: NDArray[np.int64]) -> int:
     return int(np.gcd.reduce(areas))
 
 
-def _by_power(lattice: Lattice) -> NDArray[np.int64]:
+def _by_power(lattice: Lattice) -> NDArray[np.intp]:
     """Order the reflections, strongest first; of very strong ones the shortest first."""
     length = np.linalg.norm(lattice.reflections @ lattice.reciprocal_per_px, axis=1)
-    order = np.lexsort((length, -np.minimum(lattice.power, _POWER_ENOUGH)))
-    return lattice.reflections[order]
+    return np.lexsort((length, -np.minimum(lattice.power, _POWER_ENOUGH)))
 
 
 def _is_straight(

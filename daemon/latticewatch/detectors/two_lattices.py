@@ -5,7 +5,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from latticewatch.detectors.demodulation import resampled
+from latticewatch.detectors.demodulation import (
+    block_side,
+    demodulate,
+    has_blocks,
+    resampled,
+    where_it_holds,
+)
 from latticewatch.detectors.lattice import Lattice, find_lattice
 from latticewatch.detectors.lock import LatticeLock, lock_lattice
 from latticewatch.kernels.grids import block_means, subtract_grid
@@ -24,6 +30,11 @@ _FEWEST_OWN = 3
 # is a lattice of its own. In periods.
 _BORDER = 1.5
 _SLOW = 2.0
+# Of the nodes of a lattice in common of two domains few are reflections, and the cell of either
+# domain is smaller by a half at least.
+_MOST_OCCUPIED = 0.5
+_MUCH_SMALLER = 0.6
+_MOST_COMMON = 6  # strong reflections tried: a twin shares one row of them or two
 
 
 def find_lattices(frame: NDArray[np.float32]) -> tuple[Lattice, ...]:
@@ -41,6 +52,9 @@ def find_lattices(frame: NDArray[np.float32]) -> tuple[Lattice, ...]:
     first = find_lattice(frame)
     if first is None:
         return ()
+    both = lattices_of_mixture(frame, first)
+    if both is not None:
+        return both
     lock = lock_lattice(frame, first)
     if lock is None:
         return (first,)
@@ -61,9 +75,7 @@ def second_lattice(frame: NDArray[np.float32], lock: LatticeLock) -> Lattice | N
     if lock.holds.all():
         return None
     blocks = lock.period_px / lock.step_px
-    near = _blurred((~lock.holds).astype(np.float32), _BORDER * blocks)
-    # Nothing within the border of what is held, everything beyond it.
-    left = np.clip((near - 0.8) / 0.2, 0.0, 1.0).astype(np.float32)
+    left = _well_inside(~lock.holds, _BORDER * blocks)
     if left.mean() < _LEAST_LEFT:
         return None
     second = find_lattice(_only(frame, left, int(lock.step_px), _SLOW * blocks))
@@ -71,6 +83,69 @@ def second_lattice(frame: NDArray[np.float32], lock: LatticeLock) -> Lattice | N
         return None
     other = lock_lattice(frame, second, lock.holds)
     return None if other is None or not are_apart(lock, other) else second
+
+
+def lattices_of_mixture(
+    frame: NDArray[np.float32], mixed: Lattice
+) -> tuple[Lattice, Lattice] | None:
+    """Lattices of two domains that were taken for one; None where it is one.
+
+    Two domains in a special position to each other, as twins are, have a lattice in common, of a
+    larger cell, that indexes the reflections of both and many that are not there. Where a
+    strong reflection is that is not everywhere, there is one domain, and it is searched by itself.
+
+    Parameters
+    ----------
+    frame : (H, W)
+        Finite.
+    mixed
+        Its lattice as a whole.
+    """
+    if _occupied(mixed) > _MOST_OCCUPIED:
+        return None
+    inside = _where_one_is(frame, mixed)
+    if inside is None:
+        return None
+    first = find_lattice(inside)
+    if first is None or first.cell_area_px2 > _MUCH_SMALLER * mixed.cell_area_px2:
+        return None
+    lock = lock_lattice(frame, first)
+    second = None if lock is None else second_lattice(frame, lock)
+    return None if second is None else (first, second)
+
+
+def _where_one_is(frame: NDArray[np.float32], mixed: Lattice) -> NDArray[np.float32] | None:
+    """Frame where it has a strong reflection that about a half of it has; zero elsewhere."""
+    best, nearest = None, 0.5 - LEAST_HELD
+    for strongest in np.argsort(-mixed.power)[:_MOST_COMMON]:
+        g_per_px = mixed.reflections[strongest] @ mixed.reciprocal_per_px
+        period_px = 1 / float(np.linalg.norm(g_per_px))
+        step_px = block_side(period_px)
+        if not has_blocks(frame.shape, step_px):
+            continue
+        across = np.array([g_per_px, [g_per_px[1], -g_per_px[0]]])
+        waves = demodulate(frame, across, np.array([[1, 0], [1, 0]]), step_px)
+        holds = where_it_holds(waves)[1]
+        if abs(float(holds.mean()) - 0.5) < nearest:
+            nearest = abs(float(holds.mean()) - 0.5)
+            best = holds, waves.step_px, period_px / waves.step_px
+    if best is None:
+        return None
+    holds, step_px, blocks = best
+    return _only(frame, _well_inside(holds, _BORDER * blocks), step_px, _SLOW * blocks)
+
+
+def _occupied(lattice: Lattice) -> float:
+    """Part of the nodes, out to the farthest reflection, that have one."""
+    reach = float(np.linalg.norm(lattice.reflections @ lattice.reciprocal_per_px, axis=1).max())
+    return lattice.n_reflections / (0.5 * np.pi * reach**2 * lattice.cell_area_px2)
+
+
+def _well_inside(part: NDArray[np.bool_], border: float) -> NDArray[np.float32]:
+    """Weight (h, w): nothing within the border of a part, one beyond it."""
+    near = _blurred(part.astype(np.float32), border)
+    weight: NDArray[np.float32] = np.clip((near - 0.8) / 0.2, 0.0, 1.0).astype(np.float32)
+    return weight
 
 
 def are_apart(first: LatticeLock, other: LatticeLock) -> bool:
