@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from latticewatch.detectors.demodulation import (
     block_side,
@@ -34,6 +35,7 @@ _SLOW = 2.0
 # domain is smaller by a half at least.
 _MOST_OCCUPIED = 0.5
 _MUCH_SMALLER = 0.6
+_SPECK = 0.05  # of the largest piece of a domain
 _MOST_COMMON = 6  # strong reflections tried: a twin shares one row of them or two
 
 
@@ -158,7 +160,8 @@ def are_apart(first: LatticeLock, other: LatticeLock) -> bool:
 def own_parts(first: LatticeLock, other: LatticeLock) -> tuple[LatticeLock, LatticeLock]:
     """Give each place that both lattices hold to the one whose waves are the stronger there.
 
-    Near a boundary, and where a reflection of one lies on one of the other, both may hold.
+    Near a boundary, and where a reflection of one lies on one of the other, both may hold. Specks
+    that a lattice holds by chance, or in the other domain, are left to nobody.
     """
     return _own_part(first, other), _own_part(other, first)
 
@@ -167,7 +170,18 @@ def _own_part(lock: LatticeLock, rival: LatticeLock) -> LatticeLock:
     shape = (lock.holds.shape[0], lock.holds.shape[1])
     lost = resampled(rival.holds, shape)
     lost &= resampled(rival.amplitude, shape) >= lock.amplitude
-    return replace(lock, holds=lock.holds & ~lost)
+    return replace(lock, holds=_without_specks(lock.holds & ~lost))
+
+
+def _without_specks(part: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Pieces (h, w) of a part that are not much smaller than the largest one."""
+    label, n_pieces = ndimage.label(part)
+    if n_pieces < 2:
+        return part
+    size = np.bincount(label.ravel())
+    size[0] = 0
+    kept: NDArray[np.bool_] = (size > _SPECK * size.max())[label]
+    return kept
 
 
 def _n_own(second: Lattice, lock: LatticeLock, side_px: int) -> int:
