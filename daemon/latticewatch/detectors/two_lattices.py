@@ -14,7 +14,7 @@ from latticewatch.detectors.demodulation import (
     where_it_holds,
 )
 from latticewatch.detectors.lattice import Lattice, find_lattice
-from latticewatch.detectors.lock import LatticeLock, lock_lattice
+from latticewatch.detectors.lock import LatticeLock, lock_lattice, strongest_pair
 from latticewatch.kernels.grids import block_means, subtract_grid
 from latticewatch.kernels.smooth import gaussian, gaussian_scratch, gaussian_weights
 
@@ -31,10 +31,9 @@ _FEWEST_OWN = 3
 # is a lattice of its own. In periods.
 _BORDER = 1.5
 _SLOW = 2.0
-# Of the nodes of a lattice in common of two domains few are reflections, and the cell of either
-# domain is smaller by a half at least.
+_SHARED_POWER = 1e-3
+# Of the nodes of a lattice in common of two domains few are reflections.
 _MOST_OCCUPIED = 0.5
-_MUCH_SMALLER = 0.6
 _SPECK = 0.05  # of the largest piece of a domain
 _MOST_COMMON = 6  # strong reflections tried: a twin shares one row of them or two
 
@@ -81,8 +80,12 @@ def second_lattice(frame: NDArray[np.float32], lock: LatticeLock) -> Lattice | N
     if left.mean() < _LEAST_LEFT:
         return None
     second = find_lattice(_only(frame, left, int(lock.step_px), _SLOW * blocks))
-    if second is None or _n_own(second, lock, min(frame.shape)) < _FEWEST_OWN:
+    if second is None:
         return None
+    own = _own(second, lock.basis_px_yx, min(frame.shape))
+    if own.sum() < _FEWEST_OWN:
+        return None
+    second = _led_by(second, own)
     other = lock_lattice(frame, second, lock.holds)
     return None if other is None or not are_apart(lock, other) else second
 
@@ -93,8 +96,9 @@ def lattices_of_mixture(
     """Lattices of two domains that were taken for one; None where it is one.
 
     Two domains in a special position to each other, as twins are, have a lattice in common, of a
-    larger cell, that indexes the reflections of both and many that are not there. Where a
-    strong reflection is that is not everywhere, there is one domain, and it is searched by itself.
+    larger cell, that indexes the reflections of both and many that are not there; and reflections
+    in common, which span a part of either net and hold in both domains. A strong reflection that is
+    not everywhere says where to search for each by itself.
 
     Parameters
     ----------
@@ -103,21 +107,33 @@ def lattices_of_mixture(
     mixed
         Its lattice as a whole.
     """
-    if _occupied(mixed) > _MOST_OCCUPIED:
+    pair = strongest_pair(mixed)
+    spans_all = pair is None or abs(pair[0, 0] * pair[1, 1] - pair[0, 1] * pair[1, 0]) == 1
+    if spans_all and _occupied(mixed) > _MOST_OCCUPIED:
         return None
-    inside = _where_one_is(frame, mixed)
-    if inside is None:
+    sides = _sides(frame, mixed)
+    if sides is None:
         return None
-    first = find_lattice(inside)
-    if first is None or first.cell_area_px2 > _MUCH_SMALLER * mixed.cell_area_px2:
+    first, second = (find_lattice(side) for side in sides)
+    if first is None or second is None:
         return None
+    side_px = min(frame.shape)
+    of_first = _own(first, second.basis_px_yx, side_px)
+    of_second = _own(second, first.basis_px_yx, side_px)
+    if min(of_first.sum(), of_second.sum()) < _FEWEST_OWN:
+        return None
+    first, second = _led_by(first, of_first), _led_by(second, of_second)
     lock = lock_lattice(frame, first)
-    second = None if lock is None else second_lattice(frame, lock)
-    return None if second is None else (first, second)
+    other = None if lock is None else lock_lattice(frame, second, lock.holds)
+    if lock is None or other is None or not (are_apart(lock, other) and are_apart(other, lock)):
+        return None
+    return first, second
 
 
-def _where_one_is(frame: NDArray[np.float32], mixed: Lattice) -> NDArray[np.float32] | None:
-    """Frame where it has a strong reflection that about a half of it has; zero elsewhere."""
+def _sides(
+    frame: NDArray[np.float32], mixed: Lattice
+) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+    """Frame where it has a strong reflection that about a half of it has, and where it has not."""
     best, nearest = None, 0.5 - LEAST_HELD
     for strongest in np.argsort(-mixed.power)[:_MOST_COMMON]:
         g_per_px = mixed.reflections[strongest] @ mixed.reciprocal_per_px
@@ -134,7 +150,11 @@ def _where_one_is(frame: NDArray[np.float32], mixed: Lattice) -> NDArray[np.floa
     if best is None:
         return None
     holds, step_px, blocks = best
-    return _only(frame, _well_inside(holds, _BORDER * blocks), step_px, _SLOW * blocks)
+    one, other = (
+        _only(frame, _well_inside(part, _BORDER * blocks), step_px, _SLOW * blocks)
+        for part in (holds, ~holds)
+    )
+    return one, other
 
 
 def _occupied(lattice: Lattice) -> float:
@@ -184,11 +204,18 @@ def _without_specks(part: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return kept
 
 
-def _n_own(second: Lattice, lock: LatticeLock, side_px: int) -> int:
-    """How many reflections of a lattice the first one does not have: it may show beyond itself."""
-    indices = second.reflections @ second.reciprocal_per_px @ lock.basis_px_yx.T
-    away = (indices - np.round(indices)) @ lock.reciprocal_per_px
-    return int(np.count_nonzero(np.linalg.norm(away, axis=1) * side_px > _APART_BINS))
+def _own(lattice: Lattice, other_px_yx: NDArray[np.float64], side_px: int) -> NDArray[np.bool_]:
+    """Tell which reflections (R,) of a lattice another one (2, 2) does not have."""
+    reciprocal = np.linalg.inv(other_px_yx).T.astype(np.float64)
+    indices = lattice.reflections @ lattice.reciprocal_per_px @ other_px_yx.T
+    away = (indices - np.round(indices)) @ reciprocal
+    own: NDArray[np.bool_] = np.linalg.norm(away, axis=1) * side_px > _APART_BINS
+    return own
+
+
+def _led_by(lattice: Lattice, own: NDArray[np.bool_]) -> Lattice:
+    """Let reflections carry the phase that are its own: others are in the other domain, too."""
+    return replace(lattice, power=np.where(own, lattice.power, _SHARED_POWER * lattice.power))
 
 
 def _only(
