@@ -60,6 +60,8 @@ class _Scene:
         Way from the first to the second: 0 to the right, a quarter turn down.
     dose
         In units of that at which its columns are plain to see.
+    vacancies
+        In a frame full of either; other defects as the simulator has them.
     """
 
     crystal: str = "mos2"
@@ -71,6 +73,7 @@ class _Scene:
     seed: int = 1
     shape_yx: tuple[int, int] = (512, 512)
     perfect: bool = False
+    vacancies: int | None = None
 
 
 def bicrystal(crystal: str = "mos2", **settings: Any) -> Bicrystal:  # noqa: ANN401 - of a scene
@@ -86,6 +89,7 @@ def bicrystal(crystal: str = "mos2", **settings: Any) -> Bicrystal:  # noqa: ANN
                 shape_yx=shape_yx,
                 dose_e_per_ang2=scene.dose * CRYSTALS[crystal].dose_e_per_ang2,
                 perfect=scene.perfect,
+                vacancies=scene.vacancies,
             )
         )
         for second in (0, 1)

@@ -15,7 +15,7 @@ from latticewatch.detectors.lattice import Lattice
 from latticewatch.detectors.two_lattices import (
     LEAST_HELD,
     are_apart,
-    lattices_of_mixture,
+    lattices_beside,
     own_parts,
     second_lattice,
 )
@@ -111,17 +111,18 @@ class DomainFollower:
         return found
 
     def _begun(self, image: NDArray[np.float32]) -> list[FrameLattice] | Refusal:
-        """Lattices of a first frame: one, or two that were taken for one."""
+        """Lattices of a first frame."""
         follower = LatticeFollower()
         first = follower.look(image)
         if isinstance(first, Refusal):
             return first
-        both = lattices_of_mixture(image, first.lattice)
-        parted = None if both is None else follower.begin(image, both[0])
-        if both is None or parted is None:
+        self._searched, self._n_since = first.lock.holds, 0
+        lattices = lattices_beside(image, first.lattice, first.lock)
+        parted = follower.begin(image, lattices[0]) if len(lattices) == 2 else None
+        if parted is None:
             return [self._numbered(follower, first)]
         found = [self._numbered(follower, parted)]
-        return found + self._beside(image, parted, both[1])
+        return found + self._beside(image, parted, lattices[1])
 
     def _numbered(self, follower: LatticeFollower, found: FrameLattice) -> FrameLattice:
         number = self._n_numbered

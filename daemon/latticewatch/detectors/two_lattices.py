@@ -32,6 +32,7 @@ _FEWEST_OWN = 3
 _BORDER = 1.5
 _SLOW = 2.0
 _SHARED_POWER = 1e-3
+_SAME_STEP = 0.1  # of a lattice vector
 # Of the nodes of a lattice in common of two domains few are reflections.
 _MOST_OCCUPIED = 0.5
 _SPECK = 0.05  # of the largest piece of a domain
@@ -53,14 +54,42 @@ def find_lattices(frame: NDArray[np.float32]) -> tuple[Lattice, ...]:
     first = find_lattice(frame)
     if first is None:
         return ()
-    both = lattices_of_mixture(frame, first)
+    lock = lock_lattice(frame, first)
+    return (first,) if lock is None else lattices_beside(frame, first, lock)
+
+
+def lattices_beside(
+    frame: NDArray[np.float32], found: Lattice, lock: LatticeLock
+) -> tuple[Lattice, ...]:
+    """Lattices of the one or two domains of a frame of which one was found.
+
+    Parameters
+    ----------
+    frame : (H, W)
+        Finite.
+    found, lock
+        Of the frame as a whole.
+    """
+    both = _lattices_of_mixture(frame, found)
     if both is not None:
         return both
-    lock = lock_lattice(frame, first)
-    if lock is None:
-        return (first,)
     second = second_lattice(frame, lock)
-    return (first,) if second is None else (first, second)
+    if second is None:
+        return (found,)
+    first = _searched_again(frame, found, lock)
+    return _led_by(first, _own(first, second.basis_px_yx, min(frame.shape))), second
+
+
+def _searched_again(frame: NDArray[np.float32], found: Lattice, lock: LatticeLock) -> Lattice:
+    """Lattice with weak reflections, which those of another domain had hidden; else as it was."""
+    blocks = lock.period_px / lock.step_px
+    inside = _well_inside(lock.holds, _BORDER * blocks)
+    again = find_lattice(_only(frame, inside, int(lock.step_px), _SLOW * blocks))
+    if again is None:
+        return found
+    steps = again.basis_px_yx @ np.linalg.inv(found.basis_px_yx)
+    whole = np.abs(steps - np.round(steps)).max() < _SAME_STEP
+    return again if whole and abs(np.linalg.det(steps)) > 1.5 else found
 
 
 def second_lattice(frame: NDArray[np.float32], lock: LatticeLock) -> Lattice | None:
@@ -90,7 +119,7 @@ def second_lattice(frame: NDArray[np.float32], lock: LatticeLock) -> Lattice | N
     return None if other is None or not are_apart(lock, other) else second
 
 
-def lattices_of_mixture(
+def _lattices_of_mixture(
     frame: NDArray[np.float32], mixed: Lattice
 ) -> tuple[Lattice, Lattice] | None:
     """Lattices of two domains that were taken for one; None where it is one.

@@ -76,6 +76,16 @@ def specimen_cell_px(crystal: str) -> float:
     return one.lattice.cell_px
 
 
+def test_weak_reflections_are_not_hidden_by_those_of_the_other_domain() -> None:
+    # Without them Sr and Ti of this frame are one kind of column.
+    drawn = bicrystal("srtio3", dose=0.2, seed=2, angle_rad=1.2, vacancies=16)
+
+    found = seen(DomainFollower(), drawn.image)
+
+    cell_px = specimen_cell_px("srtio3")
+    assert [one.lattice.cell_px for one in found] == pytest.approx([cell_px] * 2, rel=0.02)
+
+
 def test_domains_are_numbered_and_followed_with_their_addresses(wide: Bicrystal) -> None:
     follower = DomainFollower()
     coordinates: dict[int, NDArray[np.float64]] = {}
