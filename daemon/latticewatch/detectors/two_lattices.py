@@ -70,18 +70,37 @@ def lattices_beside(
     found, lock
         Of the frame as a whole.
     """
-    both = _lattices_of_mixture(frame, found)
-    if both is not None:
+    both = None
+    if _occupied(found) <= _MOST_OCCUPIED:
+        both = _lattices_of_mixture(frame, found)
+    if both is None:
+        second = second_lattice(frame, lock)
+        both = None if second is None else (found, second)
+    if both is None and not _spans_all(found):
+        both = _lattices_of_mixture(frame, found)
+    return (found,) if both is None else _by_themselves(frame, both)
+
+
+def _by_themselves(
+    frame: NDArray[np.float32], both: tuple[Lattice, Lattice]
+) -> tuple[Lattice, Lattice]:
+    """Search each domain once more, where it is: weak reflections hide behind the other's."""
+    lock = lock_lattice(frame, both[0])
+    other = None if lock is None else lock_lattice(frame, both[1], lock.holds)
+    if lock is None or other is None:
         return both
-    second = second_lattice(frame, lock)
-    if second is None:
-        return (found,)
-    first = _searched_again(frame, found, lock)
-    return _led_by(first, _own(first, second.basis_px_yx, min(frame.shape))), second
+    first, second = (
+        _searched_again(frame, found, part)
+        for found, part in zip(both, own_parts(lock, other), strict=True)
+    )
+    side_px = min(frame.shape)
+    of_first = _own(first, second.basis_px_yx, side_px)
+    of_second = _own(second, first.basis_px_yx, side_px)
+    return _led_by(first, of_first), _led_by(second, of_second)
 
 
 def _searched_again(frame: NDArray[np.float32], found: Lattice, lock: LatticeLock) -> Lattice:
-    """Lattice with weak reflections, which those of another domain had hidden; else as it was."""
+    """Lattice of a larger cell that has all that was found; else what was found."""
     blocks = lock.period_px / lock.step_px
     inside = _well_inside(lock.holds, _BORDER * blocks)
     again = find_lattice(_only(frame, inside, int(lock.step_px), _SLOW * blocks))
@@ -136,10 +155,6 @@ def _lattices_of_mixture(
     mixed
         Its lattice as a whole.
     """
-    pair = strongest_pair(mixed)
-    spans_all = pair is None or abs(pair[0, 0] * pair[1, 1] - pair[0, 1] * pair[1, 0]) == 1
-    if spans_all and _occupied(mixed) > _MOST_OCCUPIED:
-        return None
     sides = _sides(frame, mixed)
     if sides is None:
         return None
@@ -184,6 +199,12 @@ def _sides(
         for part in (holds, ~holds)
     )
     return one, other
+
+
+def _spans_all(lattice: Lattice) -> bool:
+    """Tell whether the two reflections that carry the phase span the whole net."""
+    pair = strongest_pair(lattice)
+    return pair is None or abs(pair[0, 0] * pair[1, 1] - pair[0, 1] * pair[1, 0]) == 1
 
 
 def _occupied(lattice: Lattice) -> float:

@@ -176,10 +176,11 @@ def test_what_does_not_hold_is_not_searched_in_every_frame(
     for _ in range(60):
         assert len(seen(follower, frame)) == 1
 
-    assert len(searched) == 1
+    # The first frame was searched; the next search is one in case noise hid something.
+    assert len(searched) == 0
     for _ in range(10):
         seen(follower, frame)
-    assert len(searched) == 2
+    assert len(searched) == 1
 
 
 def test_forgetting_begins_the_numbers_anew(wide: Bicrystal) -> None:
