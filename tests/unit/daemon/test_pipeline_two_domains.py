@@ -55,8 +55,9 @@ def test_defects_of_both_domains_are_listed(bench: Bench, crystal: str, dose: fl
     for met in found.values():
         assert len(met) >= 10
         assert np.mean(met) >= 0.9
-    # Of about 45 listed; half of them beside a true one, near the boundary.
-    assert false <= 6
+    # Of 40 to 70 listed. Nearly all are neighbours of true ones near the boundary, where the gain
+    # is known from one side: one column in twenty is missing here.
+    assert false <= 10
 
 
 @pytest.mark.slow

@@ -115,7 +115,7 @@ def test_every_place_of_a_frame_has_an_address(crystal: str) -> None:
 def test_witnesses_are_the_strongest_that_complete_the_net(
     reflections: list[list[int]], needed: list[list[int]]
 ) -> None:
-    power = 4.0 ** -np.arange(len(reflections))
+    power = 4.0 ** -np.arange(float(len(reflections)))
     lattice = Lattice(20.0 * np.eye(2), np.array(reflections), power)
     chosen = strongest_pair(lattice)
     assert chosen is not None
