@@ -32,11 +32,12 @@ _FEWEST_OWN = 3
 _BORDER = 1.5
 _SLOW = 2.0
 _SHARED_POWER = 1e-3
-_SAME_STEP = 0.1  # of a lattice vector
+_SAME_STEP = 0.1  # of a lattice vector, of an index
 # Of the nodes of a lattice in common of two domains few are reflections.
 _MOST_OCCUPIED = 0.5
 _SPECK = 0.05  # of the largest piece of a domain
-_MOST_COMMON = 6  # strong reflections tried: a twin shares one row of them or two
+# Strong reflections tried: a twin shares one row of them or two; and of those that are not shared.
+_MOST_COMMON, _MOST_TELLING = 6, 3
 
 
 def find_lattices(frame: NDArray[np.float32]) -> tuple[Lattice, ...]:
@@ -72,12 +73,13 @@ def lattices_beside(
     """
     both = None
     if _occupied(found) <= _MOST_OCCUPIED:
-        both = _lattices_of_mixture(frame, found)
+        strongest = found.reflections[np.argsort(-found.power)[:_MOST_COMMON]]
+        both = _lattices_of_mixture(frame, found, strongest)
     if both is None:
         second = second_lattice(frame, lock)
         both = None if second is None else (found, second)
-    if both is None and not _spans_all(found):
-        both = _lattices_of_mixture(frame, found)
+    if both is None:
+        both = _lattices_of_mixture(frame, found, _not_spanned(found)[:_MOST_TELLING])
     return (found,) if both is None else _by_themselves(frame, both)
 
 
@@ -139,7 +141,7 @@ def second_lattice(frame: NDArray[np.float32], lock: LatticeLock) -> Lattice | N
 
 
 def _lattices_of_mixture(
-    frame: NDArray[np.float32], mixed: Lattice
+    frame: NDArray[np.float32], mixed: Lattice, told_by: NDArray[np.int64]
 ) -> tuple[Lattice, Lattice] | None:
     """Lattices of two domains that were taken for one; None where it is one.
 
@@ -154,8 +156,10 @@ def _lattices_of_mixture(
         Finite.
     mixed
         Its lattice as a whole.
+    told_by : (N, 2)
+        Indices of reflections of which one may be that of one domain only.
     """
-    sides = _sides(frame, mixed)
+    sides = _sides(frame, told_by @ mixed.reciprocal_per_px)
     if sides is None:
         return None
     first, second = (find_lattice(side) for side in sides)
@@ -175,12 +179,11 @@ def _lattices_of_mixture(
 
 
 def _sides(
-    frame: NDArray[np.float32], mixed: Lattice
+    frame: NDArray[np.float32], reflections_per_px: NDArray[np.float64]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
-    """Frame where it has a strong reflection that about a half of it has, and where it has not."""
+    """Frame where it has one of some reflections (N, 2), that a half of it has, and where not."""
     best, nearest = None, 0.5 - LEAST_HELD
-    for strongest in np.argsort(-mixed.power)[:_MOST_COMMON]:
-        g_per_px = mixed.reflections[strongest] @ mixed.reciprocal_per_px
+    for g_per_px in reflections_per_px:
         period_px = 1 / float(np.linalg.norm(g_per_px))
         step_px = block_side(period_px)
         if not has_blocks(frame.shape, step_px):
@@ -201,10 +204,17 @@ def _sides(
     return one, other
 
 
-def _spans_all(lattice: Lattice) -> bool:
-    """Tell whether the two reflections that carry the phase span the whole net."""
+def _not_spanned(lattice: Lattice) -> NDArray[np.int64]:
+    """Reflections (N, 2) that the two that carry the phase do not span, the strongest first.
+
+    None of them where the two span the net: what both domains have spans a part of it only.
+    """
     pair = strongest_pair(lattice)
-    return pair is None or abs(pair[0, 0] * pair[1, 1] - pair[0, 1] * pair[1, 0]) == 1
+    ordered: NDArray[np.int64] = lattice.reflections[np.argsort(-lattice.power)]
+    if pair is None:
+        return ordered[:0]
+    steps = ordered @ np.linalg.inv(pair)
+    return ordered[np.abs(steps - np.round(steps)).max(axis=1) > _SAME_STEP]
 
 
 def _occupied(lattice: Lattice) -> float:
