@@ -214,7 +214,9 @@ def _not_spanned(lattice: Lattice) -> NDArray[np.int64]:
     if pair is None:
         return ordered[:0]
     steps = ordered @ np.linalg.inv(pair)
-    return ordered[np.abs(steps - np.round(steps)).max(axis=1) > _SAME_STEP]
+    apart = np.abs(steps - np.round(steps)).max(axis=1) > _SAME_STEP
+    free: NDArray[np.int64] = ordered[apart]
+    return free
 
 
 def _occupied(lattice: Lattice) -> float:
