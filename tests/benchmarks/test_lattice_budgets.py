@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from latticewatch.detectors.follow import FrameLattice, LatticeFollower
+from latticewatch.detectors.follow import FrameLattice, LatticeFollower, Refusal
+from latticewatch.detectors.follow_domains import DomainFollower
 from latticewatch.detectors.lattice import find_lattice, search_lattice
 from latticewatch.detectors.lock import lock_lattice
 from latticewatch.detectors.spectrum import spectral_peaks
 from latticewatch.detectors.two_lattices import find_lattices
 from latticewatch.simulator.microscope import Microscope, MicroscopeSettings
+from support.bicrystals import bicrystal
 from support.budgets import check
 
 pytestmark = pytest.mark.benchmark
@@ -54,3 +56,16 @@ def test_follow(frames: list[Image]) -> None:
         assert found.followed
 
     check("LatticeFollower.look, followed", 13.0, look)
+
+
+def test_follow_two_domains() -> None:
+    frame = bicrystal(shape_yx=(1024, 1024)).image
+    follower = DomainFollower()
+    follower.look(frame)
+
+    def look() -> None:
+        found = follower.look(frame)
+        assert not isinstance(found, Refusal)
+        assert len(found) == 2
+
+    check("DomainFollower.look, two followed", 40.0, look)

@@ -152,6 +152,8 @@ class Defect:
     `p_value` is the chance that a defect-free site scores as high; `score` is comparable between
     frames and models. `cov_px` is [var_yy, cov_yx, var_xx] of `pixel_yx`. `outline_px_yx` is an
     open line of points for kind ``boundary``, a closed polygon for ``amorphous``, None for a point.
+    `site` is (cell along a, cell along b, sublattice); sublattices of the k-th further domain of a
+    frame are numbered from 100 k.
     """
 
     i: int

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from latticewatch.detectors.follow import FrameLattice, LatticeFollower, Refusal
+from latticewatch.detectors.follow import FrameLattice, Refusal
+from latticewatch.detectors.follow_domains import DomainFollower
 from latticewatch.detectors.rehearsal import rehearse
 from latticewatch.wire.events import Drift
 from latticewatch.wire.frames import FrameHeader
@@ -34,10 +35,10 @@ class _Chain:
 
 
 class Followed:
-    """Follows the lattice while the microscope looks at the same field."""
+    """Follows the lattices while the microscope looks at the same field."""
 
     def __init__(self) -> None:
-        self._follower = LatticeFollower()
+        self._follower = DomainFollower()
         self._view: tuple[object, ...] | None = None
         self._chain: _Chain | None = None
 
@@ -53,8 +54,8 @@ class Followed:
 
     def look(
         self, header: FrameHeader, image: NDArray[np.float32], geometry: Geometry | None = None
-    ) -> tuple[FrameLattice | Refusal, Drift | None]:
-        """Lattice of the next frame, and where the specimen is since the first one.
+    ) -> tuple[tuple[FrameLattice, ...] | Refusal, Drift | None]:
+        """Lattices of the next frame, and where the specimen is since the first one.
 
         Parameters
         ----------
@@ -67,29 +68,31 @@ class Followed:
 
         Returns
         -------
-        FrameLattice or Refusal, Drift or None
-            None at the beginning of a chain, and where there is no lattice.
+        tuple of FrameLattice or Refusal, Drift or None
+            Of one domain or two; the drift is that of the first. None at the beginning of a chain,
+            and where there is no lattice.
         """
         view = (header.session, header.full_context, header.full_roi, header.channel)
         if view != self._view:
             self.forget()
             self._view = view
-        lattice = self._follower.look(image)
-        if isinstance(lattice, Refusal):
+        found = self._follower.look(image)
+        if isinstance(found, Refusal):
             self._chain = None
-            return lattice, None
-        if float(np.abs(lattice.lock.phase).max()) > _MOST_TURNS:
+            return found, None
+        if max(float(np.abs(one.lock.phase).max()) for one in found) > _MOST_TURNS:
             # Single precision would lose the digits of a place: addresses begin anew.
             self._follower.forget()
+        lattice = found[0]
         step_px, cov_px2, chain = lattice.drift_px_yx, lattice.drift_cov_px, self._chain
         if step_px is None or cov_px2 is None or chain is None:
             self._chain = _Chain(header.seq, np.zeros(2), header.t_complete_ns)
-            return lattice, None
+            return found, None
         chain.way_px = chain.way_px + step_px
         elapsed_ns = header.t_complete_ns - chain.last_ns
         chain.last_ns = header.t_complete_ns
         geometry = geometry or Geometry.from_header(header)
-        return lattice, _drift(chain, step_px, cov_px2, elapsed_ns, geometry)
+        return found, _drift(chain, step_px, cov_px2, elapsed_ns, geometry)
 
 
 def _drift(

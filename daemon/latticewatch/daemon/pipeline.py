@@ -115,21 +115,23 @@ class Pipeline:
         checked = self._pixels.check(incoming.pixels, incoming.header.full_scale)
         watch.lap("validate")
         sights: list[Sight] = []
-        lattice, drift, note = None, None, ""
+        lattices: tuple[FrameLattice, ...] = ()
+        drift, note = None, ""
         if checked.usable:
             found, drift = self._follow(incoming.header, checked.image)
             watch.lap("lattice")
             if isinstance(found, Refusal):
                 note = str(found)
             else:
-                lattice = found
+                lattices = found
+            first, others = (lattices[0], lattices[1:]) if lattices else (None, ())
             channel = incoming.header.channel or None
-            sights = self._look(Scene(checked.image, checked.bad_yx, lattice, channel))
-        if lattice is not None:
+            sights = self._look(Scene(checked.image, checked.bad_yx, first, channel, others))
+        if lattices:
             note = "; ".join(sight.note for sight in sights if sight.note)
         fuse = Stopwatch(self._clock)
         verdict = verdict_of(checked.quality, sights)
-        seen = None if lattice is None else lattice.lattice
+        seen = lattices[0].lattice if lattices else None
         scaled = self._scale.measure(incoming.header, seen)
         event = self._reporter.report(incoming, verdict, drift, scaled)
         fuse.lap("fuse")
@@ -156,8 +158,8 @@ class Pipeline:
 
     def _follow(
         self, header: FrameHeader, image: NDArray[np.float32]
-    ) -> tuple[FrameLattice | Refusal, Drift | None]:
-        """Lattice of a frame; arithmetic that fails is a frame without one, not the end."""
+    ) -> tuple[tuple[FrameLattice, ...] | Refusal, Drift | None]:
+        """Lattices of a frame; arithmetic that fails is a frame without one, not the end."""
         try:
             return self._followed.look(header, image, self._scale.geometry(header))
         except _ARITHMETIC as error:

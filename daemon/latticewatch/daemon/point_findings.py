@@ -21,27 +21,40 @@ _SMALLEST_P = 1e-300
 
 
 def cell_findings(
-    result: CellResult, budget: Budget, *, dopants_are_defects: bool = False
+    results: Sequence[CellResult], budget: Budget, *, dopants_are_defects: bool = False
 ) -> tuple[list[Finding], NDArray[np.float64]]:
     """Past the cut, strongest first, with their q-values (F,).
 
+    Each domain is a family of its own that pays for the sites of all: its rate of false
+    discoveries is at most its share of what is allowed, so over the frame they stay within it,
+    and a domain with many defects does not vouch for false ones in another.
+
     Parameters
     ----------
-    result
-        Of one frame.
+    results
+        Of one frame, one for each domain.
     budget
         What the detector may spend.
     dopants_are_defects
         Judge columns of a second species together with all others, and do not mark them.
     """
-    found = [_finding(defect, result, apart=not dopants_are_defects) for defect in result.defects]
+    n_sites = sum(result.n_sites for result in results)
+    found: list[Finding] = []
+    family: list[tuple[int, bool]] = []
+    for domain, result in enumerate(results):
+        for defect in result.defects:
+            finding = _finding(defect, result, n_sites, apart=not dopants_are_defects)
+            found.append(finding)
+            # Dopants are many and certain. Counted among the defects, they would vouch for false
+            # ones.
+            family.append((domain, "dopant" in finding.flags))
     p_value = np.array([finding.p_value for finding in found])
-    # Dopants are many and certain. Counted among the defects, they would vouch for false ones.
-    apart = np.array(["dopant" in finding.flags for finding in found], bool)
     q_value = np.empty(len(found))
-    for family in (apart, ~apart):
-        q_value[family] = adjusted_q(p_value[family], result.n_sites)
-    kept = np.flatnonzero(budget.passes(p_value, q_value, result.n_sites))
+    for one in set(family):
+        members = np.array([of == one for of in family], bool)
+        q_value[members] = adjusted_q(p_value[members], n_sites)
+    kept = np.flatnonzero(budget.passes(p_value, q_value, n_sites))
+    kept = kept[np.argsort(p_value[kept], kind="stable")]
     return [found[k] for k in kept], q_value[kept]
 
 
@@ -86,7 +99,7 @@ def merge_findings(
     return tuple(findings[k] for k in order), np.array(q_values)[order]
 
 
-def _finding(defect: PointDefect, result: CellResult, *, apart: bool) -> Finding:
+def _finding(defect: PointDefect, result: CellResult, n_sites: int, *, apart: bool) -> Finding:
     p_value = max(float(np.exp(max(defect.log_p, -745.0))), _SMALLEST_P)
     kind = defect.kind
     ratio = defect.intensity_ratio
@@ -104,7 +117,7 @@ def _finding(defect: PointDefect, result: CellResult, *, apart: bool) -> Finding
         p_value=p_value,
         parts=((NAME, defect.score, p_value),),
         # A normal law or Gumbel's, fitted to the frame: nothing was counted so far out.
-        tail=p_value * result.n_sites < 1.0,
+        tail=p_value * n_sites < 1.0,
         address=address,
         displacement_px_yx=defect.moved_px_yx if kind == "displaced" else None,
         flags=("dopant",) if apart and defect.is_dopant else (),

@@ -26,12 +26,20 @@ class Scene:
         What all detectors stand on; None where the frame holds none.
     channel
         Name of the detector of the microscope, None if the source does not say.
+    others
+        Lattices of further domains; each holds its own part of the frame only.
     """
 
     image: NDArray[np.float32]
     bad_yx: NDArray[np.intp]
     lattice: FrameLattice | None
     channel: str | None = None
+    others: tuple[FrameLattice, ...] = ()
+
+    @property
+    def lattices(self) -> tuple[FrameLattice, ...]:
+        """Of all domains, none where the frame holds none."""
+        return () if self.lattice is None else (self.lattice, *self.others)
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,7 @@ def verdict_of(quality: tuple[str, ...], sights: Sequence[Sight]) -> Verdict:
         findings=findings,
         q_value=q_value,
         lattice=_lattice(answers),
-        n_domains=max((sight.n_domains or 1 for sight in extended), default=1),
+        n_domains=max(sight.n_domains or 1 for sight in sights),
     )
 
 

@@ -1,6 +1,7 @@
 """Two reflections of a lattice from place to place: amplitude, phase, noise, where they hold."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from latticewatch.kernels.waves import block_wave, subtract_level
 
 Grid = NDArray[np.float32]
 Waves = NDArray[np.complex64]
+_Value = TypeVar("_Value", bound=np.generic)
 
 # Lengths in lattice periods.
 # Over which a wave is averaged first. What the blocks alias to zero is what they average away.
@@ -28,6 +30,8 @@ _THIN_VARIANCE = 0.75  # of `thin`, blocks
 _BETWEEN = np.array([0.382, 0.433])
 _CALM = 0.2
 _NONE = np.empty((0, 2), np.int64)
+NOWHERE = np.zeros((1, 1), bool)
+"""No place is taken by another domain."""
 # A crystal's border lies where its wave is half as high as inside.
 _LEAST_AMPLITUDE = 0.5
 # The gain may fall by this much, and the wave with it.
@@ -57,6 +61,9 @@ class Demodulated:
         Side of a block: that asked for, or twice that.
     others : (h, w) each
         Further reflections, not low-passed.
+    free : (h, w) bool
+        Where no other domain is: there the noise was measured, and there the wave is as high as
+        inside. None where there is no other.
     """
 
     waves: Waves
@@ -64,6 +71,7 @@ class Demodulated:
     brightness: Grid
     step_px: int
     others: tuple[Waves, ...]
+    free: NDArray[np.bool_] | None
 
     @property
     def amplitude(self) -> Grid:
@@ -94,6 +102,7 @@ def demodulate(
     chosen: NDArray[np.int64],
     step_px: int,
     others: NDArray[np.int64] = _NONE,
+    taken: NDArray[np.bool_] = NOWHERE,
 ) -> Demodulated:
     """Amplitude and phase of two reflections, and of the noise between them.
 
@@ -109,6 +118,9 @@ def demodulate(
         From `block_side`.
     others : (N, 2)
         Indices of further reflections, of which the plain means of blocks are wanted.
+    taken : (k, m)
+        Where another domain is, on any grid over the frame. A large one with a reflection between
+        those of this lattice would pass for noise.
     """
     period_px = float(1 / np.sqrt(abs(np.linalg.det(reciprocal_per_px))))
     image = np.ascontiguousarray(image)
@@ -123,8 +135,9 @@ def demodulate(
     three = [passed.wave(_block_wave(binned, g * bin_px, side, slow)) for g in g_per_px]
     # A bin's centre lies so far from that of its first pixel.
     late = np.exp(-1j * np.pi * (bin_px - 1) * g_per_px.sum(axis=1)).astype(np.complex64)
+    free = _free(taken, (three[2].shape[0], three[2].shape[1]))
     # Quantile of Rayleigh's law. A low one, since another domain may have a reflection there.
-    noise = _ranked(np.abs(three[2]), _CALM) / float(np.sqrt(-np.log1p(-_CALM)))
+    noise = _ranked(_where(np.abs(three[2]), free), _CALM) / float(np.sqrt(-np.log1p(-_CALM)))
     background, slow = slow, passed.thinned(slow)
     middle = _ranked(slow, 0.5)
     brightness = slow / np.float32(middle) if middle > 0 else np.ones_like(slow)
@@ -134,7 +147,29 @@ def demodulate(
         * np.complex64(np.exp(-1j * np.pi * (bin_px - 1) * g.sum()))
         for g in others @ reciprocal_per_px
     ]
-    return Demodulated(waves, noise, brightness, step_px * passed.every, tuple(raw))
+    return Demodulated(waves, noise, brightness, step_px * passed.every, tuple(raw), free)
+
+
+def resampled(grid: NDArray[_Value], shape: tuple[int, int]) -> NDArray[_Value]:
+    """Values (h, w) of a grid (k, m) over the same frame, at the nearest of its blocks."""
+    rows, columns = (
+        ((np.arange(n) + 0.5) * m / n).astype(np.intp)
+        for n, m in zip(shape, grid.shape, strict=True)
+    )
+    values: NDArray[_Value] = grid[rows[:, None], columns]
+    return values
+
+
+def _free(taken: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_] | None:
+    """Blocks (h, w) that lie in no place taken; None where that is all of them, or none."""
+    if not taken.any():
+        return None
+    free = ~resampled(taken, shape)
+    return free if free.any() else None
+
+
+def _where(values: Grid, chosen: NDArray[np.bool_] | None) -> Grid:
+    return values if chosen is None else values[chosen]
 
 
 def _ranked(values: Grid, share: float) -> float:
@@ -159,7 +194,7 @@ def where_it_holds(found: Demodulated) -> tuple[Grid, NDArray[np.bool_]]:
     """Relative amplitude (h, w), one where the lattice is, and whether it is there (h, w)."""
     amplitude = found.amplitude
     dim = np.clip(found.brightness, _LEAST_BRIGHTNESS, 1.0)
-    inside = _ranked(amplitude, 0.9)
+    inside = _ranked(_where(amplitude, found.free), 0.9)
     holds = np.zeros(amplitude.shape, bool)
     for _ in range(_ROUNDS):
         least = np.maximum(_LEAST_AMPLITUDE * inside * dim, _OVER_NOISE * found.noise)

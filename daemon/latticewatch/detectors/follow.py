@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.detectors.demodulation import (
-    LOW_PASS_PERIODS,
+    NOWHERE,
     Demodulated,
     block_side,
     demodulate,
     has_blocks,
 )
-from latticewatch.detectors.lattice import Lattice, search_lattice
+from latticewatch.detectors.lattice import Lattice, LatticeSearch, search_lattice
 from latticewatch.detectors.lock import LatticeLock, lock_waves, strongest_pair, witnesses
+from latticewatch.detectors.phase_plane import covariance_of_mean, plane_through, straightened
 
 # Rotation (rad) or relative change of length from one frame to the next: beyond, it is searched.
 _MOST_CHANGE = 0.015
@@ -27,7 +28,6 @@ _LEAST_SHARE = 0.02
 # a strong reflection.
 _AROUND = np.array([(i, j) for i in range(-4, 5) for j in range(-4, 5)])
 _SAME = 0.1  # of what witnesses say: cells that they do not tell apart differ by rounding only
-_FEWEST_PATCHES = 3.0  # independent ones, for a covariance
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,8 @@ class FrameLattice:
         hold it; of all ways that look the same, the shortest. None where not followed.
     drift_cov_px : (2, 2)
         Its covariance, square pixels.
+    domain
+        Number of the domain that it was found for; see `follow_domains.py`.
     """
 
     lattice: Lattice
@@ -54,6 +56,7 @@ class FrameLattice:
     followed: bool
     drift_px_yx: NDArray[np.float64] | None
     drift_cov_px: NDArray[np.float64] | None
+    domain: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,57 +107,93 @@ class LatticeFollower:
         FrameLattice or Refusal
             A lattice that has changed too much, or is gone, is searched again in the same call.
         """
-        last, self._last = self._last, None
-        found: FrameLattice | Refusal | None = None
-        if last is not None and image.shape == self._shape:
-            found = self._follow(image, last)
-        if found is None:
-            found = self._search(image)
-        if isinstance(found, FrameLattice):
-            self._last = found
-            self._shape = image.shape
-        return found
+        found = self.follow(image)
+        return self._search(image) if found is None else found
+
+    def begin(
+        self, image: NDArray[np.float32], lattice: Lattice, taken: NDArray[np.bool_] = NOWHERE
+    ) -> FrameLattice | None:
+        """Lattice of a frame that it was found in, to be followed from now on.
+
+        Parameters
+        ----------
+        image : (H, W)
+            Finite.
+        lattice
+            From a search.
+        taken : (k, m)
+            Where another domain is, on any grid over the frame.
+
+        Returns
+        -------
+        FrameLattice or None
+            None where the frame holds too few cells, or no part of it the lattice.
+        """
+        self._last, self._shape = None, image.shape
+        chosen = strongest_pair(lattice)
+        self._step_px = step_px = block_side(lattice.cell_px)
+        if chosen is None or not has_blocks(image.shape, step_px):
+            return None
+        self._chosen, self._witnesses = chosen, witnesses(lattice, chosen)
+        reciprocal = lattice.reciprocal_per_px
+        waves = demodulate(image, reciprocal, chosen, step_px, self._witnesses, taken)
+        lock = lock_waves(waves, reciprocal, chosen)
+        if lock.share_held < _LEAST_SHARE:
+            return None
+        self._testimony = self._ask(waves, lock)
+        lock = straightened(lock, plane_through(lock.phase, lock, lock.holds).slopes)
+        self._last = FrameLattice(_with_basis(lattice, lock), lock, False, None, None)
+        return self._last
 
     def _search(self, image: NDArray[np.float32]) -> FrameLattice | Refusal:
         search = search_lattice(image)
         if search.lattice is None:
             return Refusal(search.reason, search.strength, search.threshold)
-        chosen = strongest_pair(search.lattice)
-        self._step_px = step_px = block_side(search.lattice.cell_px)
-        if chosen is None or not has_blocks(image.shape, step_px):
-            return Refusal("too few cells in the frame", search.strength, search.threshold)
-        self._chosen, self._witnesses = chosen, witnesses(search.lattice, chosen)
-        reciprocal = search.lattice.reciprocal_per_px
-        waves = demodulate(image, reciprocal, chosen, step_px, self._witnesses)
-        lock = lock_waves(waves, reciprocal, chosen)
-        if lock.share_held < _LEAST_SHARE:
-            return Refusal("no part of the frame holds it", search.strength, search.threshold)
-        self._testimony = self._ask(waves, lock)
-        lock = _straightened(lock, _plane(lock.phase, lock, lock.holds).slopes)
-        return FrameLattice(_with_basis(search.lattice, lock), lock, False, None, None)
+        found = self.begin(image, search.lattice)
+        return _no_part(search) if found is None else found
 
-    def _follow(self, image: NDArray[np.float32], last: FrameLattice) -> FrameLattice | None:
-        """Lattice of a frame that shows what the last one did, or None."""
+    def follow(
+        self,
+        image: NDArray[np.float32],
+        taken: NDArray[np.bool_] = NOWHERE,
+        way_px: NDArray[np.float64] | None = None,
+    ) -> FrameLattice | None:
+        """Lattice of the next frame if it is still that of the last one, else None.
+
+        Parameters
+        ----------
+        image : (H, W)
+            Finite.
+        taken : (k, m)
+            Where another domain is, on any grid over the frame.
+        way_px : (2,)
+            Way of the specimen, where somebody knows it: of all ways that look the same, the
+            nearest to it is taken, not the shortest.
+        """
+        last, self._last = self._last, None
+        if last is None or image.shape != self._shape:
+            return None
         reciprocal = last.lock.reciprocal_per_px
-        waves = demodulate(image, reciprocal, self._chosen, self._step_px, self._witnesses)
+        waves = demodulate(image, reciprocal, self._chosen, self._step_px, self._witnesses, taken)
         lock = lock_waves(waves, reciprocal, self._chosen)
         both = lock.holds & last.lock.holds
         if both.mean() < max(_LEAST_SHARE_LEFT * last.lock.share_held, _LEAST_SHARE):
             return None
         lock = _in_step(lock, last.lock, both, self._chosen)
-        change = _plane(lock.phase - last.lock.phase, lock, both)
+        change = plane_through(lock.phase - last.lock.phase, lock, both)
         # Rotation and magnification, as a gradient of the displacement.
         if np.abs(lock.basis_px_yx.T @ change.slopes).max() > _MOST_CHANGE:
             return None
         testimony = self._ask(waves, lock)
-        turns = self._turns(change.mean, testimony, lock.basis_px_yx)
+        turns = self._turns(change.mean, testimony, lock.basis_px_yx, way_px)
         # u = G r + phase stays: a site goes where G d = -(change of phase).
         drift = -(change.mean - turns) @ lock.basis_px_yx
-        cov = _covariance(change.left, both, lock)
+        cov = covariance_of_mean(change.left, both, lock)
         self._testimony = testimony * np.exp(2j * np.pi * (self._witnesses @ turns))
         lock = replace(lock, phase=lock.phase - turns[:, None, None].astype(np.float32))
-        lock = _straightened(lock, change.slopes)
-        return FrameLattice(_with_basis(last.lattice, lock), lock, True, drift, cov)
+        lock = straightened(lock, change.slopes)
+        self._last = FrameLattice(_with_basis(last.lattice, lock), lock, True, drift, cov)
+        return self._last
 
     def _ask(self, waves: Demodulated, lock: LatticeLock) -> NDArray[np.complex128]:
         """Mean (N,) of each witness against the phase of the lattice, where it holds."""
@@ -172,18 +211,29 @@ class LatticeFollower:
         moved: NDArray[np.float64],
         testimony: NDArray[np.complex128],
         basis_px_yx: NDArray[np.float64],
+        way_px: NDArray[np.float64] | None,
     ) -> NDArray[np.float64]:
-        """Change of phase (2,) that the waves do not see, without which the way is shortest."""
+        """Change of phase (2,) that the waves do not see, without which the way is as expected."""
         # Whole turns of the waves: parts of turns of the basis, where they span a part of it.
-        turns = (np.round(self._chosen @ moved) + _AROUND) @ np.linalg.inv(self._chosen).T
+        # A site goes by -phase @ basis.
+        expected = 0.0 if way_px is None else -way_px @ np.linalg.inv(basis_px_yx)
+        turns = (np.round(self._chosen @ (moved - expected)) + _AROUND) @ np.linalg.inv(
+            self._chosen
+        ).T
         if len(self._witnesses):
             # Undone turns t turn the mean of a witness by h.t: it must come out as it was.
             undone = testimony * np.exp(2j * np.pi * (turns @ self._witnesses.T))
             agreed = (undone * np.conj(self._testimony)).real.sum(axis=1)
             turns = turns[agreed > agreed.max() - _SAME * np.abs(agreed).max()]
-        ways_px2 = np.square((moved - turns) @ basis_px_yx).sum(axis=1)
+        ways_px2 = np.square((moved - turns - expected) @ basis_px_yx).sum(axis=1)
         nearest: NDArray[np.float64] = turns[int(np.argmin(ways_px2))]
         return nearest
+
+
+def _no_part(search: LatticeSearch) -> Refusal:
+    """Say that a lattice was found and cannot be locked."""
+    reason = "too few cells, or no part of the frame holds it"
+    return Refusal(reason, search.strength, search.threshold)
 
 
 def _in_step(
@@ -204,84 +254,3 @@ def _in_step(
 
 def _with_basis(lattice: Lattice, lock: LatticeLock) -> Lattice:
     return replace(lattice, basis_px_yx=lock.basis_px_yx)
-
-
-def _block_centres(lock: LatticeLock) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Of the rows (h, 1) and of the columns (1, w) of blocks, pixels from the middle."""
-    y, x = (np.arange(n, dtype=np.float32) - (n - 1) / 2 for n in lock.holds.shape)
-    step_px = np.float32(lock.step_px)
-    return y[:, None] * step_px, x[None] * step_px
-
-
-@dataclass(frozen=True, slots=True)
-class _Plane:
-    """Least-squares plane through two fields where they count.
-
-    Attributes
-    ----------
-    mean : (2,)
-        Of the fields.
-    slopes : (2, 2)
-        Of each field along y and x, per pixel.
-    left : (2, h, w)
-        The fields less the plane, zero where they do not count.
-    """
-
-    mean: NDArray[np.float64]
-    slopes: NDArray[np.float64]
-    left: NDArray[np.float32]
-
-
-def _plane(fields: NDArray[np.float32], lock: LatticeLock, used: NDArray[np.bool_]) -> _Plane:
-    y, x = _block_centres(lock)
-    weight = used.astype(np.float32)
-    terms = np.stack([weight, weight * y, weight * x]).reshape(3, -1)
-    ones = np.stack([np.ones_like(weight), y + 0 * weight, x + 0 * weight]).reshape(3, -1)
-    flat = fields.reshape(2, -1)
-    # Sums in doubles would cost three times as much; what matters of them is a thousandth. Blocks
-    # in one row say nothing of the slope across it: the smallest one is taken.
-    plane = np.linalg.lstsq(
-        (terms @ ones.T).astype(np.float64), (terms @ flat.T).astype(np.float64), rcond=1e-9
-    )[0]
-    left = ((flat - plane.T.astype(np.float32) @ ones) * weight.ravel()).reshape(fields.shape)
-    mean = (flat @ weight.ravel()) / weight.sum()
-    return _Plane(mean.astype(np.float64), plane[1:].T, left)
-
-
-def _straightened(lock: LatticeLock, slopes: NDArray[np.float64]) -> LatticeLock:
-    """Put the linear part of the phase into the reciprocal vectors; cell coordinates stay."""
-    first = (lock.step_px - 1) / 2
-    y, x = (first + lock.step_px * np.arange(n) for n in lock.holds.shape)
-    linear = slopes[:, 0, None, None] * y[:, None] + slopes[:, 1, None, None] * x
-    reciprocal = lock.reciprocal_per_px + slopes
-    return replace(
-        lock,
-        reciprocal_per_px=reciprocal,
-        basis_px_yx=np.linalg.inv(reciprocal).T.astype(np.float64),
-        phase=(lock.phase - linear).astype(np.float32),
-    )
-
-
-def _covariance(
-    left: NDArray[np.float32], both: NDArray[np.bool_], lock: LatticeLock
-) -> NDArray[np.float64]:
-    """Covariance (2, 2) of the mean way, from the scatter of the phase over the frame.
-
-    The low-pass leaves independent patches of 4 pi sigma^2 pixels. Rows of a scan are displaced
-    as a whole: means of rows scatter by more than patches say, and the larger of both is taken.
-    """
-    patch_px = 2 * np.sqrt(np.pi) * LOW_PASS_PERIODS * lock.period_px
-    n_blocks = float(both.sum())
-    of_patches = _of_mean(left.reshape(2, -1), n_blocks, n_blocks * lock.step_px**2 / patch_px**2)
-    counts = both.sum(axis=1)
-    means = left.sum(axis=2)[:, counts > 0] / counts[counts > 0]
-    n_rows = float(means.shape[1])
-    of_rows = _of_mean(means, n_rows, n_rows * lock.step_px / patch_px)
-    larger = max(of_patches, of_rows, key=lambda cov: float(np.trace(cov)))
-    return lock.basis_px_yx.T @ larger @ lock.basis_px_yx
-
-
-def _of_mean(left: NDArray[np.floating], n_values: float, n_patches: float) -> NDArray[np.float64]:
-    """Covariance of a mean of deviations; a plane took three degrees of freedom."""
-    scatter = (left @ left.T).astype(np.float64) / n_values
-    return scatter / max(n_patches - _FEWEST_PATCHES, 1.0)

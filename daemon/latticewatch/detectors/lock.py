@@ -4,12 +4,13 @@ Two reflections are demodulated; their phases say how far the crystal is from an
 place (geometric phase analysis, Hytch et al., Ultramicroscopy 74, 131, 1998).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.detectors.demodulation import (
+    NOWHERE,
     Demodulated,
     block_side,
     demodulate,
@@ -26,6 +27,7 @@ _MOST_STRAIN = 0.08
 # Over the noise, of a whole frame. Beyond, phase is good to a hundredth of a turn at any block, and
 # shorter reflections are better: they bear more distortion.
 _POWER_ENOUGH = 1e4
+_STRONG_ENOUGH = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,36 @@ class LatticeLock:
         block = np.clip((places_yx + 0.5) // self.step_px, 0, last).astype(np.int64)
         held: NDArray[np.bool_] = self.holds[block[:, 0], block[:, 1]]
         return held
+
+    def part_held(self, shape: tuple[int, int]) -> tuple[slice, slice]:
+        """Rows and columns of pixels of the smallest part of a frame with all that holds it.
+
+        With a rim of blocks that do not, unless the frame ends there: what lies beyond a part is
+        taken for more of the same.
+        """
+        bounds = []
+        for axis, size in enumerate(shape):
+            held, n_blocks = np.flatnonzero(self.holds.any(axis=1 - axis)), self.holds.shape[axis]
+            first, beyond = (held[0] - 1, held[-1] + 2) if len(held) else (0, 1)
+            step_px = int(self.step_px)
+            # Pixels beyond the last block belong to it.
+            stop = size if beyond >= n_blocks else int(beyond) * step_px
+            bounds.append(slice(max(0, int(first)) * step_px, stop))
+        return bounds[0], bounds[1]
+
+    def cut_out(self, part: tuple[slice, slice]) -> "LatticeLock":
+        """Return the lock of a part of the frame by itself, from `part_held`; addresses stay."""
+        step_px = int(self.step_px)
+        blocks = tuple(slice(one.start // step_px, -(-one.stop // step_px)) for one in part)
+        corner = np.array([one.start for one in part], np.float64)
+        # u = G (r' + corner) + phase.
+        begins = (self.reciprocal_per_px @ corner).astype(np.float32)
+        return replace(
+            self,
+            phase=np.ascontiguousarray(self.phase[:, *blocks] + begins[:, None, None]),
+            amplitude=np.ascontiguousarray(self.amplitude[blocks]),
+            holds=np.ascontiguousarray(self.holds[blocks]),
+        )
 
     @property
     def period_px(self) -> float:
@@ -112,7 +144,9 @@ class LatticeLock:
         return np.ascontiguousarray(grid.reshape(2, -1).T)
 
 
-def lock_lattice(image: NDArray[np.float32], lattice: Lattice) -> LatticeLock | None:
+def lock_lattice(
+    image: NDArray[np.float32], lattice: Lattice, taken: NDArray[np.bool_] = NOWHERE
+) -> LatticeLock | None:
     """Lock a lattice to the frame that it was found in.
 
     Parameters
@@ -121,6 +155,8 @@ def lock_lattice(image: NDArray[np.float32], lattice: Lattice) -> LatticeLock | 
         Finite.
     lattice
         Its two strongest independent reflections carry the phase: weak ones lose it in noise.
+    taken : (k, m)
+        Where another domain is, on any grid over the frame.
 
     Returns
     -------
@@ -131,7 +167,7 @@ def lock_lattice(image: NDArray[np.float32], lattice: Lattice) -> LatticeLock | 
     step_px = block_side(lattice.cell_px)
     if chosen is None or not has_blocks(image.shape, step_px):
         return None
-    found = demodulate(image, lattice.reciprocal_per_px, chosen, step_px)
+    found = demodulate(image, lattice.reciprocal_per_px, chosen, step_px, taken=taken)
     return lock_waves(found, lattice.reciprocal_per_px, chosen)
 
 
@@ -166,15 +202,22 @@ def lock_waves(
 
 
 def strongest_pair(lattice: Lattice) -> NDArray[np.int64] | None:
-    """Choose the indices (2, 2) of the strongest reflection and the next beside its row.
+    """Choose the indices (2, 2) of the strongest reflection and one beside its row.
 
-    None if all lie in one row. Where the two span a part of the net only, the phase leaves open
-    which of several cells a place is in, the same for all of a frame: `witnesses` can tell.
+    None if all lie in one row. The other one is the next in strength, or one of half its power that
+    spans more of the net with the first. Where the two span a part of the net only, the phase
+    leaves open which of several cells a place is in, the same for all of a frame: `witnesses` can
+    tell. Twins have such a part in common, and where both were chosen from it, it held in both.
     """
-    index = _by_power(lattice)
-    apart = index[:, 0] * index[0, 1] - index[:, 1] * index[0, 0]
+    order = _by_power(lattice)
+    index = lattice.reflections[order]
+    power = np.minimum(lattice.power[order], _POWER_ENOUGH)
+    apart = np.abs(index[:, 0] * index[0, 1] - index[:, 1] * index[0, 0])
     others = np.flatnonzero(apart)
-    return np.stack([index[0], index[others[0]]]) if len(others) else None
+    if not len(others):
+        return None
+    strong = others[power[others] >= _STRONG_ENOUGH * power[others[0]]]
+    return np.stack([index[0], index[strong[np.argmin(apart[strong])]]])
 
 
 def witnesses(lattice: Lattice, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -184,7 +227,7 @@ def witnesses(lattice: Lattice, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
     """
     found: list[NDArray[np.int64]] = []
     spanned = _index_of(chosen)
-    for other in _by_power(lattice):
+    for other in lattice.reflections[_by_power(lattice)]:
         if spanned == 1:
             break
         more = _index_of(np.array([*chosen, *found, other]))
@@ -201,11 +244,10 @@ def _index_of(vectors: NDArray[np.int64]) -> int:
     return int(np.gcd.reduce(areas))
 
 
-def _by_power(lattice: Lattice) -> NDArray[np.int64]:
+def _by_power(lattice: Lattice) -> NDArray[np.intp]:
     """Order the reflections, strongest first; of very strong ones the shortest first."""
     length = np.linalg.norm(lattice.reflections @ lattice.reciprocal_per_px, axis=1)
-    order = np.lexsort((length, -np.minimum(lattice.power, _POWER_ENOUGH)))
-    return lattice.reflections[order]
+    return np.lexsort((length, -np.minimum(lattice.power, _POWER_ENOUGH)))
 
 
 def _is_straight(

@@ -3,8 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from latticewatch.detectors.follow import LatticeFollower
-from latticewatch.detectors.two_lattices import find_lattices
+from latticewatch.detectors.follow_domains import DomainFollower
 
 _SIDE_PX = 256
 _WIDE_PX = 480
@@ -18,7 +17,7 @@ def rehearse() -> None:
     """
     y, x = np.indices((_SIDE_PX, _SIDE_PX)).astype(np.float64)
     half = x < _SIDE_PX / 2
-    follower = LatticeFollower()
+    follower = DomainFollower()
     for period_px in (8.0, 16.0):
         crystal = _waves(y, x, period_px)
         other = _waves(0.8 * y + 0.6 * x, 0.8 * x - 0.6 * y, period_px)
@@ -26,12 +25,13 @@ def rehearse() -> None:
         bent = _waves(y + period_px * np.arctan2(y - 100.3, x - 130.7) / (2 * np.pi), x, period_px)
         frames = (crystal, np.where(half, crystal, 0.0), np.where(half, crystal, other), bent)
         for frame in frames:
+            follower.forget()
             follower.look(frame.astype(np.float32))
             follower.look(frame.astype(np.float32))
-            find_lattices(frame.astype(np.float32))
     # Frames of many blocks are thinned before they are demodulated.
     y, x = np.indices((_WIDE_PX, _WIDE_PX)).astype(np.float64)
     wide = _waves(y, x, 8.0).astype(np.float32)
+    follower.forget()
     follower.look(wide)
     follower.look(wide)
 

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from latticewatch.daemon.drift import Followed
-from latticewatch.detectors.follow import FrameLattice, Refusal
+from latticewatch.detectors.follow import Refusal
 from latticewatch.wire.events import Drift
 from latticewatch.wire.frames import FrameHeader, PartialContext, Roi
 from support.crystals import image_of, specimen
@@ -32,8 +32,8 @@ def header(seq: int, **changes: object) -> FrameHeader:
 
 
 def drift_of(followed: Followed, seq: int, image: NDArray[np.float32], **changes: object) -> Drift:
-    lattice, drift = followed.look(header(seq, **changes), image)
-    assert isinstance(lattice, FrameLattice)
+    lattices, drift = followed.look(header(seq, **changes), image)
+    assert not isinstance(lattices, Refusal)
     assert drift is not None
     return drift
 
@@ -81,9 +81,10 @@ def test_another_session_field_or_channel_begins_anew(changes: dict[str, object]
     followed = Followed()
     followed.look(header(0), window(20, 30))
 
-    lattice, drift = followed.look(header(1, **changes), window(22, 30))
+    lattices, drift = followed.look(header(1, **changes), window(22, 30))
 
-    assert isinstance(lattice, FrameLattice)
+    assert not isinstance(lattices, Refusal)
+    (lattice,) = lattices
     assert (lattice.followed, drift) == (False, None)
     assert drift_of(followed, 2, window(22, 30), **changes).ref_seq == 1
 

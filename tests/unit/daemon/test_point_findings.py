@@ -97,8 +97,8 @@ def test_dopants_do_not_vouch_for_defects() -> None:
     # At 5 % the third best of three may have 1.5e-4, the best of one 5e-5.
     result = result_of({1e-12: True, 1e-11: True, 1.2e-4: False})
 
-    apart, _ = cell_findings(result, Budget(0.05, None))
-    together, _ = cell_findings(result, Budget(0.05, None), dopants_are_defects=True)
+    apart, _ = cell_findings([result], Budget(0.05, None))
+    together, _ = cell_findings([result], Budget(0.05, None), dopants_are_defects=True)
 
     assert [one.flags for one in apart] == [("dopant",), ("dopant",)]
     assert [one.kind for one in together] == ["excess", "excess", "deficit"]
@@ -108,7 +108,7 @@ def test_dopants_do_not_vouch_for_defects() -> None:
 def test_false_alarms_per_frame_are_those_of_the_columns_looked_at() -> None:
     result = result_of({1e-5: False, 4e-4: False, 6e-4: False})
 
-    found, q_value = cell_findings(result, Budget(None, 0.5))
+    found, q_value = cell_findings([result], Budget(None, 0.5))
 
     assert [one.p_value for one in found] == pytest.approx([1e-5, 4e-4])
     assert len(q_value) == 2
@@ -126,3 +126,29 @@ def test_where_there_is_no_room_dopants_give_way() -> None:
     assert [one.p_value for one in kept.findings] == pytest.approx([1e-8, 1e-3, 1e-2, 1e-1])
     assert kept.q_value.tolist() == [0.0, 5.0, 6.0, 7.0]
     assert _at_most(verdict, 8) is verdict
+
+
+def test_a_domain_with_many_defects_does_not_vouch_for_another() -> None:
+    # Of 2000 columns the fourth best may have 1e-4, the best one 2.5e-5.
+    rich = result_of({1e-12: False, 1e-11: False, 1e-10: False})
+    poor = result_of({6e-5: False})
+
+    found, q_value = cell_findings([rich, poor], Budget(0.05, None))
+
+    assert len(found) == 3
+    assert q_value.max() < 1e-6
+
+
+def test_each_domain_pays_for_the_columns_of_all() -> None:
+    one, other = result_of({4e-5: False}), result_of({})
+
+    assert len(cell_findings([one], Budget(0.05, None))[0]) == 1
+    assert not cell_findings([one, other], Budget(0.05, None))[0]
+
+
+def test_findings_of_all_domains_are_listed_strongest_first() -> None:
+    one, other = result_of({1e-8: False, 1e-12: False}), result_of({1e-10: False})
+
+    found, _ = cell_findings([one, other], Budget(0.05, None))
+
+    assert [finding.p_value for finding in found] == pytest.approx([1e-12, 1e-10, 1e-8])

@@ -115,12 +115,28 @@ def test_every_place_of_a_frame_has_an_address(crystal: str) -> None:
 def test_witnesses_are_the_strongest_that_complete_the_net(
     reflections: list[list[int]], needed: list[list[int]]
 ) -> None:
-    power = np.arange(len(reflections), 0.0, -1.0)
+    power = 4.0 ** -np.arange(float(len(reflections)))
     lattice = Lattice(20.0 * np.eye(2), np.array(reflections), power)
     chosen = strongest_pair(lattice)
     assert chosen is not None
 
     assert witnesses(lattice, chosen).tolist() == needed
+
+
+@pytest.mark.parametrize(
+    ("power", "chosen"),
+    [((9.0, 8.0, 4.1), [[1, 0], [0, 1]]), ((9.0, 8.0, 3.9), [[1, 0], [1, 3]])],
+    ids=["half as strong", "weaker"],
+)
+def test_the_pair_spans_the_net_where_a_strong_one_does(
+    power: tuple[float, ...], chosen: list[list[int]]
+) -> None:
+    # What twins have in common is such a part of the net: there it would hold in both.
+    reflections = np.array([[1, 0], [1, 3], [0, 1]])
+    pair = strongest_pair(Lattice(20.0 * np.eye(2), reflections, np.array(power)))
+
+    assert pair is not None
+    assert pair.tolist() == chosen
 
 
 def test_a_single_row_of_reflections_cannot_be_locked() -> None:
