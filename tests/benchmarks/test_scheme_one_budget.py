@@ -18,7 +18,7 @@ from support.honeycomb import honeycomb, perfect_honeycomb
 
 pytestmark = pytest.mark.benchmark
 
-BUDGET_MS = 8.0  # from the pixels, on a core that does nothing else: 6.9
+BUDGET_MS = 8.0  # from the pixels; 6.9 measured, 10 to 13 beside three other programs
 BUSY = 2.0  # beside three other programs on two cores everything takes twice as long
 LEAST_RATIO = 30.0
 

@@ -19,6 +19,9 @@ from latticewatch.wire.schema import schema_of
 from support.crystals import Bench, everybody, places
 from support.drawn_frames import Drawn, crystals, sequences
 
+# The first frame of all compiles whatever it meets, which is nearly everything.
+pytestmark = pytest.mark.timeout(300)
+
 Pixels = NDArray[np.float32]
 SCHEMA = jsonschema.Draft202012Validator(schema_of("defects"))
 N_MOST = 40
@@ -137,10 +140,6 @@ def assert_same_places(one: Pixels, other: Pixels, model: str) -> None:
             assert away_px.min(initial=np.inf) < _ELSEWHERE_PX
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the signs of a basis, which rounding chooses, decide where demodulate looks for noise",
-)
 def test_the_last_digit_does_not_decide_whether_a_small_frame_locks() -> None:
     pixels = SMALL.pixels()
 

@@ -28,6 +28,7 @@ _MANY_BLOCKS = 100
 _THIN_VARIANCE = 0.75  # of `thin`, blocks
 # Between the reflections, in no simple ratio, where a superlattice has none of its own either.
 _BETWEEN = np.array([0.382, 0.433])
+_SIGNS = np.array([(1, 1), (1, -1), (-1, 1), (-1, -1)])
 _CALM = 0.2
 _NONE = np.empty((0, 2), np.int64)
 NOWHERE = np.zeros((1, 1), bool)
@@ -131,7 +132,11 @@ def demodulate(
     means = _means(binned, side)
     slow = _blurred(means, _BACKGROUND * period_px / step_px)
     passed = _LowPass(LOW_PASS_PERIODS * period_px / step_px, min(means.shape) >= _MANY_BLOCKS)
-    g_per_px = np.concatenate([chosen, [chosen[0] + _BETWEEN]]) @ reciprocal_per_px
+    between = chosen[0] + _BETWEEN * _SIGNS
+    # Which vectors span the lattice is chance; the place that is farthest out does not depend on
+    # it, and is farthest from the slow background.
+    farthest = np.argmax(np.linalg.norm(between @ reciprocal_per_px, axis=1))
+    g_per_px = np.concatenate([chosen, between[farthest, None]]) @ reciprocal_per_px
     three = [passed.wave(_block_wave(binned, g * bin_px, side, slow)) for g in g_per_px]
     # A bin's centre lies so far from that of its first pixel.
     late = np.exp(-1j * np.pi * (bin_px - 1) * g_per_px.sum(axis=1)).astype(np.complex64)
