@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from latticewatch.kernels.bumps import find_bumps, mark_ground
+from latticewatch.kernels.bumps import find_bumps, ground_near, mark_ground
 from latticewatch.kernels.cells import (
     CELL_BINS,
     add_to_cell,
@@ -218,6 +218,13 @@ def test_bumps(bench: Bench) -> None:
     filtered = np.empty_like(bench.residual)
     gaussian(bench.residual, weights, gaussian_scratch(SIDE_PX, weights), filtered)
     check("find_bumps", 7.0, lambda: find_bumps(filtered, bench.index, ground, (3, 4), found))
+    places = np.random.default_rng(5).uniform(20, SIDE_PX - 20, (N_STRANGE, 2))
+    frame, means = (bench.residual, bench.residual), np.empty((N_STRANGE, 2))
+    check(
+        f"ground_near, {N_STRANGE}",
+        3.0,
+        lambda: ground_near(frame, bench.index, ground, places, (0.0, 16.0), means),
+    )
 
 
 def test_peers(bench: Bench) -> None:

@@ -35,3 +35,26 @@ def bumps(
             if looked_at[y, x] and (row + top, column + left) == (y, x):
                 found.append((y, x))
     return found
+
+
+def ground_near(
+    residual: NDArray[np.float32],
+    precision: NDArray[np.float32],
+    looked_at: NDArray[np.bool_],
+    places: NDArray[np.float64],
+    reach_px: tuple[float, float],
+) -> NDArray[np.float64]:
+    """Weighted mean and its error (M, 2) round each place."""
+    y, x = np.indices(residual.shape)
+    found = np.empty((len(places), 2))
+    for k, place in enumerate(places):
+        square = (y - place[0]) ** 2 + (x - place[1]) ** 2
+        near = looked_at & (square >= reach_px[0] ** 2)
+        for axis, middle in zip((y, x), place, strict=True):
+            # Whole pixels, cut off as by int().
+            near &= (axis >= int(middle - reach_px[1])) & (axis <= int(middle + reach_px[1]))
+        weight = precision[near].astype(np.float64)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            mean = (weight * residual[near]).sum() / weight.sum()
+            found[k] = (mean if weight.sum() > 0 else 0.0), 1 / np.sqrt(weight.sum())
+    return found

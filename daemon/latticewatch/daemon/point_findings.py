@@ -10,7 +10,8 @@ from scipy.spatial import KDTree
 from latticewatch.daemon.sights import Budget
 from latticewatch.detectors.calibration import adjusted_q
 from latticewatch.detectors.protocols import Finding
-from latticewatch.detectors.reference_cell.score import CellResult, PointDefect
+from latticewatch.detectors.reference_cell.defects import PointDefect
+from latticewatch.detectors.reference_cell.score import CellResult
 
 NAME = "reference_cell"
 _SAME_PLACE = 0.35  # of a period: scheme one places a defect within a quarter of the truth

@@ -129,3 +129,48 @@ def find_bumps(
                 out[n_found, 0], out[n_found, 1] = y, x
             n_found += 1
     return n_found
+
+
+@kernel
+def ground_near(
+    frame: tuple[NDArray[np.float32], NDArray[np.float32]],
+    bins: NDArray[np.uint16],
+    ground: NDArray[np.bool_],
+    places: NDArray[np.float64],
+    reach_px: tuple[float, float],
+    out: NDArray[np.float64],
+) -> None:
+    """Mean residual of the ground round each place, weighted, and its error.
+
+    Parameters
+    ----------
+    frame
+        Residual and precision (H, W) each.
+    bins : (H, W)
+        Bin of the cell that each pixel lies in.
+    ground : (128 * 128,)
+        From `mark_ground`.
+    places : (M, 2)
+        [y, x], pixels.
+    reach_px
+        Radius of a disc round the place that is left out, and half the side of the square round it
+        that is looked at.
+    out : (M, 2)
+        Receives mean and standard error; infinite where there is no ground.
+    """
+    residual, precision = frame
+    inner, outer = reach_px
+    height, width = residual.shape
+    for k in range(len(places)):
+        middle_y, middle_x = places[k, 0], places[k, 1]
+        top, bottom = max(int(middle_y - outer), 0), min(int(middle_y + outer) + 1, height)
+        left, right = max(int(middle_x - outer), 0), min(int(middle_x + outer) + 1, width)
+        weight, total = 0.0, 0.0
+        for y in range(top, bottom):
+            for x in range(left, right):
+                square = (y - middle_y) ** 2 + (x - middle_x) ** 2
+                if ground[bins[y, x]] and square >= inner * inner:
+                    weight += precision[y, x]
+                    total += precision[y, x] * residual[y, x]
+        out[k, 0] = total / weight if weight > 0.0 else 0.0
+        out[k, 1] = 1.0 / np.sqrt(weight) if weight > 0.0 else np.inf

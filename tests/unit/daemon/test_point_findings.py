@@ -12,8 +12,9 @@ from latticewatch.daemon.verdicts import Verdict
 from latticewatch.detectors.lattice import find_lattice
 from latticewatch.detectors.lock import lock_lattice
 from latticewatch.detectors.protocols import Finding
+from latticewatch.detectors.reference_cell.defects import PointDefect
 from latticewatch.detectors.reference_cell.residue import Strangers
-from latticewatch.detectors.reference_cell.score import CellResult, PointDefect
+from latticewatch.detectors.reference_cell.score import CellResult
 from support.crystals import net_frame
 
 PERIOD_PX = 20.0

@@ -6,40 +6,13 @@ import pytest
 from latticewatch.detectors.lattice import find_lattice
 from latticewatch.detectors.lock import LatticeLock, lock_lattice
 from latticewatch.detectors.reference_cell.residue import Strangers
-from latticewatch.detectors.reference_cell.score import (
-    CellResult,
-    PointDefect,
-    ReferenceCellDetector,
-)
+from latticewatch.detectors.reference_cell.score import ReferenceCellDetector
 from latticewatch.simulator.microscope import Microscope, MicroscopeSettings
+from support.cell_results import column, listed, look
 from support.crystals import CRYSTALS, Image, image_of, net_frame, specimen
 
-FDR = 0.05
 SQUARE = [[20.0, 0.0], [0.0, 20.0]]
 DUMBBELL = ((0.0, 0.0), (0.35, 0.35))
-
-
-def look(image: Image) -> CellResult | None:
-    lattice = find_lattice(image)
-    lock = None if lattice is None else lock_lattice(image, lattice)
-    return None if lock is None else ReferenceCellDetector().look(image, lock)
-
-
-def listed(image: Image) -> list[PointDefect]:
-    """Past a Benjamini-Hochberg cut over the sites."""
-    result = look(image)
-    assert result is not None
-    rank = np.arange(1, len(result.defects) + 1)
-    log_p = np.array([defect.log_p for defect in result.defects])
-    passed = np.flatnonzero(log_p <= np.log(FDR * rank / result.n_sites))
-    return list(result.defects[: passed[-1] + 1]) if len(passed) else []
-
-
-def column(place_yx: tuple[float, float], counts: float, sigma_px: float = 3.0) -> Image:
-    """One column alone in a frame of the size that `net_frame` has."""
-    y, x = np.mgrid[:256, :256]
-    away = np.square(y - place_yx[0]) + np.square(x - place_yx[1])
-    return np.asarray(counts * np.exp(-away / (2 * sigma_px**2)), np.float32)
 
 
 @pytest.mark.parametrize("crystal", CRYSTALS)

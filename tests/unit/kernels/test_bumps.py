@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from latticewatch.kernels.bumps import find_bumps, mark_ground
+from latticewatch.kernels.bumps import find_bumps, ground_near, mark_ground
 from latticewatch.kernels.cells import CELL_BINS
 from reference import bumps as slow
 
@@ -62,3 +62,26 @@ def test_what_does_not_fit_is_counted_and_left_out() -> None:
     bins, out = np.zeros(image.shape, np.uint16), np.zeros((2, 2), np.int32)
     assert find_bumps(image, bins, EVERYWHERE, (2, 1), out) == 9
     assert out.tolist() == [[5, 5], [5, 10]]
+
+
+@given(SEEDS, st.floats(0.0, 4.0), st.floats(0.5, 9.0), st.floats(0.0, 1.0))
+def test_ground_round_a_place_agrees_with_the_definition(
+    seed: int, inner_px: float, outer_px: float, share: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    residual = rng.normal(size=(20, 24)).astype(np.float32)
+    precision = rng.uniform(0.1, 2.0, (20, 24)).astype(np.float32)
+    bins = rng.integers(0, CELL_BINS**2, (20, 24)).astype(np.uint16)
+    ground = rng.random(CELL_BINS**2) < share
+    places = rng.uniform((0, 0), (19, 23), (6, 2))
+    out = np.full((6, 2), np.nan)
+    ground_near((residual, precision), bins, ground, places, (inner_px, outer_px), out)
+    expected = slow.ground_near(residual, precision, ground[bins], places, (inner_px, outer_px))
+    np.testing.assert_allclose(out, expected, rtol=1e-6, atol=1e-7)
+
+
+def test_place_without_ground_is_known_to_no_one() -> None:
+    image, bins = np.ones((9, 9), np.float32), np.zeros((9, 9), np.uint16)
+    out = np.empty((1, 2))
+    ground_near((image, image), bins, ~EVERYWHERE, np.array([[4.0, 4.0]]), (0.0, 3.0), out)
+    assert out.tolist() == [[0.0, np.inf]]

@@ -111,7 +111,7 @@ class Shares:
 
 
 def explain(residue: Residue, shares: Shares) -> list[Change]:
-    """All changes worth a thought, strangest first, strain and overlap taken out.
+    """All changes worth a thought, strangest first, their overlap taken out.
 
     Parameters
     ----------
@@ -138,10 +138,10 @@ def explain(residue: Residue, shares: Shares) -> list[Change]:
         judged,
         found,
     )
-    return _without_strain(_changes(found[:n_found], residue), residue.nearest_px)
+    return _changes(found[:n_found], residue)
 
 
-def _without_strain(changes: list[Change], nearest_px: float) -> list[Change]:
+def without_strain(changes: list[Change], nearest_px: float) -> list[Change]:
     """Drop the strain and the remains of stronger changes; the strongest come first."""
     if not changes:
         return []
