@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from latticewatch.daemon.point_findings import VACANCY_BELOW
 from latticewatch.daemon.sights import Budget
 from latticewatch.detectors.calibration import adjusted_q, upper_tail_p
 from latticewatch.detectors.lattice_sites import cell_coordinates
@@ -13,6 +14,7 @@ from latticewatch.detectors.patterson.dopants import Columns
 from latticewatch.detectors.protocols import Finding
 
 STATISTIC = "patterson_columns"
+_SAME_SUBLATTICE = 0.15  # of the period, from frame to frame
 _SAME_COLUMN = 0.3  # of the period: places nearer to a column than this mean it
 # Rms error of a column's place, of the period: 0.26 px at 22.6 on the doped honeycomb.
 _PLACE_RMS = 0.012
@@ -32,7 +34,9 @@ class ColumnRule:
     dopants_are_defects
         Judge columns of a minority species together with all others, and do not mark them.
     lock
-        Which says their addresses; None: they have none.
+        Of the frame; None: sites have no addresses.
+    middles : (L, 2)
+        Place of each sublattice in the cell, from `Sublattices`.
     period_px
         Of the lattice.
     n_scored
@@ -42,6 +46,7 @@ class ColumnRule:
     budget: Budget
     dopants_are_defects: bool
     lock: LatticeLock | None
+    middles: NDArray[np.float64]
     period_px: float
     n_scored: int
 
@@ -53,8 +58,8 @@ def with_columns(
 
     A column of a minority species is an excess, or a deficit where that species is the darker one,
     and no defect of the structure: it bears the flag `dopant`, and is judged among its like. A
-    column too dark for any species is a vacancy, whatever the machine, which does not see it drawn,
-    calls it.
+    column too dark for any species is a vacancy or a deficit, whatever the machine, which does not
+    see it drawn, calls it.
 
     Parameters
     ----------
@@ -76,14 +81,15 @@ def with_columns(
     meant = seen & (columns.is_dopant | columns.is_vacancy)
     rows = np.flatnonzero(meant)
     told = _told(columns, rows, (z, p_value), rule)
-    findings = _of_picture(findings, columns, rule)
+    findings = _of_picture(findings, rule)
     merged = _merged(findings, dict(zip(rows.tolist(), told, strict=True)), columns, rule.period_px)
     apart = np.array(["dopant" in finding.flags for finding in merged], bool)
     # Dopants are many and certain: counted among the defects, they would vouch for false ones.
     n_columns = int(np.count_nonzero(seen))
     p_merged = np.array([finding.p_value for finding in merged])
     q_value, passed = np.empty(len(merged)), np.zeros(len(merged), bool)
-    for family, n_tests in ((apart, n_columns), (~apart, rule.n_scored + n_columns)):
+    n_tests = rule.n_scored + n_columns
+    for family in (apart, ~apart):
         q_value[family] = adjusted_q(p_merged[family], n_tests)
         passed[family] = rule.budget.passes(p_merged[family], q_value[family], n_tests)
     order = np.argsort(p_merged, kind="stable")
@@ -109,14 +115,16 @@ def _told(
     rule: ColumnRule,
 ) -> list[Finding]:
     z, p_value = evidence
-    address = _addresses(columns, columns.places_yx[rows], rule)
+    address = _addresses(columns.places_yx[rows], rule)
     variance = max(_PLACE_RMS * rule.period_px, _LEAST_RMS_PX) ** 2
     flags = () if rule.dopants_are_defects else ("dopant",)
     findings = []
     for number, row in enumerate(rows.tolist()):
         ratio = float(columns.ratio[row])
         is_dopant = bool(columns.is_dopant[row])
-        kind = ("excess" if ratio > 1 else "deficit") if is_dopant else "vacancy"
+        kind = "excess" if is_dopant and ratio > 1 else "deficit"
+        if not is_dopant and ratio < VACANCY_BELOW:
+            kind = "vacancy"
         findings.append(
             Finding(
                 pixel_yx=(float(columns.places_yx[row, 0]), float(columns.places_yx[row, 1])),
@@ -135,6 +143,42 @@ def _told(
     return findings
 
 
+class Sublattices:
+    """Names the sublattices of a crystal, the same in every frame through which it is followed.
+
+    Two of equal standing are found in any order, and one at the border of the cell on either side.
+    """
+
+    def __init__(self) -> None:
+        self._middles = np.empty((0, 2))
+
+    def look(self, columns: Columns, lock: LatticeLock, *, anew: bool) -> NDArray[np.float64]:
+        """Place (L, 2) of each sublattice in the cell; the row is its name.
+
+        Parameters
+        ----------
+        columns
+            Of a frame.
+        lock
+            Of the same frame.
+        anew
+            The lattice was not followed to this frame: names begin anew, too.
+        """
+        found = _middles(columns, cell_coordinates(columns.places_yx, lock))
+        if anew:
+            self._middles = found
+            return found
+        for middle in found:
+            gap = (middle - self._middles + 0.5) % 1.0 - 0.5
+            off_px = np.linalg.norm(gap @ lock.basis_px_yx, axis=1)
+            nearest = int(off_px.argmin()) if len(off_px) else -1
+            if nearest >= 0 and off_px[nearest] < _SAME_SUBLATTICE * lock.period_px:
+                self._middles[nearest] += gap[nearest]
+            else:
+                self._middles = np.vstack([self._middles, middle])
+        return self._middles
+
+
 def _middles(columns: Columns, turns: NDArray[np.float64]) -> NDArray[np.float64]:
     """Place in the cell of each sublattice, (L, 2)."""
     angle = 2 * np.pi * turns
@@ -149,13 +193,12 @@ def _middles(columns: Columns, turns: NDArray[np.float64]) -> NDArray[np.float64
 
 
 def _addresses(
-    columns: Columns, places_yx: NDArray[np.float64], rule: ColumnRule
+    places_yx: NDArray[np.float64], rule: ColumnRule
 ) -> list[tuple[int, int, int] | None]:
     """Address and sublattice of the site at each place (M, 2); None where there is no site."""
-    if rule.lock is None or not len(columns.ratio):
+    if rule.lock is None or not len(rule.middles):
         return [None] * len(places_yx)
-    middles = _middles(columns, cell_coordinates(columns.places_yx, rule.lock))
-    away = cell_coordinates(places_yx, rule.lock)[:, None] - middles
+    away = cell_coordinates(places_yx, rule.lock)[:, None] - rule.middles
     cell = np.round(away)
     off_px = np.linalg.norm((away - cell) @ rule.lock.basis_px_yx, axis=2)
     label = off_px.argmin(axis=1)
@@ -167,10 +210,10 @@ def _addresses(
     return found
 
 
-def _of_picture(findings: list[Finding], columns: Columns, rule: ColumnRule) -> list[Finding]:
+def _of_picture(findings: list[Finding], rule: ColumnRule) -> list[Finding]:
     """Say of the machine's findings where they are, and not how bright a drawn column is."""
     places = np.array([finding.pixel_yx for finding in findings]).reshape(-1, 2)
-    addresses = _addresses(columns, places, rule)
+    addresses = _addresses(places, rule)
     return [
         replace(finding, intensity_ratio=None, address=address)
         for finding, address in zip(findings, addresses, strict=True)
@@ -186,7 +229,7 @@ def _merged(
     rows = columns.nearest(places, _SAME_COLUMN * period_px).tolist()
     for finding, row in zip(findings, rows, strict=True):
         column = merged.get(row)
-        if column is not None and column.kind == "vacancy":
+        if column is not None and columns.is_vacancy[row]:
             merged[row] = _stronger(column, finding)
         elif column is None or finding.kind not in _INTENSITY_KINDS:
             # A dopant out of its place is a defect of the structure as well.

@@ -11,6 +11,7 @@ from latticewatch.detectors.pixel_size import PlaneNet
 __all__ = ["MaterialSettings", "material_of"]
 
 _NAMES = ", ".join(MATERIALS)
+_RIGHT_ANGLE_DEG = 90.0
 
 
 class MaterialSettings(Section):
@@ -29,7 +30,7 @@ class MaterialSettings(Section):
         description="Another one; as long as the first if left out.",
     )  # fmt: skip
     angle_deg: Number = Field(
-        default=90.0, ge=20, le=160, json_schema_extra=unit("degrees"),
+        default=_RIGHT_ANGLE_DEG, ge=20, le=160, json_schema_extra=unit("degrees"),
         description="Between them.",
     )  # fmt: skip
 
@@ -47,13 +48,17 @@ class MaterialSettings(Section):
             raise ValueError("give either name or a_pm")
         return a_pm
 
-    @field_validator("b_pm")
+    @field_validator("b_pm", "angle_deg")
     @classmethod
-    def _second_needs_first(cls, b_pm: float | None, info: ValidationInfo) -> float | None:
+    def _others_need_first(cls, value: float | None, info: ValidationInfo) -> float | None:
+        if value in (None, _RIGHT_ANGLE_DEG):  # left out, or as good as that
+            return value
         # A bad a_pm is not in `data` and has a line of its own.
-        if b_pm is not None and "a_pm" in info.data and info.data["a_pm"] is None:
+        if "a_pm" in info.data and info.data["a_pm"] is None:
+            if info.data.get("name") is not None:
+                raise ValueError("give a_pm in place of name, or leave this out")
             raise ValueError("give a_pm, too")
-        return b_pm
+        return value
 
     @property
     def net(self) -> PlaneNet | None:

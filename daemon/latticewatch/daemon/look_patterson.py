@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from latticewatch.daemon.column_findings import ColumnRule, with_columns
+from latticewatch.daemon.column_findings import ColumnRule, Sublattices, with_columns
 from latticewatch.daemon.models import PattersonInForce
 from latticewatch.daemon.pixel_check import near_bad_pixel
 from latticewatch.daemon.ports import Clock
@@ -15,11 +15,13 @@ from latticewatch.detectors.calibration import adjusted_q
 from latticewatch.detectors.patterson.finder import PattersonFinder
 from latticewatch.detectors.patterson.locate import locate
 from latticewatch.detectors.patterson.model import DETECTOR
+from latticewatch.detectors.patterson.parameters import STALE_FRAMES
 from latticewatch.detectors.patterson.stale import Staleness
 from latticewatch.detectors.patterson.windows import margin_px
 from latticewatch.detectors.polarity import contrast_of_channel
 from latticewatch.detectors.protocols import Finding, Scores
 from latticewatch.detectors.view import LEAST_LINKED, View
+from latticewatch.wire.words import DetectorCondition
 
 
 class PattersonLooker:
@@ -35,6 +37,7 @@ class PattersonLooker:
         self._clock = clock
         self._dopants_are_defects = dopants_are_defects
         self._staleness = Staleness()
+        self._sublattices = Sublattices()
         rule = self._detector.model.rule
         self._finder = PattersonFinder(rule, self._detector.model.image)
         self.margin_px = margin_px(self._detector.model.patch_size_px, rule.smooth_sigma_px)
@@ -52,7 +55,8 @@ class PattersonLooker:
         if not view.is_periodic:
             # A crystal that the model does not fit is no fault of the crystal.
             if scene.lattice is None:
-                return Sight(*self._named, faults=("not_periodic",), stage_us=watch.us)
+                condition = self._condition
+                return Sight(*self._named, condition, ("not_periodic",), stage_us=watch.us)
             told = f"{view.linked:.0%} of its sites in place (limit {LEAST_LINKED:.0%})"
             return self._misfit(scene, told, watch)
         features, inside = self._detector.features(view)
@@ -64,16 +68,22 @@ class PattersonLooker:
         if scores.stale:
             sight = self._misfit(scene, self._reasons(), watch)
             return replace(sight, n_sites=seen.n_sites, lattice=seen.lattice)
+        if not scores.scored.any():  # nothing speaks for the model, nor against it
+            return replace(seen, condition=self._condition, stage_us=watch.us)
         if self._staleness.note(against=False, anew=_is_anew(scene)):
-            note = f"{DETECTOR}: the model fits this frame; one more, and it is trusted again"
+            note = f"{DETECTOR}: the model fits this frame, but not yet {STALE_FRAMES} running"
             fault = ("model_stale",)
             return replace(seen, condition="stale", faults=fault, note=note, stage_us=watch.us)
         findings, q_value = self._cut(view, scores, budget)
         if columns is not None:
+            middles = np.empty((0, 2))
+            if lock is not None:
+                middles = self._sublattices.look(columns, lock, anew=_is_anew(scene))
             rule = ColumnRule(
                 budget=budget,
                 dopants_are_defects=self._dopants_are_defects,
                 lock=lock,
+                middles=middles,
                 period_px=view.period_px,
                 n_scored=int(np.count_nonzero(scores.scored)),
             )
@@ -87,6 +97,11 @@ class PattersonLooker:
             q_value=q_value,
             stage_us=watch.us,
         )
+
+    @property
+    def _condition(self) -> DetectorCondition:
+        """Of the model, as the frames so far tell it."""
+        return "stale" if self._staleness.is_stale else "ok"
 
     def _may_be_judged(self, scene: Scene, places_yx: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Tell which places (N,) are far from repaired pixels, and on the lattice."""

@@ -17,7 +17,7 @@ NAME = "reference_cell"
 _SAME_PLACE = 0.35  # of a period: scheme one places a defect within a quarter of the truth
 # Within a period windows of scheme one hold the same defect: the weaker is its surroundings.
 _SAME_WINDOW = 1.0
-_VACANCY_BELOW = 0.35  # share of the expected intensity: less is a vacancy, more a deficit
+VACANCY_BELOW = 0.35  # share of the expected intensity: less is a vacancy, more a deficit
 _SMALLEST_P = 1e-300
 
 
@@ -104,7 +104,7 @@ def _finding(defect: PointDefect, result: CellResult, n_sites: int, *, apart: bo
     p_value = max(float(np.exp(max(defect.log_p, -745.0))), _SMALLEST_P)
     kind = defect.kind
     ratio = defect.intensity_ratio
-    if kind == "deficit" and ratio is not None and ratio < _VACANCY_BELOW:
+    if kind == "deficit" and ratio is not None and ratio < VACANCY_BELOW:
         kind = "vacancy"
     address = None
     if defect.address is not None and defect.sublattice is not None:

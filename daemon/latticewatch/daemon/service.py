@@ -139,10 +139,14 @@ class Service:
         if outcome.warning:
             text = f"{frame.header.label}: {outcome.warning}"
             self.books.log.refused("material_does_not_fit", reason="pixel_size", text=text)
-        for state in outcome.event.detectors:
-            if state.state != "ok":
-                text = f"{frame.header.label}: {outcome.note or state.state}"
-                self.books.log.refused("detector_has_no_answer", reason=state.name, text=text)
+        troubled = [state for state in outcome.event.detectors if state.state != "ok"]
+        for state in troubled:
+            text = f"{frame.header.label}: {outcome.note or state.state}"
+            self.books.log.refused("detector_has_no_answer", reason=state.name, text=text)
+        if outcome.note and not troubled and outcome.event.outcome == "scored":
+            # A detector that leaves out one odd frame, and is not stale for that.
+            text = f"{frame.header.label}: {outcome.note}"
+            self.books.log.refused("detector_has_no_answer", reason="odd_frame", text=text)
 
     def _drop_rest(self) -> None:
         while (frame := self.backlog.take(0.0)) is not None:

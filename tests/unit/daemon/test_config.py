@@ -53,6 +53,10 @@ MISTAKES = {
     "[material]\na_pm = 3.16": "material.a_pm = 3.16: must be at least 50 pm",
     "[material]\nname = 'WS2'\na_pm = 315.3": ("material.a_pm = 315.3: give either name or a_pm"),
     "[material]\nb_pm = 400.0": "material.b_pm = 400.0: give a_pm, too",
+    "[material]\nangle_deg = 120.0": "material.angle_deg = 120.0: give a_pm, too",
+    "[material]\nname = 'SrTiO3'\nb_pm = 300.0": (
+        "material.b_pm = 300.0: give a_pm in place of name, or leave this out"
+    ),
     "[material]\na_pm = 300\nangle_deg = 180": (
         "material.angle_deg = 180: must be at most 160.0 degrees"
     ),

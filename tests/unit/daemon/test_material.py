@@ -148,9 +148,26 @@ def test_another_magnification_is_noticed_where_the_header_is_silent() -> None:
     scale = MaterialScale(MOS2)
     scale.measure(header(), lattice())
 
-    scaled = scale.measure(header(1), lattice(pixel_yx_pm=(20.0, 20.0)))
+    odd = scale.measure(header(1), lattice(pixel_yx_pm=(20.0, 20.0)))
+    scaled = scale.measure(header(2), lattice(pixel_yx_pm=(20.0, 20.0)))
 
+    # One odd frame does not change the field of view.
+    assert pixels_pm(odd.header) == pytest.approx((13.1, 13.1), rel=1e-3)
     assert pixels_pm(scaled.header) == pytest.approx((20.0, 20.0))
+
+
+def test_one_frame_that_is_not_the_material_keeps_the_size_and_two_do_not() -> None:
+    scale = MaterialScale(MOS2)
+    known = scale.measure(header(), lattice()).pixel_size
+    stretched = lattice(pixel_yx_pm=(13.1, 15.0))
+
+    odd = scale.measure(header(1), stretched)
+    again = scale.measure(header(2), lattice())
+
+    assert odd.pixel_size == again.pixel_size == known
+    assert "pixels stay 13.10 pm" in odd.warning
+    scale.measure(header(3), stretched)
+    assert scale.measure(header(4), stretched).pixel_size is None
 
 
 @pytest.mark.parametrize(
@@ -179,6 +196,7 @@ def test_events_tell_picometres_by_the_material() -> None:
     assert event.lattice is not None
     assert event.lattice.period_nm == pytest.approx(0.316, rel=1e-4)
     middle = (np.array(SHAPE_YX) - 1) / 2
+    assert event.defects
     for defect in event.defects:
         expected = (np.array(defect.pixel_yx) - middle) * event.pixel_size.size_pm / 1000
         assert defect.nm_yx == pytest.approx(tuple(expected), abs=1e-9)

@@ -123,8 +123,6 @@ def split_populations(ratio: NDArray[np.float64]) -> Split:
     populations = tuple(
         Population(float(mean[one] / unit), float(spread[one] / unit), 0.0) for one in kept
     )
-    # Columns without any intensity have nothing to be compared with.
-    unit = mean[major] if mean[major] > 0 else 1.0
     populations = tuple(
         Population(each.ratio, each.spread, float((species == label).mean()))
         for label, each in enumerate(populations)
