@@ -13,10 +13,10 @@ from latticewatch.detectors.follow_domains import DomainFollower
 from latticewatch.detectors.lattice import find_lattice, search_lattice
 from latticewatch.detectors.lock import lock_lattice
 from latticewatch.detectors.spectrum import spectral_peaks
-from latticewatch.detectors.two_lattices import find_lattices
 from latticewatch.simulator.microscope import Microscope, MicroscopeSettings
 from support.bicrystals import bicrystal
 from support.budgets import check
+from support.two_domains import find_lattices
 
 pytestmark = pytest.mark.benchmark
 

@@ -125,12 +125,12 @@ def _frame_cases(ready: Prepared, model: PattersonModel) -> list[Case]:
             lambda plain: plain.smooth(ready.image, rule.smooth_sigma_px),
         ),
         Case(
-            "smooth.robust_range",
+            "levels.robust_range",
             lambda: robust_range(ready.blurred, 0.02, 0.98, histogram),
             lambda plain: plain.levels(ready.blurred),
         ),
         Case(
-            "smooth.normalise",
+            "levels.normalise",
             lambda: normalise(ready.blurred, *ready.range_levels, out),
             lambda plain: plain.normalise(ready.blurred, *ready.range_levels),
         ),

@@ -37,6 +37,7 @@ class PattersonLooker:
         self._clock = clock
         self._dopants_are_defects = dopants_are_defects
         self._staleness = Staleness()
+        self._session = ""
         self._sublattices = Sublattices()
         rule = self._detector.model.rule
         self._finder = PattersonFinder(rule, self._detector.model.image)
@@ -45,6 +46,8 @@ class PattersonLooker:
     def look(self, scene: Scene, budget: Budget) -> Sight:
         """Judge every site of a frame, and list what is within the budget."""
         watch = Stopwatch(self._clock)
+        if scene.session != self._session:
+            self._session, self._staleness = scene.session, Staleness()
         wrong = self._wrong_contrast(scene.channel)
         if wrong:
             self._staleness.note(against=True)

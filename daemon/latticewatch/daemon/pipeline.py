@@ -126,7 +126,9 @@ class Pipeline:
                 lattices = found
             first, others = (lattices[0], lattices[1:]) if lattices else (None, ())
             channel = incoming.header.channel or None
-            sights = self._look(Scene(checked.image, checked.bad_yx, first, channel, others))
+            session = incoming.header.session
+            scene = Scene(checked.image, checked.bad_yx, first, channel, others, session)
+            sights = self._look(scene)
         if lattices:
             note = "; ".join(sight.note for sight in sights if sight.note)
         fuse = Stopwatch(self._clock)

@@ -28,6 +28,8 @@ class Scene:
         Name of the detector of the microscope, None if the source does not say.
     others
         Lattices of further domains; each holds its own part of the frame only.
+    session
+        Of the source: what earlier frames said of a model counts within one.
     """
 
     image: NDArray[np.float32]
@@ -35,6 +37,7 @@ class Scene:
     lattice: FrameLattice | None
     channel: str | None = None
     others: tuple[FrameLattice, ...] = ()
+    session: str = ""
 
     @property
     def lattices(self) -> tuple[FrameLattice, ...]:

@@ -1,6 +1,7 @@
 """A lattice followed from frame to frame: where it has gone, and what its sites are called.
 
-Only two reflections are looked at while the crystal stays: a sixth of the time of a search.
+Two reflections are looked at while the crystal stays, and a few that tell it from another domain:
+a sixth of the time of a search.
 """
 
 from dataclasses import dataclass, replace
@@ -44,7 +45,8 @@ class FrameLattice:
         Whether it is the lattice of the last frame; else addresses start anew.
     drift_px_yx : (2,)
         Way of the crystal since the last frame, [y, x] in pixels, mean over where both frames
-        hold it; of all ways that look the same, the shortest. None where not followed.
+        hold it; of all ways that look the same the shortest, or the one nearest to
+        that of the specimen where another domain tells it. None where not followed.
     drift_cov_px : (2, 2)
         Its covariance, square pixels.
     domain

@@ -118,10 +118,11 @@ class DomainFollower:
             return first
         self._searched, self._n_since = first.lock.holds, 0
         lattices = lattices_beside(image, first.lattice, first.lock)
-        parted = follower.begin(image, lattices[0]) if len(lattices) == 2 else None
+        other = LatticeFollower()
+        parted = other.begin(image, lattices[0]) if len(lattices) == 2 else None
         if parted is None:
             return [self._numbered(follower, first)]
-        found = [self._numbered(follower, parted)]
+        found = [self._numbered(other, parted)]
         return found + self._beside(image, parted, lattices[1])
 
     def _numbered(self, follower: LatticeFollower, found: FrameLattice) -> FrameLattice:

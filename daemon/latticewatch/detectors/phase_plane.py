@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from latticewatch.detectors.demodulation import LOW_PASS_PERIODS
 from latticewatch.detectors.lock import LatticeLock
 
-_FEWEST_PATCHES = 3.0  # independent ones, for a covariance
+_PLANE_FREEDOM = 3.0  # degrees of freedom of a plane: independent patches that it uses up
 
 
 def _block_centres(lock: LatticeLock) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -90,4 +90,4 @@ def covariance_of_mean(
 def _of_mean(left: NDArray[np.floating], n_values: float, n_patches: float) -> NDArray[np.float64]:
     """Covariance of a mean of deviations; a plane took three degrees of freedom."""
     scatter = (left @ left.T).astype(np.float64) / n_values
-    return scatter / max(n_patches - _FEWEST_PATCHES, 1.0)
+    return scatter / max(n_patches - _PLANE_FREEDOM, 1.0)

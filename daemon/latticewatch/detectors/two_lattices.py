@@ -40,25 +40,6 @@ _SPECK = 0.05  # of the largest piece of a domain
 _MOST_COMMON, _MOST_TELLING = 6, 3
 
 
-def find_lattices(frame: NDArray[np.float32]) -> tuple[Lattice, ...]:
-    """Lattices of the one or two domains of a frame, the stronger first; none without a crystal.
-
-    What the first lattice does not hold is searched by itself, with the threshold of any frame.
-    About 15 ms for 1024 x 1024 with one domain, twice that with two. Domains turned by less than
-    5 degrees are one bent crystal to it.
-
-    Parameters
-    ----------
-    frame : (H, W)
-        Finite.
-    """
-    first = find_lattice(frame)
-    if first is None:
-        return ()
-    lock = lock_lattice(frame, first)
-    return (first,) if lock is None else lattices_beside(frame, first, lock)
-
-
 def lattices_beside(
     frame: NDArray[np.float32], found: Lattice, lock: LatticeLock
 ) -> tuple[Lattice, ...]:

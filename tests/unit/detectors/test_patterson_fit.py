@@ -234,7 +234,7 @@ def test_frames_of_one_crystal_turned_against_each_other_are_refused_with_their_
 
 def test_frames_of_one_crystal_magnified_against_each_other_are_refused() -> None:
     message = refusal_of([frame(41), frame(42, pixel_size_nm=0.0131 / 1.04)])
-    assert "larger by" in message
+    assert "magnified by" in message
 
 
 def test_frames_that_differ_as_frames_of_one_session_do_are_fitted_together() -> None:
@@ -263,3 +263,15 @@ def test_another_net_is_no_turned_one() -> None:
     square = 20.0 * np.eye(2)
     for other in (14.0 * np.eye(2), np.array([[0.0, 20.0], [17.3, 10.0]])):
         assert net_change(square, other) is None
+
+
+def test_net_half_way_between_symmetric_positions_is_a_turned_one() -> None:
+    hexagonal = 10.0 * np.array([[1.0, 0.0], [0.5, 0.8660254]])
+    rng = np.random.default_rng(4)
+    for angle_deg in (29.8, 30.0, 30.2):
+        turn = np.radians(angle_deg)
+        turned = hexagonal @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+        for _ in range(50):
+            found = net_change(hexagonal, turned + rng.normal(0.0, 0.03, (2, 2)))
+            assert found is not None
+            assert abs(found[1]) == pytest.approx(np.radians(30.0), abs=np.radians(1.0))

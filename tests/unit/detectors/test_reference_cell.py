@@ -247,3 +247,18 @@ def test_noise_has_no_cell(counts: float) -> None:
     image = np.random.default_rng(7).poisson(counts, (256, 256)).astype(np.float32)
 
     assert look(image) is None
+
+
+@pytest.mark.parametrize("power", [-30, 7, 60])
+def test_defects_do_not_depend_on_the_unit_of_the_frame(power: int) -> None:
+    frame = net_frame(SQUARE, seed=None)
+    frame += column((120.0, 140.0), -25.0) + column((60.0, 80.0), 15.0)
+    frame = np.random.default_rng(8).poisson(np.maximum(frame, 0.0)).astype(np.float32)
+    result, other = look(frame), look(frame * np.float32(2.0**power))
+    assert result is not None
+    assert other is not None
+    assert len(result.defects) >= 2
+    for one, same in zip(result.defects, other.defects, strict=True):
+        assert same.kind == one.kind
+        assert same.place_yx == pytest.approx(one.place_yx, abs=1e-3)
+        assert same.log_p == pytest.approx(one.log_p, rel=1e-3)

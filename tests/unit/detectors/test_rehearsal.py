@@ -10,10 +10,10 @@ import numpy as np
 from latticewatch.detectors.follow import LatticeFollower
 from latticewatch.detectors.lattice import find_lattice
 from latticewatch.detectors.rehearsal import rehearse
-from latticewatch.detectors.two_lattices import find_lattices
 
 from latticewatch.daemon.metrics import count_kernel_variants
 from support.crystals import CRYSTALS, image_of, net_frame, specimen
+from support.two_domains import find_lattices
 
 rehearse()
 before = count_kernel_variants()

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from latticewatch.detectors.two_lattices import find_lattices
 from support.composites import beyond_line, counted, rendered
 from support.crystals import CRYSTALS, Image, image_of, net_frame, spans_the_same_net, specimen
 from support.shared_images import real_image, simulated_images
+from support.two_domains import find_lattices
 
 OBLIQUE = np.array([[18.0, 3.0], [5.0, 24.0]])
 

@@ -13,6 +13,7 @@ from latticewatch.detectors.view import SiteRule
 _MOST_NAMED = 3
 # Lattice vectors of about the same length are the same ones, turned.
 _SAME_LENGTH = 0.1
+_SAME_TURN_RAD = float(np.radians(6.0))  # of both vectors of a net: shear is less
 
 
 def refuse_turned(
@@ -51,7 +52,7 @@ def refuse_turned(
         if abs(turn_rad) > STALE_ANGLE_RAD:
             told.append(f"turned by {np.degrees(turn_rad):+.1f} degrees")
         if abs(ratio - 1.0) > STALE_PERIOD:
-            told.append(f"larger by {ratio - 1.0:+.1%}")
+            told.append(f"magnified by {ratio - 1.0:+.1%}")
         if told:
             off.append(f"{label_of(number, labels)} {' and '.join(told)}")
     if not off:
@@ -90,17 +91,19 @@ def net_change(
     """
     steps = np.array([(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j])
     vectors = steps @ other_px_yx
-    found: list[tuple[float, float]] = []
-    for own in basis_px_yx:
-        ratio = np.linalg.norm(vectors, axis=1) / np.linalg.norm(own)
+    ratios, turns = np.empty((2, len(steps))), np.empty((2, len(steps)))
+    for own, ratio, turn in zip(basis_px_yx, ratios, turns, strict=True):
+        ratio[:] = np.linalg.norm(vectors, axis=1) / np.linalg.norm(own)
         cross = own[1] * vectors[:, 0] - own[0] * vectors[:, 1]
-        turn = np.where(np.abs(ratio - 1) < _SAME_LENGTH, np.arctan2(cross, vectors @ own), np.inf)
-        best = int(np.argmin(np.abs(turn)))
-        if not np.isfinite(turn[best]):
-            return None
-        found.append((float(ratio[best]), float(turn[best])))
-    (one, turned), (two, also) = found
-    # One vector may meet the wrong copy of itself; both turn together, or it is another net.
-    if abs(turned - also) > np.radians(6.0):
+        is_same = np.abs(ratio - 1) < _SAME_LENGTH
+        turn[:] = np.where(is_same, np.arctan2(cross, vectors @ own), np.nan)
+    # Both turn together, for half-way between two symmetric positions each by itself may go either
+    # way; and they span the net, of which two diagonals of a square span half the points.
+    apart = np.abs(turns[0][:, None] - turns[1])
+    angle = (turns[0][:, None] + turns[1]) / 2
+    spanned = steps[:, None, 0] * steps[:, 1] - steps[:, None, 1] * steps[:, 0]
+    together = (apart < _SAME_TURN_RAD) & (np.abs(spanned) == 1)
+    if not together.any():
         return None
-    return round((one + two) / 2, 12), (turned + also) / 2
+    one, two = np.unravel_index(np.argmin(np.where(together, np.abs(angle), np.inf)), angle.shape)
+    return round(float(ratios[0, one] + ratios[1, two]) / 2, 12), float(angle[one, two])

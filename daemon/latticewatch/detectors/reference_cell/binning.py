@@ -1,8 +1,12 @@
-"""Frames that are finer than their columns need are binned: they say as much in less time."""
+"""Frames as the detector takes them: in a unit of their own, and no finer than columns need.
+
+Binned frames say as much in less time.
+"""
 
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from latticewatch.detectors.lock import LatticeLock
 
@@ -12,6 +16,8 @@ _LEAST_WIDTH_PX = 1.75
 _FIRST = 2
 _LEAST_PERIOD_PX = 12.0
 _MOST = 6
+_SOME_ROWS = 4  # one row in so many tells level and scale
+_MOST_BITS = 120  # of a power of two that single precision holds, and its inverse
 
 
 def first_stride(period_px: float) -> int:
@@ -37,3 +43,17 @@ def binned(lock: LatticeLock, stride: int) -> LatticeLock:
         phase=(lock.phase + shift[:, None, None]).astype(np.float32),
         step_px=lock.step_px / stride,
     )
+
+
+def to_unit_scale(image: NDArray[np.float32]) -> None:
+    """Bring a frame near zero and its contrast near one, in place, whatever its unit is.
+
+    Squares keep their digits, and limits mean the same for counts and for amperes. The factor is a
+    power of two, so that nothing is rounded.
+    """
+    some = image[::_SOME_ROWS].astype(np.float64)
+    image -= np.float32(some.mean())
+    spread = float(some.std())
+    if spread > 0.0:
+        bits = np.clip(np.round(np.log2(spread)), -_MOST_BITS, _MOST_BITS)
+        image *= np.float32(2.0**-bits)

@@ -5,7 +5,12 @@ from numpy.typing import NDArray
 
 from latticewatch.detectors.dead_pixels import near_pixels
 from latticewatch.detectors.lock import LatticeLock
-from latticewatch.detectors.reference_cell.binning import binned, first_stride, fitting_stride
+from latticewatch.detectors.reference_cell.binning import (
+    binned,
+    first_stride,
+    fitting_stride,
+    to_unit_scale,
+)
 from latticewatch.detectors.reference_cell.cell import (
     Columns,
     column_heights,
@@ -37,7 +42,7 @@ from latticewatch.kernels.columns import N_MATCHES, correlate_columns, match_col
 from latticewatch.kernels.grids import N_MOMENTS, apply_gain, block_means, block_moments, halve
 from latticewatch.kernels.residue import unshift_rows
 
-_MOMENT_BLOCK = 1.0  # of a period: a block holds a whole cell, and 2.5 of them the window
+_MOMENT_BLOCK = 1.0  # of a period: a block holds a whole cell, and 1.5 of them the window
 _N_PIXELS = (2**15, 2**16)  # that the law of the noise is learnt from, the first and the last time
 # Of the sites, so many may be strange that were not in the last frame before all is done twice.
 _FEW_NEW = 0.0025
@@ -149,8 +154,7 @@ class ResidueMaker:
         if self._flaws.contrast < 0:
             np.negative(self._image, out=self._image)
         self._bad_yx = flawed_pixels(self._flaws.bad_yx, stride, self._shape)
-        # Near zero, so that squares keep their digits: one row in four says where that is.
-        self._image -= np.float32(self._image[::4].mean(dtype=np.float64))
+        to_unit_scale(self._image)
         fine = binned(lock, stride)
         cell_index(fine.reciprocal_per_px, fine.phase, fine.step_px, self._bins)
         self._transfer = low_pass(fine, self._parameters.cell_blur_px)
@@ -159,6 +163,8 @@ class ResidueMaker:
         if known is not None:
             places = fine.places(np.zeros(2, np.int64), known.coordinates)
             self._leave_out(fine, places, known.reach_px / stride)
+        if not self._count.any():
+            return None
         self._cell = mean_cell(self._total, self._count, self._transfer)
         return find_columns(self._cell, fine, self._parameters.least_column)
 

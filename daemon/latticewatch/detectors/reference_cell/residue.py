@@ -67,7 +67,7 @@ class Residue:
     nearest_px
         Distance between nearest columns of the crystal.
     within : (h, w)
-        Blocks of `step_px` pixels that hold the lattice, and so do all within a period.
+        Blocks of `step_px` pixels that hold the lattice, and so do all within three periods.
     flawed : (H, W) or None
         Pixels near bad ones; None where there are none.
     strangers
@@ -104,7 +104,7 @@ class Residue:
         return self.sites.label
 
     def is_within(self, places_yx: NDArray[np.number]) -> NDArray[np.bool_]:
-        """Tell which places (M, 2) the lattice holds, and so do all within a period."""
+        """Tell which places (M, 2) the lattice holds, as it does three periods round."""
         return at_blocks(self.within, self.step_px, places_yx)
 
     @property

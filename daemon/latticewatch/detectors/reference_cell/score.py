@@ -35,7 +35,7 @@ class CellResult:
     places_yx : (N, 2)
         Columns of the crystal that were looked at, all sublattices; pixels.
     n_beyond
-        Places of the lattice in the frame where it does not hold; nobody looked at them.
+        Places of the lattice in the frame where it does not hold, or at bad pixels: nobody looked.
     strangers
         What to leave out of the mean cell of the next frame of this crystal.
     defects

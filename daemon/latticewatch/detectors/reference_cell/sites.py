@@ -32,7 +32,7 @@ class Sites:
     near_edge : (N,)
         So near to the edge of the frame that phase and gain are known from one side.
     n_beyond
-        Places of the lattice in the frame where it does not hold: nobody looks at them.
+        Places of the lattice in the frame where it does not hold, or at bad pixels: nobody looks.
     """
 
     places_yx: NDArray[np.float64]
