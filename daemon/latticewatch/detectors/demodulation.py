@@ -130,7 +130,7 @@ def demodulate(
     binned = _halved(image) if bin_px > 1 else image
     side = step_px // bin_px
     means = _means(binned, side)
-    slow = _blurred(means, _BACKGROUND * period_px / step_px)
+    slow = blurred(means, _BACKGROUND * period_px / step_px)
     passed = _LowPass(LOW_PASS_PERIODS * period_px / step_px, min(means.shape) >= _MANY_BLOCKS)
     between = chosen[0] + _BETWEEN * _SIGNS
     # Which vectors span the lattice is chance; the place that is farthest out does not depend on
@@ -258,7 +258,7 @@ class _LowPass:
         sigma = self.sigma
         if self.is_thinned:
             sigma = float(np.sqrt(sigma**2 - _THIN_VARIANCE)) / 2
-        real, imaginary = (_blurred(self.thinned(part), sigma) for part in parts)
+        real, imaginary = (blurred(self.thinned(part), sigma) for part in parts)
         return real + np.complex64(1j) * imaginary
 
 
@@ -278,7 +278,8 @@ def _mean_carrier(g: float, step: int, n_blocks: int) -> Grid:
     return np.stack([carrier.real, carrier.imag]).astype(np.float32)
 
 
-def _blurred(grid: Grid, sigma: float) -> Grid:
+def blurred(grid: Grid, sigma: float) -> Grid:
+    """Gaussian blur of a small grid (h, w), mirrored at its border."""
     weights, out = gaussian_weights(sigma), np.empty_like(grid)
     gaussian(grid, weights, gaussian_scratch(grid.shape[1], weights), out)
     return out

@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from latticewatch.detectors.demodulation import (
     block_side,
+    blurred,
     demodulate,
     has_blocks,
     resampled,
@@ -16,7 +17,6 @@ from latticewatch.detectors.demodulation import (
 from latticewatch.detectors.lattice import Lattice, find_lattice
 from latticewatch.detectors.lock import LatticeLock, lock_lattice, strongest_pair
 from latticewatch.kernels.grids import block_means, subtract_grid
-from latticewatch.kernels.smooth import gaussian, gaussian_scratch, gaussian_weights
 
 # Parts of the frame: what is left for a second domain, and what it must hold at least.
 _LEAST_LEFT = 0.05
@@ -208,7 +208,7 @@ def _occupied(lattice: Lattice) -> float:
 
 def _well_inside(part: NDArray[np.bool_], border: float) -> NDArray[np.float32]:
     """Weight (h, w): nothing within the border of a part, one beyond it."""
-    near = _blurred(part.astype(np.float32), border)
+    near = blurred(part.astype(np.float32), border)
     weight: NDArray[np.float32] = np.clip((near - 0.8) / 0.2, 0.0, 1.0).astype(np.float32)
     return weight
 
@@ -267,15 +267,9 @@ def _only(
     """Frame less its mean nearby, times a weight (h, w) given at the blocks."""
     means = np.empty_like(weight)
     block_means(frame, step_px, means)
-    total = np.maximum(_blurred(weight, sigma), np.float32(1e-3))
-    slow = (_blurred(means * weight, sigma) / total).astype(np.float32)
+    total = np.maximum(blurred(weight, sigma), np.float32(1e-3))
+    slow = (blurred(means * weight, sigma) / total).astype(np.float32)
     flat, negative = np.empty_like(frame), np.empty_like(frame)
     subtract_grid(frame, slow, step_px, flat)
     subtract_grid(np.zeros_like(frame), weight, step_px, negative)
     return -flat * negative
-
-
-def _blurred(grid: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
-    weights, out = gaussian_weights(sigma), np.empty_like(grid)
-    gaussian(grid, weights, gaussian_scratch(grid.shape[1], weights), out)
-    return out

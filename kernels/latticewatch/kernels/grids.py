@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.kernels.jit import kernel
+from latticewatch.kernels.smooth import mirrored
 
 N_MOMENTS = 5
 
@@ -106,13 +107,6 @@ def halve(image: NDArray[np.float32], out: NDArray[np.float32]) -> None:
 
 
 @kernel
-def _mirrored(index: int, n: int) -> int:
-    """Fold an index back into 0..n-1 as a mirror at the outer edge of the last pixel does."""
-    folded = index % (2 * n)
-    return folded if folded < n else 2 * n - 1 - folded
-
-
-@kernel
 def thin(image: NDArray[np.float32], out: NDArray[np.float32]) -> None:
     """Keep a quarter of the pixels, low-passed with 1, 3, 3, 1 along both axes.
 
@@ -129,13 +123,13 @@ def thin(image: NDArray[np.float32], out: NDArray[np.float32]) -> None:
     sums = np.empty(width, np.float32)
     three = np.float32(3.0)
     for y in range(out.shape[0]):
-        above, one = image[_mirrored(2 * y - 1, height)], image[2 * y]
-        two, below = image[2 * y + 1], image[_mirrored(2 * y + 2, height)]
+        above, one = image[mirrored(2 * y - 1, height)], image[2 * y]
+        two, below = image[2 * y + 1], image[mirrored(2 * y + 2, height)]
         for x in range(width):
             sums[x] = above[x] + three * (one[x] + two[x]) + below[x]
         row = out[y]
         for x in range(out.shape[1]):
-            left, right = sums[_mirrored(2 * x - 1, width)], sums[_mirrored(2 * x + 2, width)]
+            left, right = sums[mirrored(2 * x - 1, width)], sums[mirrored(2 * x + 2, width)]
             inner = three * (sums[2 * x] + sums[2 * x + 1])
             row[x] = np.float32(1.0 / 64.0) * (left + inner + right)
 

@@ -28,7 +28,7 @@ def gaussian_scratch(width_px: int, weights: NDArray[np.float32]) -> NDArray[np.
 
 
 @kernel
-def _mirrored(index: int, n: int) -> int:
+def mirrored(index: int, n: int) -> int:
     """Fold an index back into 0..n-1 as a mirror at the outer edge of the last pixel does."""
     folded = index % (2 * n)
     return folded if folded < n else 2 * n - 1 - folded
@@ -79,16 +79,16 @@ def _blur_down(
     middle = scratch[radius : radius + width]
     _start_row(weights[radius], image[y], np.float32(0.0), middle)
     for tap in range(1, radius, 2):
-        one, two = image[_mirrored(y - tap, height)], image[_mirrored(y + tap, height)]
-        three = image[_mirrored(y - tap - 1, height)]
-        four = image[_mirrored(y + tap + 1, height)]
+        one, two = image[mirrored(y - tap, height)], image[mirrored(y + tap, height)]
+        three = image[mirrored(y - tap - 1, height)]
+        four = image[mirrored(y + tap + 1, height)]
         _add_two_pairs(weights[radius + tap :], one, two, three, four, middle)
     if radius % 2 == 1:
-        above = image[_mirrored(y - radius, height)]
-        _add_pair(weights[2 * radius], above, image[_mirrored(y + radius, height)], middle)
+        above = image[mirrored(y - radius, height)]
+        _add_pair(weights[2 * radius], above, image[mirrored(y + radius, height)], middle)
     for x in range(radius):
-        scratch[radius - 1 - x] = middle[_mirrored(-1 - x, width)]
-        scratch[radius + width + x] = middle[_mirrored(width + x, width)]
+        scratch[radius - 1 - x] = middle[mirrored(-1 - x, width)]
+        scratch[radius + width + x] = middle[mirrored(width + x, width)]
 
 
 @kernel
