@@ -89,7 +89,16 @@ def test_every_kernel_of_a_frame_is_measured_both_ways(
     rows = [make.of_case(case, n_sites=ready.n_sites) for case in kernel_cases(ready, model)]
 
     modules = {row["name"].partition(".")[0] for row in rows}
-    assert modules == {"pixels", "smooth", "extrema", "refine", "patches", "power", "machine"}
+    assert modules == {
+        "pixels",
+        "smooth",
+        "levels",
+        "extrema",
+        "refine",
+        "patches",
+        "power",
+        "machine",
+    }
     assert len({row["name"] for row in rows}) == len(rows)
     assert all(row["median_ms"] > 0 and row["straightforward_ms"] > 0 for row in rows)
 
