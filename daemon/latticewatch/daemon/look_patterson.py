@@ -60,7 +60,8 @@ class PattersonLooker:
             if scene.lattice is None:
                 condition = self._condition
                 return Sight(*self._named, condition, ("not_periodic",), stage_us=watch.us)
-            told = f"{view.linked:.0%} of its sites in place (limit {LEAST_LINKED:.0%})"
+            told = "another lattice, or not enough of it: "
+            told += f"{view.linked:.0%} of the model's sites in place (limit {LEAST_LINKED:.0%})"
             return self._misfit(scene, told, watch)
         features, inside = self._detector.features(view)
         inside &= self._may_be_judged(scene, view.places_yx)

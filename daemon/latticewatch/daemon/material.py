@@ -121,14 +121,14 @@ class MaterialScale:
                 stays = f"pixels stay {stays_pm:.2f} pm"
             return (
                 f"the lattice, {_shape_of(basis_px, 'px')}, is not that of the material, "
-                f"{_shape_of(self._material.basis_pm, 'pm')}: {stays}"
+                f"{_shape_of(self._material.basis_pm, 'pm')}, or the scan shears it: {stays}"
             )
         if size is None or own_pm is None:
             return ""
         if abs(size.size_pm - own_pm) <= size.error_pm + _HEADER_OFF * own_pm:
             return ""
         return (
-            f"pixels are {size.size_pm:.2f} pm by the material and {own_pm:.2f} pm by the header: "
+            f"pixels are {size.size_pm:.2f} pm by the material and {own_pm:.2f} pm without it: "
             "taken by the material"
         )
 

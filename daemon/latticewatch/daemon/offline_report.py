@@ -30,20 +30,23 @@ class Report:
     ----------
     out
         Receives the lines.
-    n_frames, n_scored, n_defects
-        So far.
+    n_frames, n_scored, n_defects, n_dopants
+        So far; dopants are no defects.
     """
 
     out: TextIO
     n_frames: int = 0
     n_scored: int = 0
     n_defects: int = 0
+    n_dopants: int = 0
 
     def add(self, recording: Recording, index: int, event: DefectEvent, note: str = "") -> None:
         """Count a frame and write its line, with a note where there is one."""
         self.n_frames += 1
         self.n_scored += event.outcome == "scored"
-        self.n_defects += event.n_defects
+        n_dopants = dopants_in(event)
+        self.n_defects += event.n_defects - n_dopants
+        self.n_dopants += n_dopants
         told = outcome_of(event)
         if note:
             told = f"{told}; {note.removeprefix('not periodic: ')}"
@@ -53,7 +56,7 @@ class Report:
         """Write what all inputs add up to, and where the results are."""
         total = (
             f"{counted(self.n_frames, 'frame')}, {self.n_scored} scored, "
-            f"{counted(self.n_defects, 'defect')}"
+            f"{found(self.n_defects, self.n_dopants)}"
         )
         if n_failed:
             total += f", {counted(n_failed, 'input')} failed"
@@ -70,16 +73,27 @@ def outcome_of(event: DefectEvent) -> str:
     if event.outcome == "not_scored":
         return f"not scored: {reason_of(words)}"
     numbers = (
-        f"{event.n_sites} sites, {event.n_scored} scored, {found_in(event)}, "
+        f"{event.n_sites} sites, {event.n_scored} scored, "
+        f"{found_in(event)}, "
         f"{event.latency_us['total'] / 1000:.1f} ms"
     )
     return ", ".join([numbers, *words])
 
 
+def dopants_in(event: DefectEvent) -> int:
+    """Count the columns of a second species that are listed."""
+    return sum("dopant" in defect.flags for defect in event.defects)
+
+
 def found_in(event: DefectEvent) -> str:
-    """Count what is listed; dopants for themselves, where there are any."""
-    n_dopants = sum("dopant" in defect.flags for defect in event.defects)
-    told = counted(event.n_defects - n_dopants, "defect")
+    """Say what an event lists."""
+    n_dopants = dopants_in(event)
+    return found(event.n_defects - n_dopants, n_dopants)
+
+
+def found(n_defects: int, n_dopants: int) -> str:
+    """Say what is listed; dopants for themselves, where there are any."""
+    told = counted(n_defects, "defect")
     return f"{told}, {counted(n_dopants, 'dopant')}" if n_dopants else told
 
 

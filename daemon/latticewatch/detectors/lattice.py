@@ -127,7 +127,9 @@ def search_lattice(frame: NDArray[np.float32]) -> LatticeSearch:
     peaks, side_px = spectral_peaks(frame), min(frame.shape)
     net = best_net(peaks, side_px)
     if net is None:
-        reason = f"not periodic: {len(peaks)} spectral peaks that make up no net{_of_size(frame)}"
+        count = f"{len(peaks)} spectral peaks, which" if len(peaks) else "no spectral peak"
+        what = "make up no net" if len(peaks) else "stands out"
+        reason = f"not periodic: {count} {what}{_of_size(frame)}"
         return LatticeSearch(None, 0.0, NULL_STRENGTH, reason)
     if net.strength < NULL_STRENGTH or net.hit.sum() < _FEWEST_REFLECTIONS:
         reason = f"not periodic: strength {net.strength:.1f}, needed {NULL_STRENGTH:.1f}"

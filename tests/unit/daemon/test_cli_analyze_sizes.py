@@ -51,7 +51,7 @@ def test_a_file_that_contradicts_the_material_is_told_once(sized: Path) -> None:
     (event,), told = analyze(sized, "--material", "MoS2")
 
     assert event["pixel_size"]["size_pm"] == pytest.approx(13.1, rel=0.01)
-    assert told.count("pm by the material and 20.00 pm by the header") == 1
+    assert told.count("pm by the material and 20.00 pm without it") == 1
 
 
 def test_a_material_that_is_not_there_leaves_the_file_its_word(sized: Path) -> None:

@@ -130,7 +130,7 @@ def test_a_header_that_is_off_is_told_once_with_both_sizes(header_pm: float, war
     assert warnings[1:] == ["", ""]
     if warns:
         assert "13.10 pm by the material" in warnings[0]
-        assert f"{header_pm:.2f} pm by the header" in warnings[0]
+        assert f"{header_pm:.2f} pm without it" in warnings[0]
 
 
 def test_the_size_stays_while_the_same_field_is_looked_at() -> None:

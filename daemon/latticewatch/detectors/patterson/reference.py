@@ -203,7 +203,9 @@ def collect(
         view = view_of(frame, finder, parameters)
         if not view.is_periodic:
             name = label_of(number, labels)
-            notes.append(f"{name}: {view.linked:.0%} of neighbours in place, left out")
+            notes.append(
+                f"{name}: left out: another crystal or none, {view.linked:.0%} of sites in place"
+            )
             continue
         whole = judgeable(view, features.size_px, rule.smooth_sigma_px, further_px)
         places_yx = view.places_yx[whole]

@@ -71,8 +71,9 @@ def look_at(
     features, patches, n_used = collect(frames, rule, looked_at, parameters, notes, labels)
     if len(features) < _FEWEST_SITES:
         raise FitError(
-            f"{len(features)} whole windows in {len(frames)} frame(s), at least {_FEWEST_SITES} "
-            "needed: give more or larger reference frames"
+            f"{len(features)} sites in {len(frames)} frame(s) have a window of "
+            f"{looked_at.size_px} pixels that lies on the crystal as a whole, at least "
+            f"{_FEWEST_SITES} needed: give more or larger reference frames"
         )
     if not features.std(axis=0).max() > _LEAST_SPREAD * features.max():
         raise FitError("all windows are alike: a crowd without spread cannot say what is strange")
