@@ -12,6 +12,7 @@ from latticewatch.daemon.ports import Clock
 from latticewatch.daemon.sights import Budget, LatticeSight, Scene, Sight
 from latticewatch.daemon.stopwatch import Stopwatch
 from latticewatch.detectors.calibration import adjusted_q
+from latticewatch.detectors.held import at_blocks, well_within
 from latticewatch.detectors.patterson.finder import PattersonFinder
 from latticewatch.detectors.patterson.locate import locate
 from latticewatch.detectors.patterson.model import DETECTOR
@@ -108,11 +109,13 @@ class PattersonLooker:
         return "stale" if self._staleness.is_stale else "ok"
 
     def _may_be_judged(self, scene: Scene, places_yx: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Tell which places (N,) are far from repaired pixels, and on the lattice."""
+        """Tell which places (N,) are far from repaired pixels and well within the crystal."""
         shape = (scene.image.shape[0], scene.image.shape[1])
         may = ~near_bad_pixel(places_yx, scene.bad_yx, shape, self.margin_px)
         if scene.lattice is not None:
-            may &= scene.lattice.lock.holds_at(places_yx)
+            # Nearer to its border a window holds vacuum, or another domain.
+            lock = scene.lattice.lock
+            may &= at_blocks(well_within(lock), lock.step_px, places_yx)
         return may
 
     def warm_up(self, image: NDArray[np.float32]) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.detectors.dead_pixels import near_pixels
+from latticewatch.detectors.held import usable_pixels, well_within
 from latticewatch.detectors.lock import LatticeLock
 from latticewatch.detectors.reference_cell.binning import (
     binned,
@@ -30,13 +31,7 @@ from latticewatch.detectors.reference_cell.noise import (
 )
 from latticewatch.detectors.reference_cell.parameters import ReferenceCellParameters
 from latticewatch.detectors.reference_cell.residue import Residue, Strangers
-from latticewatch.detectors.reference_cell.sites import (
-    Sites,
-    find_sites,
-    usable_pixels,
-    well_within,
-    without,
-)
+from latticewatch.detectors.reference_cell.sites import Sites, find_sites, without
 from latticewatch.kernels.cells import CELL_BINS, add_to_cell, cell_index, leave_out, predict
 from latticewatch.kernels.columns import N_MATCHES, correlate_columns, match_columns
 from latticewatch.kernels.grids import N_MOMENTS, apply_gain, block_means, block_moments, halve

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from latticewatch.detectors.held import at_blocks
 from latticewatch.detectors.reference_cell.cell import Columns
-from latticewatch.detectors.reference_cell.sites import Sites, at_blocks
+from latticewatch.detectors.reference_cell.sites import Sites
 
 
 @dataclass(frozen=True, slots=True)

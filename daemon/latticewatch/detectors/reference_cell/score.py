@@ -7,11 +7,7 @@ from numpy.typing import NDArray
 
 from latticewatch.detectors.lock import LatticeLock
 from latticewatch.detectors.reference_cell.defects import PointDefect, as_defect
-from latticewatch.detectors.reference_cell.explain import (
-    explain,
-    shares_of,
-    without_strain,
-)
+from latticewatch.detectors.reference_cell.explain import explain, shares_of, without_strain
 from latticewatch.detectors.reference_cell.extra import ExtraColumns, ground_of, with_extra
 from latticewatch.detectors.reference_cell.flaws import NO_FLAWS, Flaws
 from latticewatch.detectors.reference_cell.maker import ResidueMaker
