@@ -213,7 +213,7 @@ def _home_variance(rows: NDArray[np.intp], residue: Residue) -> NDArray[np.float
     The displacement of ordinary columns scatters by what one column says of its place, and by the
     error of the lattice there, with the disorder of the crystal. The kind that is seen best knows.
     """
-    width = residue.normal[:, 4:6]
+    width = residue.scatter
     least, usual = np.full(2, np.inf), np.ones((len(residue.height), 2))
     for column, some in enumerate(_some_of_each(residue)):
         if some.start == some.stop:

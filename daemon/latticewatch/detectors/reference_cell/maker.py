@@ -54,8 +54,7 @@ class ResidueMaker:
         self._bytes = np.empty(0, np.uint8)
         self._total = np.empty(CELL_BINS**2)
         self._count = np.empty(CELL_BINS**2, np.int64)
-        self._flaws = NO_FLAWS
-        self._bad_yx = NO_FLAWS.bad_yx
+        self._flaws, self._bad_yx = NO_FLAWS, NO_FLAWS.bad_yx
         self._third = 0.0
         self._mute: NDArray[np.bool_] | None = None
         self._reserve((0, 0))
@@ -116,6 +115,7 @@ class ResidueMaker:
             sums=sums,
             scale=normal.scale,
             normal=normal.law,
+            scatter=normal.scatter,
             basis_px_yx=fine.basis_px_yx,
             nearest_px=nearest_distance(columns.fraction, fine.basis_px_yx),
             within=well_within(fine),

@@ -120,11 +120,15 @@ class Normal:
         Three centres and three widths for each site, and the skewness of its intensity statistic.
     strangeness : (N,)
         Sum of each site's three squared statistics, in these units.
+    scatter : (N, 2)
+        Widths of both displacement statistics with what neighbours share still in them: that is
+        the error of the lattice.
     """
 
     scale: NDArray[np.float64]
     law: NDArray[np.float64]
     strangeness: NDArray[np.float64]
+    scatter: NDArray[np.float64]
 
 
 def normal_law(
@@ -170,11 +174,12 @@ def normal_law(
         gaussian_weights(window[1]),
         shared,
     )
+    scatter = law[:, 4:6].copy()
     raw -= shared
     learn_normal(raw, ends, sites.near_edge, edge, scale, law)
     column_strangeness(raw, law, strangeness)
     law[:, :3] += shared.T
-    return Normal(scale, law, strangeness)
+    return Normal(scale, law, strangeness, scatter)
 
 
 def intensity_skewness(

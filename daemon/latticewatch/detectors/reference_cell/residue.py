@@ -63,6 +63,8 @@ class Residue:
     normal : (N, 7)
         What is normal for each site: three centres and three widths of its statistics, and the
         skewness of the first.
+    scatter : (N, 2)
+        Widths of both displacement statistics, the error of the lattice included.
     basis_px_yx : (2, 2)
         Lattice vectors, rows.
     nearest_px
@@ -87,6 +89,7 @@ class Residue:
     sums: NDArray[np.float64]
     scale: NDArray[np.float64]
     normal: NDArray[np.float64]
+    scatter: NDArray[np.float64]
     basis_px_yx: NDArray[np.float64]
     nearest_px: float
     within: NDArray[np.bool_]
