@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from latticewatch.detectors.patterson.finder import PattersonFinder, own_lock
+from latticewatch.detectors.lock import own_lock
+from latticewatch.detectors.patterson.finder import PattersonFinder
 from latticewatch.detectors.patterson.fit import fit
 from latticewatch.detectors.patterson.model import PattersonModel
 from latticewatch.detectors.patterson.parameters import PattersonParameters

@@ -7,7 +7,7 @@ import pytest
 from sklearn.decomposition import PCA
 from sklearn.svm import OneClassSVM
 
-from latticewatch.detectors.patterson.finder import own_lock
+from latticewatch.detectors.lock import own_lock
 from latticewatch.detectors.patterson.fit import fit
 from latticewatch.detectors.patterson.parameters import PattersonParameters
 from latticewatch.detectors.patterson.score import PattersonDetector

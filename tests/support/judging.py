@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
+from latticewatch.detectors.lock import own_lock
 from latticewatch.detectors.patterson.dopants import Columns
-from latticewatch.detectors.patterson.finder import PattersonFinder, own_lock
+from latticewatch.detectors.patterson.finder import PattersonFinder
 from latticewatch.detectors.patterson.model import PattersonModel
 from latticewatch.detectors.patterson.score import PattersonDetector
 from latticewatch.detectors.protocols import Scores

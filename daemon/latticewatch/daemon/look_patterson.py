@@ -16,12 +16,11 @@ from latticewatch.detectors.held import at_blocks, well_within
 from latticewatch.detectors.patterson.finder import PattersonFinder
 from latticewatch.detectors.patterson.locate import locate
 from latticewatch.detectors.patterson.model import DETECTOR
-from latticewatch.detectors.patterson.parameters import STALE_FRAMES
-from latticewatch.detectors.patterson.stale import Staleness
-from latticewatch.detectors.patterson.windows import margin_px
 from latticewatch.detectors.polarity import contrast_of_channel
 from latticewatch.detectors.protocols import Finding, Scores
+from latticewatch.detectors.staleness import STALE_FRAMES, Staleness
 from latticewatch.detectors.view import LEAST_LINKED, View
+from latticewatch.detectors.windows import margin_px
 from latticewatch.wire.words import DetectorCondition
 
 

@@ -25,7 +25,7 @@ from latticewatch.detectors.dead_pixels import fill_dead
 from latticewatch.detectors.patterson import fit as patterson
 from latticewatch.detectors.patterson.model import DETECTOR as PATTERSON
 from latticewatch.detectors.patterson.parameters import PattersonParameters
-from latticewatch.detectors.patterson.reference import FitError
+from latticewatch.detectors.reference_rule import FitError
 from latticewatch.kernels.pixels import native_float32
 
 Frames = list[NDArray[np.float32]]

@@ -15,7 +15,7 @@ from latticewatch.detectors.lattice import (
     search_lattice,
 )
 from latticewatch.detectors.patterson.parameters import PattersonParameters
-from latticewatch.detectors.patterson.reference import FitError, reference_rule
+from latticewatch.detectors.reference_rule import FitError, reference_rule
 from support.crystals import CRYSTALS, image_of, net_frame, spans_the_same_net, specimen
 from support.empty_frames import DRAWN, MEASURED, empty_frames
 

@@ -6,8 +6,7 @@ from numpy.typing import NDArray
 
 from latticewatch.detectors.lattice import find_lattice
 from latticewatch.detectors.lattice_sites import cell_coordinates, site_fraction, sites_on
-from latticewatch.detectors.lock import LatticeLock
-from latticewatch.detectors.patterson.finder import own_lock
+from latticewatch.detectors.lock import LatticeLock, own_lock
 from latticewatch.detectors.site_choice import choose_site_rule
 from latticewatch.detectors.sites import SiteFinder, View, expected_places
 from support.crystals import CRYSTALS, image_of, in_force, specimen

@@ -5,8 +5,9 @@ import pytest
 from numpy.typing import NDArray
 
 from latticewatch.detectors.lattice import find_lattice
+from latticewatch.detectors.lock import own_lock
 from latticewatch.detectors.patterson.dopants import ColumnFinder, Columns
-from latticewatch.detectors.patterson.finder import PattersonFinder, own_lock
+from latticewatch.detectors.patterson.finder import PattersonFinder
 from latticewatch.detectors.site_choice import choose_site_rule
 from latticewatch.detectors.sites import SiteRule
 from support.crystals import CRYSTALS, Image, image_of, specimen

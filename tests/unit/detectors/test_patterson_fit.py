@@ -16,10 +16,10 @@ from latticewatch.detectors.patterson.fit import (
 )
 from latticewatch.detectors.patterson.model import PattersonModel
 from latticewatch.detectors.patterson.parameters import NU_RANGE, PattersonParameters
-from latticewatch.detectors.patterson.reference import FitError
 from latticewatch.detectors.patterson.score import PattersonDetector
-from latticewatch.detectors.patterson.turned import net_change
+from latticewatch.detectors.reference_rule import FitError
 from latticewatch.detectors.sites import SiteFinder
+from latticewatch.detectors.turned import net_change
 from support.crystals import Bench, Image, image_of, net_frame, places, specimen
 
 RNG = np.random.default_rng(3)

@@ -12,10 +12,10 @@ from latticewatch.detectors.patterson.model import PattersonModel
 from latticewatch.detectors.patterson.parameters import PattersonParameters
 from latticewatch.detectors.patterson.reference import collect
 from latticewatch.detectors.patterson.score import PattersonDetector
-from latticewatch.detectors.patterson.stale import turn_rad
-from latticewatch.detectors.patterson.windows import margin_px
 from latticewatch.detectors.protocols import Scores
 from latticewatch.detectors.sites import SiteFinder, View
+from latticewatch.detectors.staleness import turn_rad
+from latticewatch.detectors.windows import margin_px
 from support.crystals import CRYSTALS, Image, image_of, in_force, specimen
 
 

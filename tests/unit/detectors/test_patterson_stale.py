@@ -5,12 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from latticewatch.detectors.patterson.finder import PattersonFinder, own_lock
+from latticewatch.detectors.lock import own_lock
+from latticewatch.detectors.patterson.finder import PattersonFinder
 from latticewatch.detectors.patterson.fit import fit
 from latticewatch.detectors.patterson.model import PattersonModel
 from latticewatch.detectors.patterson.parameters import PattersonParameters
 from latticewatch.detectors.patterson.score import PattersonDetector
-from latticewatch.detectors.patterson.stale import Freshness, Staleness
+from latticewatch.detectors.patterson.stale import Freshness
+from latticewatch.detectors.staleness import Staleness
 from support.crystals import image_of, specimen
 
 FRESH = Freshness(

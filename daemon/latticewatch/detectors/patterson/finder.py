@@ -3,8 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from latticewatch.detectors.lattice import find_lattice
-from latticewatch.detectors.lock import LatticeLock, lock_lattice
+from latticewatch.detectors.lock import LatticeLock, own_lock
 from latticewatch.detectors.patterson.dopants import ColumnFinder, Columns
 from latticewatch.detectors.patterson.features import Picture
 from latticewatch.detectors.sites import SiteFinder
@@ -49,9 +48,3 @@ class PattersonFinder:
         if lock is None:
             return self._sites.prepare(pixels), None
         return self._columns.prepare(pixels, lock)
-
-
-def own_lock(pixels: NDArray[np.float32]) -> LatticeLock | None:
-    """Lock of a frame by itself: 60 ms for 1024 x 1024."""
-    lattice = find_lattice(pixels)
-    return None if lattice is None else lock_lattice(pixels, lattice)

@@ -14,9 +14,9 @@ from latticewatch.detectors.patterson.held_out import boundary_at, calibration_o
 from latticewatch.detectors.patterson.model import PattersonModel
 from latticewatch.detectors.patterson.nu import knee_nu
 from latticewatch.detectors.patterson.parameters import PattersonParameters
-from latticewatch.detectors.patterson.reference import FitError as FitError
 from latticewatch.detectors.patterson.reference_set import look_at
 from latticewatch.detectors.patterson.residual import middle_and_mad, squared_excess
+from latticewatch.detectors.reference_rule import FitError as FitError
 
 _FOLDS = 4
 _TRIM_ROUNDS = 3

@@ -130,10 +130,4 @@ STALE_SCORE = 1.5
 # 3. Median residual over that of the reference: 1.4 at half the dose, 1.9 at a quarter; columns a
 #    fifth narrower or a third wider give 2.5 to 5.
 STALE_RESIDUAL = 2.0
-# 4. Lattice against the model's: outliers double at 2 to 3 per cent of magnification and at 1 to 2
-#    degrees of rotation.
-STALE_PERIOD = 0.02
-STALE_ANGLE_RAD = 0.026
-# 5. So many frames running, one way or the other, where a model was judged before: two to three
-# (patterson.md 7.4).
-STALE_FRAMES = 2
+# 4. Lattice against the model's, and frames running: see `detectors/staleness.py`.

@@ -7,14 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.detectors.patterson.parameters import PattersonParameters
-from latticewatch.detectors.patterson.reference import (
+from latticewatch.detectors.patterson.reference import collect, features_for
+from latticewatch.detectors.reference_rule import (
     FitError,
-    collect,
-    features_for,
     reference_rule,
     refuse_other_crystals,
 )
-from latticewatch.detectors.patterson.turned import refuse_turned
+from latticewatch.detectors.turned import refuse_turned
 from latticewatch.detectors.view import SiteRule
 
 _FEWEST_SITES = 60

@@ -15,10 +15,11 @@ from latticewatch.detectors.patterson.dopants import drawn_margin_px
 from latticewatch.detectors.patterson.features import Kind, WindowFeatures
 from latticewatch.detectors.patterson.model import PattersonModel
 from latticewatch.detectors.patterson.residual import squared_excess
-from latticewatch.detectors.patterson.stale import Freshness, turn_rad
-from latticewatch.detectors.patterson.windows import judgeable
+from latticewatch.detectors.patterson.stale import Freshness
 from latticewatch.detectors.protocols import ModelError, Scores
 from latticewatch.detectors.sites import View
+from latticewatch.detectors.staleness import turn_rad
+from latticewatch.detectors.windows import judgeable
 from latticewatch.kernels.machine import decision, project, residual_norm, robust_distance
 
 # A frame's own null needs this many sites before it is believed.

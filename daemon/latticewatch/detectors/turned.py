@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.detectors.lattice import find_lattice
-from latticewatch.detectors.patterson.parameters import STALE_ANGLE_RAD, STALE_PERIOD
-from latticewatch.detectors.patterson.reference import FitError, label_of
+from latticewatch.detectors.reference_rule import FitError, label_of
+from latticewatch.detectors.staleness import STALE_ANGLE_RAD, STALE_PERIOD
 from latticewatch.detectors.view import SiteRule
 
 _MOST_NAMED = 3
