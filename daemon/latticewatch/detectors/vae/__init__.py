@@ -1,1 +1,1 @@
-"""Convolutional VAE: not built yet."""
+"""Convolutional VAE: what a network that learned bulk fails to redraw."""
