@@ -160,8 +160,8 @@ def train(
             each = (time.monotonic() - began) / (done - first)
             loss, held = training.history[-1]
             progress(Step(done, recipe.epochs, loss, held, each * (recipe.epochs - done)))
-    done: Trained = training.result()
-    return done
+    trained: Trained = training.result()
+    return trained
 
 
 class _Training:
