@@ -38,6 +38,7 @@ def fit(
     **options: object,
 ) -> None:
     """Fit models to reference frames, without labels."""
+    from latticewatch.daemon.fit_progress import FitTeller
     from latticewatch.daemon.fitting import FitProcess, check_output, gather_frames
 
     with _naming("--detectors"):
@@ -48,9 +49,14 @@ def fit(
     reference = gather_frames(inputs)
     with FitProcess() as fitter:
         for name, path in model_files(output, names).items():
-            report = fitter.fit(
-                reference, out=path, detector=name, parameters=parameters_of(name, options)
-            )
+            with FitTeller(name) as teller:
+                report = fitter.fit(
+                    reference,
+                    out=path,
+                    detector=name,
+                    parameters=parameters_of(name, options),
+                    progress=teller.tell,
+                )
             for warning in report.warnings:
                 typer.echo(f"warning: {warning}", err=True)
             typer.echo(report.summary)
