@@ -14,6 +14,7 @@ from scipy import fft, linalg
 
 Image = NDArray[np.float32]
 
+WINDOW_PERIODS = 2.7
 _FEWEST_WINDOWS = 200
 
 
@@ -35,7 +36,7 @@ class DenseParameters:
         Of the places.
     """
 
-    window: float = 2.7
+    window: float = WINDOW_PERIODS
     rank: int = 40
     n_windows: int = 800
     trim: float = 0.05
@@ -73,7 +74,7 @@ class DensePca:
         return len(self.weights) // 2
 
 
-def window_side(period_px: float, periods: float = DenseParameters.window) -> int:
+def window_side(period_px: float, periods: float = WINDOW_PERIODS) -> int:
     """Side of a window, pixels: odd, so that one pixel is its middle.
 
     Examples
@@ -196,7 +197,7 @@ class DenseResidual:
         self._shape = (0, 0)
 
     def residual(self, image: Image) -> Image:
-        """What the components leave of each pixel.
+        """Take the components out of a frame; what they leave of each pixel.
 
         Parameters
         ----------
