@@ -54,8 +54,8 @@ class DensePca:
         is zero: a change of offset leaves nothing, and a ramp nothing but rounding.
     bias
         Added to each residual; in the unit of the images.
-    period_px
-        Of the lattice in the images of the fit.
+    basis_px_yx : (2, 2)
+        Lattice vectors in the images of the fit, rows, reduced.
     rank
         Components.
     n_windows
@@ -64,9 +64,14 @@ class DensePca:
 
     weights: NDArray[np.float32]
     bias: float
-    period_px: float
+    basis_px_yx: NDArray[np.float64]
     rank: int
     n_windows: int
+
+    @property
+    def period_px(self) -> float:
+        """Geometric mean of both vector lengths."""
+        return mean_period(self.basis_px_yx)
 
     @property
     def margin_px(self) -> int:
@@ -85,8 +90,15 @@ def window_side(period_px: float, periods: float = WINDOW_PERIODS) -> int:
     return 2 * int(periods * period_px / 2) + 1
 
 
+def mean_period(basis_px_yx: NDArray[np.float64]) -> float:
+    """Geometric mean of the lengths of two lattice vectors (2, 2), rows."""
+    return float(np.sqrt(np.prod(np.linalg.norm(basis_px_yx, axis=1))))
+
+
 def fit_dense(
-    images: Sequence[Image], period_px: float, parameters: DenseParameters | None = None
+    images: Sequence[Image],
+    basis_px_yx: NDArray[np.float64],
+    parameters: DenseParameters | None = None,
 ) -> DensePca:
     """Learn the components of bulk, and the filter that takes them out.
 
@@ -95,8 +107,8 @@ def fit_dense(
     images : each (H, W)
         Blurred by 0.085 of a period, all on the same scale, as `View.image` is. NaN marks what is
         no bulk: no window holds it.
-    period_px
-        Of the lattice in them.
+    basis_px_yx : (2, 2)
+        Reduced lattice vectors in them, rows, pixels.
     parameters
         The defaults if None.
 
@@ -111,7 +123,7 @@ def fit_dense(
     window is always among the components.
     """
     settings = parameters or DenseParameters()
-    side = window_side(period_px, settings.window)
+    side = window_side(mean_period(basis_px_yx), settings.window)
     rows = draw_windows(images, side, settings)
     # Twice: a window with a defect in it would make that defect ordinary.
     kept = rows
@@ -125,9 +137,10 @@ def fit_dense(
     weights = -taken
     weights[middle] += 1.0
     bias = -float(weights @ mean)
-    filter_: NDArray[np.float32] = weights.reshape(side, side).astype(np.float32)
-    filter_.flags.writeable = False
-    return DensePca(filter_, bias, period_px, len(basis) - 1, len(kept))
+    kernel: NDArray[np.float32] = weights.reshape(side, side).astype(np.float32)
+    vectors = np.array(basis_px_yx, np.float64)
+    kernel.flags.writeable = vectors.flags.writeable = False
+    return DensePca(kernel, bias, vectors, len(basis) - 1, len(kept))
 
 
 def draw_windows(
