@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self, cast
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from latticewatch.detectors.artifact import Artifact
 from latticewatch.detectors.protocols import ModelError
 from latticewatch.detectors.vae.graph import refuse_foreign
+from latticewatch.detectors.vae.null import NullLaw
 from latticewatch.detectors.vae.parameters import MODES, Mode
 from latticewatch.detectors.vae.windows import WindowRule
 from latticewatch.detectors.view import SiteRule
@@ -23,12 +24,11 @@ _AXES = {
     "level_weights": 2,
     "probe_window": 2,
     "probe_residual": 2,
-    "null_largest": 1,
-    "null_energy": 1,
     "network_onnx": 1,
 }
 _NUMBERS = ("smooth_sigma_px", "floor", "level_low", "level_high", "step_px", "scale")
 _INTEGERS = ("polarity", "min_distance_px", "contrast", "drawn_px")
+_NULL = ("width", "counted", "n_values")
 _FRESH = ("score_median", "score_spread")
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -73,9 +73,9 @@ class VaeModel:
         How windows are cut and compared.
     network
         ONNX file.
-    null_largest, null_energy : (R,) float64
-        Logarithms of both statistics at reference sites that were not learned from, each frame's
-        less their centre and over their scale; ascending.
+    nulls
+        How both statistics scatter at reference sites that were not learned from: largest residual,
+        local energy.
     score_median, score_spread
         Median logarithm of the local energy of a reference frame, and how it differs from frame to
         frame.
@@ -90,8 +90,7 @@ class VaeModel:
     rule: SiteRule
     windows: WindowRule
     network: bytes
-    null_largest: NDArray[np.float64]
-    null_energy: NDArray[np.float64]
+    nulls: tuple[NullLaw, NullLaw]
     score_median: float
     score_spread: float
     probe_window: NDArray[np.float32]
@@ -122,6 +121,9 @@ class VaeModel:
             "tiling": "lattice",
             "latent": "mean",
             "statistics": list(STATISTICS),
+            "nulls": {
+                name: asdict(law) for name, law in zip(STATISTICS, self.nulls, strict=True)
+            },
             "network_sha256": hashlib.sha256(self.network).hexdigest(),
             "training": dict(known.training),
             "fitted": [list(one) for one in known.fitted],
@@ -138,8 +140,6 @@ class VaeModel:
             "level_weights": self.windows.weights,
             "probe_window": self.probe_window,
             "probe_residual": self.probe_residual,
-            "null_largest": self.null_largest,
-            "null_energy": self.null_energy,
             "network_onnx": np.frombuffer(self.network, np.uint8),
         }
 
@@ -187,8 +187,7 @@ class VaeModel:
                 drawn_px=int(numbers["drawn_px"]),
             ),
             network=network,
-            null_largest=arrays["null_largest"].astype(np.float64),
-            null_energy=arrays["null_energy"].astype(np.float64),
+            nulls=(_null(artifact, where, "largest"), _null(artifact, where, "energy")),
             score_median=numbers["score_median"],
             score_spread=numbers["score_spread"],
             probe_window=arrays["probe_window"].astype(np.float32),
@@ -207,6 +206,20 @@ def _mode(artifact: Artifact, where: str) -> str:
     if mode not in MODES:
         raise ModelError(f"{where}: mode = {mode!r:.40}, expected one of {list(MODES)}")
     return str(mode)
+
+
+def _null(artifact: Artifact, where: str, name: str) -> NullLaw:
+    nulls = artifact.header.get("nulls")
+    given = nulls.get(name) if isinstance(nulls, dict) else None
+    values = [given.get(key) for key in _NULL] if isinstance(given, dict) else []
+    numbers = [
+        float(one)
+        for one in values
+        if isinstance(one, int | float) and not isinstance(one, bool) and abs(one) <= _LARGEST
+    ]
+    if len(numbers) != len(_NULL):
+        raise ModelError(f"{where}: nulls.{name} = {given!r:.60}, expected {', '.join(_NULL)}")
+    return NullLaw(numbers[0], numbers[1], int(numbers[2]))
 
 
 def _numbers(artifact: Artifact, where: str) -> dict[str, float]:
@@ -286,8 +299,7 @@ def _check(model: VaeModel, where: str) -> None:
         "scale > 0": windows.scale > 0,
         "level_weights sum to 1": abs(float(windows.weights.sum()) - 1.0) < 1e-3,
         "score_spread > 0": model.score_spread > 0,
-        "null_largest ascending": bool((np.diff(model.null_largest) >= 0).all()),
-        "null_energy ascending": bool((np.diff(model.null_energy) >= 0).all()),
+        "width of the nulls, 0.1 to 10": all(0.1 <= law.width <= 10 for law in model.nulls),
     }
     broken = [claim for claim, holds in claims.items() if not holds]
     if broken:

@@ -7,7 +7,7 @@ from latticewatch.detectors.fusion import bonferroni
 from latticewatch.detectors.protocols import ModelError, Scores
 from latticewatch.detectors.staleness import turn_rad
 from latticewatch.detectors.vae.model import STATISTICS, VaeModel
-from latticewatch.detectors.vae.null import p_values, standardised
+from latticewatch.detectors.vae.null import deviations, p_values
 from latticewatch.detectors.vae.parameters import ENERGY_SIGMA
 from latticewatch.detectors.vae.session import BATCH, Redrawer
 from latticewatch.detectors.vae.stale import Freshness
@@ -26,6 +26,7 @@ from latticewatch.kernels.smooth import gaussian_weights
 _PROBE_TOLERANCE = 1e-3
 _FLAGGED_P = 0.002
 _TINY = float(np.finfo(np.float32).tiny)
+_LEAST_Z = -38.0  # a residual of zero is as ordinary as can be
 _NAMES = ("vae_residual", "vae_energy")
 
 
@@ -127,22 +128,21 @@ class VaeDetector:
         scored = inside & np.isfinite(raw).all(axis=0)
         self.n_not_finite += int(np.count_nonzero(inside & ~scored))
         raw[:, ~scored] = np.nan
-        logs = np.log(np.maximum(raw, _TINY))
         parts, each, beyond = [], [], []
-        for name, values, null in zip(
-            _NAMES, logs, (self.model.null_largest, self.model.null_energy), strict=True
-        ):
-            z, p_value, tail = p_values(standardised(values), null)
-            parts.append((name, z, p_value))
-            each.append(p_value)
+        for name, values, law in zip(_NAMES, raw, self.model.nulls, strict=True):
+            each_p, tail = p_values(values, law)
+            parts.append((name, np.maximum(deviations(values) / law.width, _LEAST_Z), each_p))
+            each.append(each_p)
             beyond.append(tail)
         p_value = bonferroni(np.stack(each))
+        # A frame of few sites, or of sites all alike, has no scale of its own.
+        scored &= np.isfinite(p_value)
         return Scores(
             scored=scored,
             p_value=p_value,
             tail=np.where(each[0] < each[1], *beyond),
             parts=tuple(parts),
-            stale=self._note_freshness(view, logs[1, scored], p_value[scored]).is_stale,
+            stale=self._note_freshness(view, raw[1, scored], p_value[scored]).is_stale,
         )
 
     def score(self, view: View) -> Scores:
@@ -178,7 +178,9 @@ class VaeDetector:
     ) -> Freshness:
         """Measure, and keep for who asks, how far the frame is from the reference."""
         model, n_scored = self.model, len(energy)
-        middle = float(np.median(energy)) if n_scored else model.score_median
+        middle = model.score_median
+        if n_scored:
+            middle = float(np.log(np.maximum(np.median(energy), _TINY)))
         flagged = int(np.count_nonzero(p_value < _FLAGGED_P))
         self.freshness = Freshness(
             median_score=(middle - model.score_median) / model.score_spread,
