@@ -164,6 +164,16 @@ def train(
     return trained
 
 
+@torch.no_grad()
+def redraw(trained: Trained, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Draw (N, C, C) of windows (N, S, S) with torch: what an exported network must equal."""
+    network = ConvVae(trained.shape)
+    weights = {name: torch.from_numpy(value) for name, value in trained.weights.items()}
+    network.load_state_dict(weights)
+    drawn: NDArray[np.float32] = network(torch.from_numpy(windows[:, None]))[:, 0].numpy()
+    return drawn
+
+
 class _Training:
     """State of a training between two epochs."""
 
