@@ -1,4 +1,5 @@
 # Sourced by deploy/demo and deploy/test: makes the project's own .venv, once, and sets $python to it.
+# Whoever sources it may set $extras; the tests need torch, which the demo does not.
 # Everything it says goes to stderr, so that a command's last line of stdout stays its result.
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
@@ -44,12 +45,14 @@ fi
 python=$checkout/.venv/bin/python
 
 # The path is part of the stamp: a folder that was moved or copied has an editable install elsewhere.
+extras=${extras:-io,test}
 stamp=$({ cat pyproject.toml .ci/constraints.txt; echo "$checkout"; } | "$python" -c \
     'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read() + sys.version.encode()).hexdigest())')
-if [ "$(cat .venv/installed 2>/dev/null)" != "$stamp" ]; then
+# What more was installed before is kept: only a stamp for these extras says that they are there.
+if [ "$(cat ".venv/installed-$extras" 2>/dev/null)" != "$stamp" ]; then
     echo "Installing latticewatch and its libraries into .venv: a few minutes, this once" >&2
-    "$python" -m pip install --quiet --disable-pip-version-check -e '.[io,test]' \
+    "$python" -m pip install --quiet --disable-pip-version-check -e ".[$extras]" \
         -c .ci/constraints.txt >&2 ||
         fail "pip could not install the libraries: is there a network, or a proxy to name in PIP_PROXY?"
-    printf '%s\n' "$stamp" >.venv/installed
+    printf '%s\n' "$stamp" >".venv/installed-$extras"
 fi

@@ -38,6 +38,7 @@ def fit(
     **options: object,
 ) -> None:
     """Fit models to reference frames, without labels."""
+    from latticewatch.daemon.fit_progress import FitTeller
     from latticewatch.daemon.fitting import FitProcess, check_output, gather_frames
 
     with _naming("--detectors"):
@@ -48,9 +49,14 @@ def fit(
     reference = gather_frames(inputs)
     with FitProcess() as fitter:
         for name, path in model_files(output, names).items():
-            report = fitter.fit(
-                reference, out=path, detector=name, parameters=parameters_of(name, options)
-            )
+            with FitTeller(name) as teller:
+                report = fitter.fit(
+                    reference,
+                    out=path,
+                    detector=name,
+                    parameters=parameters_of(name, options),
+                    progress=teller.tell,
+                )
             for warning in report.warnings:
                 typer.echo(f"warning: {warning}", err=True)
             typer.echo(report.summary)
@@ -59,10 +65,10 @@ def fit(
 def analyze(  # noqa: PLR0913 - one for each option
     inputs: Inputs,
     model: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Option(
-            help="A fitted model file, or pretrained:NAME for a shipped one; "
-            "else each input is its own reference."
+            help="A fitted model file, or pretrained:NAME for a shipped one, once for each "
+            "detector that has one; else each input is its own reference."
         ),
     ] = None,
     out: Annotated[
@@ -96,6 +102,7 @@ def analyze(  # noqa: PLR0913 - one for each option
         offline_settings,
         with_detectors,
         with_material,
+        with_models,
     )
 
     settings = offline_settings()
@@ -105,10 +112,12 @@ def analyze(  # noqa: PLR0913 - one for each option
         settings = settings if material is None else with_material(settings, material)
     with _naming("--pixel-size-pm"):
         check_pixel_size(pixel_size_pm)
+    with _naming("--model"):
+        settings, to_fit = with_models(settings, model or [])
     n_failed = analyze_inputs(
         inputs,
         settings=settings,
-        model=model,
+        to_fit=to_fit,
         out=None if out == Path("-") else out,
         plot_folder=plot,
         pixel_size_pm=pixel_size_pm,

@@ -42,6 +42,27 @@ class ColumnPolarity(StrEnum):
     DARK = "dark"
 
 
+Polarity = Annotated[
+    ColumnPolarity,
+    typer.Option(help="Columns are bright or dark; auto: by file name (HAADF, BF), or frame."),
+]
+AsPublished = Annotated[
+    bool,
+    typer.Option(
+        "--as-published",
+        help="As in the paper. patterson: extrema, no trimming, nu at a knee; vae: its network "
+        "and rule on tiles of 64 pixels.",
+    ),
+]
+
+
+class Scorer(StrEnum):
+    """What a model of the autoencoder holds."""
+
+    BOTH = "both"
+    PCA = "pca"
+
+
 def patterson_options(
     *,
     features: Annotated[
@@ -52,17 +73,46 @@ def patterson_options(
         Image,
         typer.Option(help="columns, for doped crystals: the frame redrawn with all columns alike."),
     ] = Image.FRAME,
-    polarity: Annotated[
-        ColumnPolarity,
-        typer.Option(help="Columns are bright or dark; auto: by file name (HAADF, BF), or frame."),
-    ] = ColumnPolarity.AUTO,
-    as_published: Annotated[
-        bool,
-        typer.Option("--as-published", help="As in the paper: extrema, no trimming, nu at a knee."),
-    ] = False,
+    polarity: Polarity = ColumnPolarity.AUTO,
+    as_published: AsPublished = False,
 ) -> Parameters:
     """Parameters of a fit of scheme one that differ from its defaults."""
     parameters: Parameters = {"features": features.value, "image": image.value}
+    return parameters | _shared(polarity, as_published)
+
+
+def vae_options(
+    *,
+    scorer: Annotated[
+        Scorer,
+        typer.Option(help="vae: the network and the PCA residual, or pca alone, without torch."),
+    ] = Scorer.BOTH,
+    epochs: Annotated[
+        int | None,
+        typer.Option(help="vae: at most so many rounds of training; it stops early.", min=1),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="vae: of the dice of the training.", min=0)] = 0,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            help="vae: a file that keeps the training after each round; a training of the same "
+            "frames and settings that was stopped goes on from it."
+        ),
+    ] = None,
+    polarity: Polarity = ColumnPolarity.AUTO,
+    as_published: AsPublished = False,
+) -> Parameters:
+    """Parameters of a fit of the autoencoder that differ from its defaults."""
+    parameters: Parameters = {"scorer": scorer.value, "seed": seed}
+    if epochs is not None:
+        parameters["epochs"] = epochs
+    if checkpoint is not None:
+        parameters["checkpoint"] = str(checkpoint.absolute())
+    return parameters | _shared(polarity, as_published)
+
+
+def _shared(polarity: ColumnPolarity, as_published: bool) -> Parameters:
+    parameters: Parameters = {}
     if polarity is not ColumnPolarity.AUTO:
         parameters["polarity"] = polarity.value
     if as_published:
@@ -70,7 +120,7 @@ def patterson_options(
     return parameters
 
 
-FITTED: dict[str, FitOptions] = {"patterson": patterson_options}
+FITTED: dict[str, FitOptions] = {"patterson": patterson_options, "vae": vae_options}
 
 
 def detectors_to_fit(text: str) -> tuple[list[str], list[str]]:

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +17,8 @@ from latticewatch.daemon.processes import Child, CommandError
 from latticewatch.detectors.polarity import contrast_of_channel
 
 FIT_MODULE = "latticewatch.detectors.fit"
-# Of 1024 x 1024 pixels; a fit takes 3 s for one, and nobody waits ten minutes for an answer.
+# A fit of scheme one takes 3 s for 1024 x 1024 pixels, a network says how far it is every few
+# seconds, and nobody waits ten minutes for a word.
 FIT_TIMEOUT_S = 600.0
 # 64 frames of 1024 x 1024: more than the fit takes sites from, and 256 MB in the other process.
 MOST_REFERENCE_PIXELS = 64 * 2**20
@@ -71,6 +72,26 @@ class FitReport:
     def summary(self) -> str:
         """One line for people."""
         return f"{self.path}: {self.told}, sha256 {self.sha256[:16]}"
+
+
+@dataclass(frozen=True, slots=True)
+class FitProgress:
+    """How far a long fit is.
+
+    Attributes
+    ----------
+    done, of
+        Steps, of at most so many.
+    seconds_left
+        If all of them are needed.
+    text
+        What a log would say.
+    """
+
+    done: int
+    of: int
+    seconds_left: float
+    text: str
 
 
 class FitRefusedError(CommandError):
@@ -162,6 +183,7 @@ class FitProcess:
         out: Path,
         detector: str = "patterson",
         parameters: dict[str, Any] | None = None,
+        progress: Callable[[FitProgress], None] | None = None,
     ) -> FitReport:
         """Fit one model and write it.
 
@@ -175,6 +197,8 @@ class FitProcess:
             Its name.
         parameters
             Settings of the fit that differ from its defaults.
+        progress
+            Told now and then how far a long fit is.
 
         Raises
         ------
@@ -196,7 +220,9 @@ class FitProcess:
                 "labels": reference.labels,
             }
         )
-        answer = self._child.receive_json(timeout_s=FIT_TIMEOUT_S)
+        while "progress" in (answer := self._child.receive_json(timeout_s=FIT_TIMEOUT_S)):
+            if progress is not None:
+                progress(FitProgress(**answer["progress"]))
         frames.unlink()
         if not answer.get("ok"):
             names = ", ".join(entry["name"] for entry in reference.provenance["inputs"])

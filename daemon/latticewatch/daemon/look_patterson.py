@@ -7,19 +7,21 @@ from numpy.typing import NDArray
 
 from latticewatch.daemon.column_findings import ColumnRule, Sublattices, with_columns
 from latticewatch.daemon.models import PattersonInForce
-from latticewatch.daemon.pixel_check import near_bad_pixel
 from latticewatch.daemon.ports import Clock
-from latticewatch.daemon.sights import Budget, LatticeSight, Scene, Sight
+from latticewatch.daemon.sights import Budget, Scene, Sight
+from latticewatch.daemon.site_looks import (
+    cut,
+    is_anew,
+    lattice_of,
+    may_be_judged,
+    wrong_contrast,
+)
 from latticewatch.daemon.stopwatch import Stopwatch
-from latticewatch.detectors.calibration import adjusted_q
-from latticewatch.detectors.held import at_blocks, well_within
 from latticewatch.detectors.patterson.finder import PattersonFinder
 from latticewatch.detectors.patterson.locate import locate
 from latticewatch.detectors.patterson.model import DETECTOR
-from latticewatch.detectors.polarity import contrast_of_channel
-from latticewatch.detectors.protocols import Finding, Scores
 from latticewatch.detectors.staleness import STALE_FRAMES, Staleness
-from latticewatch.detectors.view import LEAST_LINKED, View
+from latticewatch.detectors.view import LEAST_LINKED
 from latticewatch.detectors.windows import margin_px
 from latticewatch.wire.words import DetectorCondition
 
@@ -48,7 +50,7 @@ class PattersonLooker:
         watch = Stopwatch(self._clock)
         if scene.session != self._session:
             self._session, self._staleness = scene.session, Staleness()
-        wrong = self._wrong_contrast(scene.channel)
+        wrong = wrong_contrast(DETECTOR, scene.channel, self._detector.model.rule.contrast)
         if wrong:
             self._staleness.note(against=True)
             return Sight(*self._named, "stale", ("model_stale",), note=wrong)
@@ -64,25 +66,26 @@ class PattersonLooker:
             told += f"{view.linked:.0%} of the model's sites in place (limit {LEAST_LINKED:.0%})"
             return self._misfit(scene, told, watch)
         features, inside = self._detector.features(view)
-        inside &= self._may_be_judged(scene, view.places_yx)
+        inside &= may_be_judged(scene, view.places_yx, self.margin_px)
         watch.lap("features")
         scores = self._detector.judge(view, features, inside)
         watch.lap("score")
-        seen = Sight(*self._named, n_sites=len(view.places_yx), lattice=_lattice_of(view))
+        seen = Sight(*self._named, n_sites=len(view.places_yx), lattice=lattice_of(view))
         if scores.stale:
             sight = self._misfit(scene, self._reasons(), watch)
             return replace(sight, n_sites=seen.n_sites, lattice=seen.lattice)
         if not scores.scored.any():  # nothing speaks for the model, nor against it
             return replace(seen, condition=self._condition, stage_us=watch.us)
-        if self._staleness.note(against=False, anew=_is_anew(scene)):
+        if self._staleness.note(against=False, anew=is_anew(scene)):
             note = f"{DETECTOR}: the model fits this frame, but not yet {STALE_FRAMES} running"
             fault = ("model_stale",)
             return replace(seen, condition="stale", faults=fault, note=note, stage_us=watch.us)
-        findings, q_value = self._cut(view, scores, budget)
+        model = self._detector.model
+        findings, q_value = cut(scores, budget, lambda sites: locate(view, model, sites, scores))
         if columns is not None:
             middles = np.empty((0, 2))
             if lock is not None:
-                middles = self._sublattices.look(columns, lock, anew=_is_anew(scene))
+                middles = self._sublattices.look(columns, lock, anew=is_anew(scene))
             rule = ColumnRule(
                 budget=budget,
                 dopants_are_defects=self._dopants_are_defects,
@@ -91,7 +94,7 @@ class PattersonLooker:
                 period_px=view.period_px,
                 n_scored=int(np.count_nonzero(scores.scored)),
             )
-            judged = self._may_be_judged(scene, columns.places_yx)
+            judged = may_be_judged(scene, columns.places_yx, self.margin_px)
             findings, q_value = with_columns(list(findings), columns, judged, rule)
         watch.lap("locate")
         return replace(
@@ -107,16 +110,6 @@ class PattersonLooker:
         """Of the model, as the frames so far tell it."""
         return "stale" if self._staleness.is_stale else "ok"
 
-    def _may_be_judged(self, scene: Scene, places_yx: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Tell which places (N,) are far from repaired pixels and well within the crystal."""
-        shape = (scene.image.shape[0], scene.image.shape[1])
-        may = ~near_bad_pixel(places_yx, scene.bad_yx, shape, self.margin_px)
-        if scene.lattice is not None:
-            # Nearer to its border a window holds vacuum, or another domain.
-            lock = scene.lattice.lock
-            may &= at_blocks(well_within(lock), lock.step_px, places_yx)
-        return may
-
     def warm_up(self, image: NDArray[np.float32]) -> None:
         """Place a few sites as if they were defects, and forget what the frames so far said."""
         self._staleness = Staleness()
@@ -130,7 +123,7 @@ class PattersonLooker:
 
         The fault is of the frame, the condition of the model: one odd frame does not make it stale.
         """
-        stale = self._staleness.note(against=True, anew=_is_anew(scene))
+        stale = self._staleness.note(against=True, anew=is_anew(scene))
         return Sight(
             *self._named,
             "stale" if stale else "ok",
@@ -143,44 +136,3 @@ class PattersonLooker:
         """Name what speaks against the model."""
         freshness = self._detector.freshness
         return ", ".join(freshness.told) if freshness is not None else "its sites"
-
-    def _wrong_contrast(self, channel: str | None) -> str:
-        """Say that a bright-field model is asked about a dark-field frame, or the other way."""
-        contrast = None if channel is None else contrast_of_channel(channel)
-        if contrast is None or contrast == self._detector.model.rule.contrast:
-            return ""
-        said, known = (("bright" if one > 0 else "dark") for one in (contrast, -contrast))
-        return f"{DETECTOR}: columns of channel {channel} are {said}, the model knows {known} ones"
-
-    def _cut(
-        self, view: View, scores: Scores, budget: Budget
-    ) -> tuple[tuple[Finding, ...], NDArray[np.float64]]:
-        """Decide which places are defects, and where each of them is."""
-        scored = np.flatnonzero(scores.scored)
-        n_scored = len(scored)
-        # What is larger than the budget by itself cannot pass, nor help others to.
-        if budget.fdr is not None:
-            scored = scored[scores.p_value[scored] <= budget.fdr]
-        p_value = scores.p_value[scored]
-        passed = scored[budget.passes(p_value, adjusted_q(p_value, n_scored), n_scored)]
-        findings = locate(view, self._detector.model, passed, scores)
-        # One defect disturbs several sites. Counted by site, it would vouch for as many false
-        # ones, so the rate is controlled once more over what is left after merging.
-        p_merged = np.array([finding.p_value for finding in findings])
-        q_merged = adjusted_q(p_merged, n_scored)
-        kept = np.arange(len(findings))
-        if budget.fdr is not None:
-            kept = kept[budget.passes(p_merged, q_merged, n_scored)]
-        return tuple(findings[k] for k in kept), q_merged[kept]
-
-
-def _is_anew(scene: Scene) -> bool:
-    return scene.lattice is None or not scene.lattice.followed
-
-
-def _lattice_of(view: View) -> LatticeSight:
-    middle = (np.array(view.image.shape) - 1) / 2
-    y, x = view.places_yx.T
-    away = np.square(y - middle[0]) + np.square(x - middle[1])
-    origin = view.places_yx[np.argmin(np.where(view.predicted, np.inf, away))].copy()
-    return LatticeSight(view.basis_px_yx, origin, view.rms_px)

@@ -4,7 +4,8 @@ Reads one JSON job per line from standard input and answers each with one JSON l
 process serves many fits. A job: {"detector", "frames": NPZ of 2-D arrays, "out": model file,
 "parameters": {...}, "provenance": {...}, "labels": what messages call each frame}. An answer:
 {"ok": true, "out", "sha256", "told": a few words, "warnings", and what the detector reports} or
-{"ok": false, "error": one line}.
+{"ok": false, "error": one line}. Before it, a long fit may say how far it is:
+{"progress": {"done", "of", "seconds_left", "text"}}.
 
 A detector that learns to be fitted adds one entry to `_FITS`.
 """
@@ -30,6 +31,8 @@ from latticewatch.kernels.pixels import native_float32
 
 Frames = list[NDArray[np.float32]]
 Plain = dict[str, Any]  # Any: JSON
+Tell = Callable[[Plain], None]
+"""Takes how far a fit is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +57,22 @@ class Fitted:
 
 def serve(jobs: Iterable[str], answers: TextIO) -> None:
     """Do each job of a stream of lines; a bad one is answered and the next one done."""
+
+    def write(message: Plain) -> None:
+        answers.write(json.dumps(message) + "\n")
+        answers.flush()
+
+    def tell(progress: Plain) -> None:
+        write({"progress": progress})
+
     for line in jobs:
         if not line.strip():
             continue
         try:
-            answer: Plain = {"ok": True, **_do(json.loads(line))}
+            answer: Plain = {"ok": True, **_do(json.loads(line), tell)}
         except Exception as error:  # whatever it is: the job is answered, and the next one done
             answer = {"ok": False, "error": _one_line(error)}
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
+        write(answer)
 
 
 def _one_line(error: Exception) -> str:
@@ -70,19 +80,19 @@ def _one_line(error: Exception) -> str:
     return " ".join(text.split())
 
 
-def _do(job: Plain) -> Plain:
+def _do(job: Plain, tell: Tell) -> Plain:
     name = job["detector"]
     if name not in _FITS:
         raise FitError(f"detector {name!r} cannot be fitted, expected one of {list(_FITS)}")
     frames, labels = _read_frames(Path(job["frames"]), job.get("labels"))
-    made = _FITS[name]({**job.get("parameters", {})}, frames, labels)
+    made = _FITS[name]({**job.get("parameters", {})}, frames, labels, tell)
     out = Path(job["out"])
     header = {**made.header, "provenance": job.get("provenance", {}), "report": made.report}
     sha256 = write_artifact(out, detector=name, header=header, arrays=made.arrays)
     return {"out": str(out), "sha256": sha256, "told": made.told, **made.report}
 
 
-def _fit_patterson(given: Plain, frames: Frames, labels: list[str]) -> Fitted:
+def _fit_patterson(given: Plain, frames: Frames, labels: list[str], _: Tell) -> Fitted:
     """Fit scheme one; a parameter "preset": "as_published" changes the defaults of the others."""
     preset = given.pop("preset", None)
     if preset not in (None, "as_published"):
@@ -98,7 +108,8 @@ def _fit_patterson(given: Plain, frames: Frames, labels: list[str]) -> Fitted:
     )
 
 
-_FITS: dict[str, Callable[[Plain, Frames, list[str]], Fitted]] = {PATTERSON: _fit_patterson}
+_Fit = Callable[[Plain, Frames, list[str], Tell], Fitted]
+_FITS: dict[str, _Fit] = {PATTERSON: _fit_patterson}
 
 
 def _read_frames(path: Path, labels: list[str] | None) -> tuple[Frames, list[str]]:

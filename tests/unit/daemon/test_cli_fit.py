@@ -1,5 +1,6 @@
 """`fit`: which detectors, with which options, into which files."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -9,7 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from latticewatch.daemon import cli_files, fit_options
-from latticewatch.daemon.fitting import FitReport, Reference
+from latticewatch.daemon.fitting import FitProgress, FitReport, Reference
 
 Job = tuple[str, str, dict[str, Any]]  # Any: JSON
 
@@ -19,6 +20,7 @@ class Notebook:
 
     def __init__(self) -> None:
         self.jobs: list[Job] = []
+        self.n_steps = 0
 
     def __enter__(self) -> Self:
         return self
@@ -27,10 +29,18 @@ class Notebook:
         return
 
     def fit(
-        self, reference: Reference, *, out: Path, detector: str, parameters: dict[str, Any]
+        self,
+        reference: Reference,
+        *,
+        out: Path,
+        detector: str,
+        parameters: dict[str, Any],
+        progress: Callable[[FitProgress], None],
     ) -> FitReport:
         assert reference.images
         self.jobs.append((detector, out.name, parameters))
+        for step in range(1, self.n_steps + 1):
+            progress(FitProgress(step, self.n_steps, 2.0 * (self.n_steps - step), "loss 3.2"))
         return FitReport(out, "0" * 64, told="12 sites", warnings=("few sites",))
 
 
@@ -88,6 +98,29 @@ def test_options_become_parameters_of_the_fit(
     assert [job[2] for job in notebook.jobs] == [parameters]
 
 
+def test_the_autoencoder_has_options_of_its_own(notebook: Notebook, frames: Path) -> None:
+    kept = frames.parent / "half.npz"
+
+    done = fit(
+        frames, "--detectors", "vae", "--scorer", "pca", "--epochs", "7", "--seed", "3",
+        "--checkpoint", str(kept),
+    )  # fmt: skip
+
+    assert done.exit_code == 0, done.output
+    given = {"scorer": "pca", "seed": 3, "epochs": 7, "checkpoint": str(kept)}
+    assert notebook.jobs == [("vae", "m.model", given)]
+
+
+def test_a_long_fit_tells_a_log_how_far_it_is(notebook: Notebook, frames: Path) -> None:
+    notebook.n_steps = 50
+
+    told = fit(frames, "--detectors", "vae").stderr.splitlines()
+
+    assert told[0] == "vae: 1 of 50, 1 min 38 s left, loss 3.2"
+    assert told[10] == "vae: 50 of 50, 0 s left, loss 3.2"
+    assert len(told) == 12  # every fifth, the first, and the warning
+
+
 def test_those_that_need_no_model_are_told_of_and_the_others_fitted(
     notebook: Notebook, frames: Path
 ) -> None:
@@ -103,8 +136,8 @@ def test_those_that_need_no_model_are_told_of_and_the_others_fitted(
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        ("vae", "'vae': expected one or more of patterson (reference_cell and domains need no"),
-        ("patterson,vae", "'patterson,vae': expected one or more of patterson"),
+        ("wae", "'wae': expected one or more of patterson, vae (reference_cell and domains need"),
+        ("patterson,wae", "'patterson,wae': expected one or more of patterson"),
         ("", "'': expected one or more of patterson"),
         ("reference_cell,domains", "nothing to fit, expected one or more of patterson"),
     ],
@@ -123,25 +156,23 @@ def test_names_that_cannot_be_fitted_are_refused_and_what_can_be_is_listed(
 def test_a_detector_that_is_new_in_the_table_brings_its_own_options(
     notebook: Notebook, frames: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def vae_options(
+    def new_options(
         *,
         latent: Annotated[int, typer.Option(help="Latent variables.")] = 6,
-        polarity: Annotated[
-            fit_options.ColumnPolarity, typer.Option(help="As of others.")
-        ] = fit_options.ColumnPolarity.AUTO,
+        polarity: fit_options.Polarity = fit_options.ColumnPolarity.AUTO,
     ) -> dict[str, Any]:
         return {"latent": latent, "polarity": polarity.value}
 
-    monkeypatch.setitem(fit_options.FITTED, "vae", vae_options)
+    monkeypatch.setitem(fit_options.FITTED, "new", new_options)
 
     done = fit(
-        frames, "--detectors", "vae,patterson", "--latent", "3", "--polarity", "dark", "--image",
+        frames, "--detectors", "new,patterson", "--latent", "3", "--polarity", "dark", "--image",
         "columns",
     )  # fmt: skip
 
     assert done.exit_code == 0, done.output
     assert notebook.jobs == [
-        ("vae", "m.vae.model", {"latent": 3, "polarity": "dark"}),
+        ("new", "m.new.model", {"latent": 3, "polarity": "dark"}),
         (
             "patterson",
             "m.patterson.model",

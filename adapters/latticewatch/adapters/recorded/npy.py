@@ -26,11 +26,19 @@ def open_npy(path: Path) -> Recording:
     return recording_of_array(path, array)
 
 
-def open_npz(path: Path) -> Recording:
-    """Read the frames of an archive, and `pixel_size_nm` (one number, or [y, x]) if it is there."""
+def open_npz(path: Path, wanted: str = "") -> Recording:
+    """Read the frames of an archive, and `pixel_size_nm` (one number, or [y, x]) if it is there.
+
+    Parameters
+    ----------
+    path
+        Of the archive.
+    wanted
+        Name of the array; empty: the one that says what it is, or the only one that can be frames.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
-            name = _choose_frames(path, archive)
+            name = _choose_frames(path, archive, wanted)
             array = _read(archive, name)
             size_nm = (
                 _pixel_size_nm_yx(path, _read(archive, PIXEL_SIZE_NAME))
@@ -41,12 +49,17 @@ def open_npz(path: Path) -> Recording:
         raise
     except Exception as error:  # of zip, of each compression in it, and of the parser
         raise InputError(f"{path}: no readable npz file: {_one_line(error)}") from error
-    return recording_of_array(path, array, pixel_size_nm_yx=size_nm, attrs={"array": name})
+    label = path.with_name(f"{path.name}:{wanted}") if wanted else path
+    return recording_of_array(label, array, pixel_size_nm_yx=size_nm, attrs={"array": name})
 
 
-def _choose_frames(path: Path, archive: zipfile.ZipFile) -> str:
+def _choose_frames(path: Path, archive: zipfile.ZipFile, wanted: str) -> str:
     """Name of the array to read, from the headers alone."""
     names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+    if wanted:
+        if wanted not in names:
+            raise InputError(f"{path}: no array {wanted} among {', '.join(names)}")
+        return wanted
     known = [name for name in FRAME_NAMES if name in names]
     images = [name for name in known + names if _is_image(archive, name)]
     if not images:
@@ -54,8 +67,8 @@ def _choose_frames(path: Path, archive: zipfile.ZipFile) -> str:
         raise InputError(f"{path}: no array of frames among {found}")
     if images[0] not in known and len(images) > 1:
         raise InputError(
-            f"{path}: {', '.join(images)} may all be frames: give one of them the name "
-            f"{FRAME_NAMES[0]}"
+            f"{path}: {', '.join(images)} may all be frames: say {path.name}:{images[0]}, or give "
+            f"one of them the name {FRAME_NAMES[0]}"
         )
     return images[0]
 

@@ -26,7 +26,7 @@ def open_recording(path: Path) -> Recording:
     Parameters
     ----------
     path
-        npy, npz, TIFF, PNG or JPEG.
+        npy, npz, TIFF, PNG or JPEG; `FILE.npz:NAME` for one of several arrays in an npz.
 
     Raises
     ------
@@ -34,6 +34,9 @@ def open_recording(path: Path) -> Recording:
         There is no such file, it is of another kind or damaged, or the library that reads it is
         not installed.
     """
+    archive = _archive_of(path)
+    if archive is not None:
+        return open_npz(archive, path.name.removeprefix(f"{archive.name}:"))
     reader = READERS.get(path.suffix.lower())
     if not path.is_file():
         raise InputError(f"{path}: no such file")
@@ -52,6 +55,9 @@ def expand_inputs(paths: Iterable[Path]) -> list[Path]:
     """
     files: list[Path] = []
     for path in paths:
+        if _archive_of(path) is not None:
+            files.append(path)
+            continue
         if not path.exists():
             raise InputError(f"{path}: no such file or folder")
         found = _files_in(path) if path.is_dir() else [path]
@@ -59,6 +65,14 @@ def expand_inputs(paths: Iterable[Path]) -> list[Path]:
             raise InputError(f"{path}: no {', '.join(READERS)} in this folder")
         files += found
     return files
+
+
+def _archive_of(path: Path) -> Path | None:
+    """Return the npz file of `FILE.npz:NAME`; None for a path of another form."""
+    name, colon, _ = path.name.rpartition(":")
+    archive = path.with_name(name) if name else path
+    is_archive = bool(colon) and archive.suffix.lower() == ".npz" and archive.is_file()
+    return archive if is_archive and not path.exists() else None
 
 
 def _files_in(folder: Path) -> list[Path]:

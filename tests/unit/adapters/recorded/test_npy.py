@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from latticewatch.adapters.recorded import InputError, open_recording
+from latticewatch.adapters.recorded import InputError, expand_inputs, open_recording
 from support.recordings import STACK, read_all
 
 
@@ -40,7 +40,8 @@ def test_npz_with_a_choice_of_frames_is_refused_with_their_names(tmp_path: Path)
     with pytest.raises(InputError) as refused:
         open_recording(tmp_path / "a.npz")
     assert str(refused.value) == (
-        f"{tmp_path}/a.npz: scan, mask may all be frames: give one of them the name frames"
+        f"{tmp_path}/a.npz: scan, mask may all be frames: say a.npz:scan, or give one of them the "
+        "name frames"
     )
 
 
@@ -100,3 +101,17 @@ def test_a_pixel_size_out_of_range_says_what_came_and_what_is_allowed(tmp_path: 
     assert str(refused.value) == (
         f"{tmp_path}/a.npz: pixel size of 0.02 x 1e+306 nm: must be 0.0005..1000 nm: check its unit"
     )
+
+
+def test_one_of_several_arrays_is_taken_by_name(tmp_path: Path) -> None:
+    scan, mask = np.ones((3, 16, 16), np.uint8), np.zeros((2, 16, 16), np.uint8)
+    np.savez(tmp_path / "a.npz", scan=scan, mask=mask)
+    named = tmp_path / "a.npz:mask"
+
+    (found,) = expand_inputs([named])
+    recording = open_recording(found)
+
+    assert (recording.n_frames, recording.path) == (2, named)
+    with pytest.raises(InputError) as refusal:
+        open_recording(tmp_path / "a.npz:mass")
+    assert str(refusal.value) == f"{tmp_path}/a.npz: no array mass among scan, mask"
