@@ -170,7 +170,7 @@ def _usable(windows: NDArray[np.generic]) -> NDArray[np.generic]:
     return windows[good]
 
 
-def _train(  # noqa: PLR0913 - one call, and nothing of it belongs together
+def _train(
     learned: NDArray[np.generic],
     held_out: NDArray[np.generic],
     rule: PublishedRule,

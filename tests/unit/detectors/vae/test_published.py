@@ -156,7 +156,9 @@ def test_order_and_number_of_the_windows_do_not_matter() -> None:
     detector = PublishedDetector(network(), RULE)
     windows = pixels(6, (300, SIDE, SIDE))
     scores = detector.score_windows(windows).scores
-    np.testing.assert_allclose(detector.score_windows(windows[::-1]).scores[::-1], scores, atol=1e-6)
+    np.testing.assert_allclose(
+        detector.score_windows(windows[::-1]).scores[::-1], scores, atol=1e-6
+    )
     np.testing.assert_allclose(detector.score_windows(windows[:7]).scores, scores[:7], atol=1e-6)
 
 
