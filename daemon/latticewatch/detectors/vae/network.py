@@ -157,10 +157,15 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class TrainingSet:
-    """Windows to learn from (N, S, S), and others to judge by (M, S, S)."""
+    """Windows to learn from (N, S, S), and others to judge by (M, S, S).
+
+    `spoil` changes what the encoder sees, and not what is to be drawn: a network that has met local
+    damage redraws what bulk would be there, and not the damage.
+    """
 
     windows: NDArray[np.float32]
     held_out: NDArray[np.float32]
+    spoil: Augment | None = None
 
 
 def train(
@@ -169,7 +174,6 @@ def train(
     recipe: Recipe,
     *,
     augment: Augment | None = None,
-    spoil: Augment | None = None,
     progress: Progress | None = None,
     checkpoint: Path | None = None,
 ) -> Trained:
@@ -183,16 +187,13 @@ def train(
         Of the network and its training.
     augment
         Applied to each batch.
-    spoil
-        Applied then to what the encoder sees, and not to what is to be drawn: a network that has
-        met local damage redraws what bulk would be there, and not the damage.
     progress
         Told after each epoch.
     checkpoint
         A file that is written after each epoch, and continued from where it belongs to the same
         windows, shape and recipe: the result is that of a training that was never stopped.
     """
-    training = _Training(given, shape, recipe, augment, spoil)
+    training = _Training(given, shape, recipe, augment)
     saved = _Checkpoint(checkpoint, _digest(given, shape, recipe))
     saved.restore(training)
     began, first = time.monotonic(), len(training.history)
@@ -227,7 +228,6 @@ class _Training:
         shape: NetworkShape,
         recipe: Recipe,
         augment: Augment | None,
-        spoil: Augment | None,
     ) -> None:
         self.dice = torch.Generator().manual_seed(recipe.seed)
         with torch.random.fork_rng(devices=[]):
@@ -236,7 +236,7 @@ class _Training:
         self.optimiser = torch.optim.Adam(self.network.parameters(), recipe.rate)
         self.windows = torch.from_numpy(np.ascontiguousarray(given.windows)[:, None])
         self.held_out = torch.from_numpy(np.ascontiguousarray(given.held_out)[:, None])
-        self.recipe, self.augment, self.spoil = recipe, augment, spoil
+        self.recipe, self.augment, self.spoil = recipe, augment, given.spoil
         if recipe.from_components:
             self.network.start_from(self.windows)
         self.history: list[tuple[float, float]] = []

@@ -27,6 +27,7 @@ _FILTERS: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
 }
 _LATENTS = 20
 _LEAST_WINDOWS = 50
+_LEAST_SIDE_PX = 24  # three strides leave 2 x 2 numbers
 # Below this the latent space says nothing of the window: nats.
 _LEAST_KL = 1.0
 # Of what can be learned beyond the mean window, the share that a network may at most have missed.
@@ -131,7 +132,7 @@ def fit_windows(
         zero=zero_of(kept),
     )
     order = np.random.default_rng(chosen.seed).permutation(len(kept))
-    n_held = max(int(round(chosen.held_out * len(kept))), 10)
+    n_held = max(round(chosen.held_out * len(kept)), 10)
     held_out, learned = kept[np.sort(order[:n_held])], kept[np.sort(order[n_held:])]
     trained = _train(learned, held_out, rule, chosen, progress, checkpoint)
     network, parity = _export(trained, prepare(held_out[:64], rule.sigma_px, rule.zero), rule)
@@ -167,7 +168,8 @@ def _usable(windows: NDArray[np.generic]) -> NDArray[np.generic]:
     good &= np.isin(np.arange(len(levels)), firsts)
     if good.sum() < _LEAST_WINDOWS:
         raise FitError(f"{good.sum()} different windows to learn from: need {_LEAST_WINDOWS}")
-    return windows[good]
+    usable: NDArray[np.generic] = windows[good]
+    return usable
 
 
 def _train(
@@ -182,14 +184,19 @@ def _train(
 
     encoder, decoder = _FILTERS[chosen.network]
     side = rule.window_px
-    if side % (1 << len(encoder)) or side < 24:
-        raise FitError(f"windows of {side} px: expected a multiple of {1 << len(encoder)}, >= 24")
+    if side % (1 << len(encoder)) or side < _LEAST_SIDE_PX:
+        multiple = 1 << len(encoder)
+        raise FitError(
+            f"windows of {side} px: expected a multiple of {multiple}, {_LEAST_SIDE_PX} or more"
+        )
     shape = NetworkShape(side, encoder, _LATENTS, decoder, side, "sigmoid")
     default = 60 if chosen.network == "small" else 13
     n_epochs = default if chosen.epochs is None else chosen.epochs
     recipe = Recipe(epochs=n_epochs, loss="cross_entropy", seed=chosen.seed)
-    both = (prepare(one, rule.sigma_px, rule.zero) for one in (learned, held_out))
-    trained = train(TrainingSet(*both), shape, recipe, progress=progress, checkpoint=checkpoint)
+    given = TrainingSet(
+        prepare(learned, rule.sigma_px, rule.zero), prepare(held_out, rule.sigma_px, rule.zero)
+    )
+    trained = train(given, shape, recipe, progress=progress, checkpoint=checkpoint)
     # Written so that NaN fails.
     if not trained.kl >= _LEAST_KL or not trained.unexplained <= _MOST_UNEXPLAINED:
         raise FitError(

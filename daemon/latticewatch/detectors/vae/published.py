@@ -105,8 +105,9 @@ def as_levels(windows: NDArray[np.generic]) -> NDArray[np.float32]:
     True
     """
     levels = windows.astype(np.float32)
-    if np.issubdtype(windows.dtype, np.integer):
-        levels /= np.float32(np.iinfo(windows.dtype).max)
+    if windows.dtype.kind in "ui":
+        n_bits = 8 * windows.dtype.itemsize - (windows.dtype.kind == "i")
+        levels /= np.float32(2.0**n_bits - 1.0)
     return levels
 
 
@@ -291,11 +292,10 @@ class PublishedDetector:
         differences = difference_map(prepared, redrawn, rule.cut)
         scores = average_near_maximum(differences, rule.half_width_px)
         # One pixel of NaN outside the box leaves the score finite, and is no score all the same.
-        spoilt = ~np.isfinite(differences).all(axis=(1, 2))
-        scores[spoilt] = np.nan
-        return WindowVerdicts(
-            corners, scores, ~rule.is_bulk(scores) & ~spoilt, ~spoilt, differences
-        )
+        is_scored = np.asarray(np.isfinite(differences).all(axis=(1, 2)))
+        scores[~is_scored] = np.nan
+        is_defect = is_scored & ~rule.is_bulk(scores)
+        return WindowVerdicts(corners, scores, is_defect, is_scored, differences)
 
     def redraw(self, prepared: NDArray[np.float32], frame: int = 0) -> NDArray[np.float32]:
         """Redraw prepared windows (N, S, S); NaN gives NaN."""

@@ -1,5 +1,7 @@
 """The layer past the convolutions: where it starts, what it exports to, what damage teaches it."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -23,15 +25,13 @@ def windows(n: int) -> NDArray[np.float32]:
 def trained(epochs: int, *, spoilt: bool = False) -> Trained:
     from latticewatch.detectors.vae.network import Recipe, TrainingSet, train
 
-    def spoil(batch: object, dice: object) -> object:
+    def spoil(batch: Any, dice: object) -> Any:  # noqa: ANN401 - tensors
         del dice
-        return batch * 0.0  # type: ignore[operator] # a tensor
+        return torch.zeros_like(batch)
 
     given = windows(60)
     recipe = Recipe(epochs=epochs, rate=1e-4, from_components=True)
-    return train(
-        TrainingSet(given[:50], given[50:]), SHAPE, recipe, spoil=spoil if spoilt else None
-    )
+    return train(TrainingSet(given[:50], given[50:], spoil if spoilt else None), SHAPE, recipe)
 
 
 def test_it_starts_at_the_principal_components() -> None:
