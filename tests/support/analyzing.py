@@ -6,7 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from latticewatch.daemon.offline import analyze_inputs
-from latticewatch.daemon.offline_pipeline import DETECTORS, offline_settings, with_detectors
+from latticewatch.daemon.offline_pipeline import (
+    DETECTORS,
+    offline_settings,
+    with_detectors,
+    with_models,
+)
 
 
 def analyze(
@@ -17,8 +22,9 @@ def analyze(
     detectors: Sequence[str] = DETECTORS,
 ) -> list[dict[str, Any]]:  # Any: JSON
     """The lines that are written."""
-    settings = with_detectors(offline_settings(), detectors)
-    analyze_inputs(list(inputs), settings=settings, model=model, out=out, plot_folder=plot_folder)
+    chosen = with_detectors(offline_settings(), detectors)
+    settings, to_fit = with_models(chosen, [model] if model and "patterson" in detectors else [])
+    analyze_inputs(list(inputs), settings=settings, to_fit=to_fit, out=out, plot_folder=plot_folder)
     return [json.loads(line) for line in out.read_text().splitlines()]
 
 

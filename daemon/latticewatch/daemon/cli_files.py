@@ -65,10 +65,10 @@ def fit(
 def analyze(  # noqa: PLR0913 - one for each option
     inputs: Inputs,
     model: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Option(
-            help="A fitted model file, or pretrained:NAME for a shipped one; "
-            "else each input is its own reference."
+            help="A fitted model file, or pretrained:NAME for a shipped one, once for each "
+            "detector that has one; else each input is its own reference."
         ),
     ] = None,
     out: Annotated[
@@ -102,6 +102,7 @@ def analyze(  # noqa: PLR0913 - one for each option
         offline_settings,
         with_detectors,
         with_material,
+        with_models,
     )
 
     settings = offline_settings()
@@ -111,10 +112,12 @@ def analyze(  # noqa: PLR0913 - one for each option
         settings = settings if material is None else with_material(settings, material)
     with _naming("--pixel-size-pm"):
         check_pixel_size(pixel_size_pm)
+    with _naming("--model"):
+        settings, to_fit = with_models(settings, model or [])
     n_failed = analyze_inputs(
         inputs,
         settings=settings,
-        model=model,
+        to_fit=to_fit,
         out=None if out == Path("-") else out,
         plot_folder=plot,
         pixel_size_pm=pixel_size_pm,

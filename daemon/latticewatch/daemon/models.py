@@ -221,13 +221,21 @@ def load_patterson(name: str) -> PattersonInForce:
 
 def _read_patterson(name: str) -> tuple[PattersonModel, str]:
     """Model and digest of its file."""
-    if name.startswith(_PRETRAINED):
-        artifact = _read_pretrained(name.removeprefix(_PRETRAINED))
-    elif name in pretrained.MODELS and not Path(name).exists():
-        raise ModelError(f"{name}: no such file, did you mean {_PRETRAINED}{name}?")
-    else:
-        artifact = Artifact.read(Path(name))
+    artifact = _read(name)
     return PattersonModel.from_artifact(artifact, name), artifact.sha256
+
+
+def detector_of(name: str) -> str:
+    """Whose model it is, by path or as `pretrained:NAME`; raises ModelError if it is none."""
+    return _read(name).detector
+
+
+def _read(name: str) -> Artifact:
+    if name.startswith(_PRETRAINED):
+        return _read_pretrained(name.removeprefix(_PRETRAINED))
+    if name in pretrained.MODELS and not Path(name).exists():
+        raise ModelError(f"{name}: no such file, did you mean {_PRETRAINED}{name}?")
+    return Artifact.read(Path(name))
 
 
 def pretrained_models() -> Mapping[str, str]:

@@ -2,7 +2,7 @@
 
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from latticewatch.adapters.recorded import Recording, expand_inputs, open_record
 from latticewatch.daemon.config import Settings
 from latticewatch.daemon.fitting import FitProcess, FitRefusedError
 from latticewatch.daemon.offline_frames import incoming_frame, numbered, with_pixel_size
-from latticewatch.daemon.offline_pipeline import FitOnItself, make_pipeline, with_model
+from latticewatch.daemon.offline_pipeline import FitOnItself, make_pipeline
 from latticewatch.daemon.offline_report import Report
 from latticewatch.daemon.offline_results import Results, make_folder, open_lines
 from latticewatch.daemon.pipeline import Pipeline
@@ -23,7 +23,7 @@ def analyze_inputs(
     inputs: list[Path],
     *,
     settings: Settings,
-    model: Path | None,
+    to_fit: Sequence[str],
     out: Path | None,
     plot_folder: Path | None,
     pixel_size_pm: float | None = None,
@@ -36,8 +36,8 @@ def analyze_inputs(
         Files and folders.
     settings
         Who looks, and at what.
-    model
-        A fitted model; None fits one on each input itself, if a detector asks for one.
+    to_fit
+        Detectors whose model is fitted on each input itself; those of others are in the settings.
     out
         File for the lines; None for standard output, and then people are told on standard error.
     plot_folder
@@ -55,13 +55,13 @@ def analyze_inputs(
     InputError
         No input can be found, or the results cannot be written.
     ModelError
-        The model is refused.
+        A model is refused.
     """
     paths = expand_inputs(inputs)
     with ExitStack() as stack:
         report = Report(sys.stderr if out is None else sys.stdout)
         results = Results(open_lines(out, stack), make_folder(plot_folder), report)
-        choose = _way_to_choose(settings, model, stack)
+        choose = _way_to_choose(settings, to_fit, stack)
         for path in paths:
             try:
                 recording, note = with_pixel_size(open_recording(path), pixel_size_pm)
@@ -75,16 +75,17 @@ def analyze_inputs(
 
 
 def _way_to_choose(
-    settings: Settings, model: Path | None, stack: ExitStack
+    settings: Settings, to_fit: Sequence[str], stack: ExitStack
 ) -> Callable[[Recording], Pipeline]:
-    """One pipeline for all recordings, or one for each with a model fitted on it."""
-    if model is not None or not settings.detectors.patterson.enabled:
-        pipeline = make_pipeline(settings if model is None else with_model(settings, model))
+    """One pipeline for all recordings, or one for each with models fitted on it."""
+    if not to_fit:
+        pipeline = make_pipeline(settings)
         return lambda _: pipeline
     return FitOnItself(
         fitter=stack.enter_context(FitProcess()),
         folder=Path(stack.enter_context(tempfile.TemporaryDirectory())),
         settings=settings,
+        names=to_fit,
     )
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -11,10 +11,18 @@ from latticewatch.adapters.recorded import Recording
 from latticewatch.daemon.config import Settings, load_settings
 from latticewatch.daemon.config_material import material_of
 from latticewatch.daemon.exchange import pipeline_settings
-from latticewatch.daemon.fitting import FitRefusedError, FitReport, Reference, reference_of
+from latticewatch.daemon.fit_progress import FitTeller
+from latticewatch.daemon.fitting import (
+    FitProgress,
+    FitRefusedError,
+    FitReport,
+    Reference,
+    reference_of,
+)
 from latticewatch.daemon.models import (
     MODEL_SUFFIX,
     ModelSet,
+    detector_of,
     domain_looks,
     load_patterson,
     require_detector,
@@ -24,6 +32,8 @@ from latticewatch.daemon.ports import SystemClock
 
 SOURCE = "analyze"
 DETECTORS = ("reference_cell", "patterson", "domains")
+# Those that ask for a model; `FITTED` can make one.
+MODELLED = ("patterson",)
 MOST_DEFECTS = 1024  # the protocol's limit: a file has room, unlike a message
 
 
@@ -71,22 +81,57 @@ def with_material(settings: Settings, text: str) -> Settings:
     return settings.model_copy(update={"material": material_of(text)})
 
 
-def with_model(settings: Settings, model: Path) -> Settings:
-    """Take a model file in place of the one that the settings name."""
-    patterson = settings.detectors.patterson.model_copy(update={"model": str(model)})
-    detectors = settings.detectors.model_copy(update={"patterson": patterson})
+def with_models(settings: Settings, models: Sequence[Path]) -> tuple[Settings, list[str]]:
+    """Take model files, each for the detector that it says, in place of those of the settings.
+
+    Returns
+    -------
+    Settings, list of str
+        And the names of detectors that ask for a model, and got none.
+
+    Raises
+    ------
+    ModelError
+        One is none.
+    ValueError
+        Two are for one detector, or one is for a detector that does not look.
+    """
+    given: dict[str, Path] = {}
+    for model in models:
+        name = detector_of(str(model))
+        if name in given:
+            raise ValueError(f"{given[name]} and {model} are both for {name}: give one")
+        if not getattr(settings.detectors, name).enabled:
+            raise ValueError(f"{model} is for {name}, which does not look: add it to --detectors")
+        given[name] = model
+    for name, model in given.items():
+        settings = with_model(settings, name, model)
+    missing = [name for name in looking(settings) if name in MODELLED and name not in given]
+    return settings, missing
+
+
+def with_model(settings: Settings, name: str, model: Path) -> Settings:
+    """Take a model file for one detector in place of the one that the settings name."""
+    chosen = getattr(settings.detectors, name).model_copy(update={"model": str(model)})
+    detectors = settings.detectors.model_copy(update={name: chosen})
     return settings.model_copy(update={"detectors": detectors})
 
 
-def make_pipeline(settings: Settings, *, artifact: str | None = None) -> Pipeline:
+def looking(settings: Settings) -> list[str]:
+    """Names of the detectors that look."""
+    return [name for name in DETECTORS if getattr(settings.detectors, name).enabled]
+
+
+def make_pipeline(settings: Settings, *, artifacts: Mapping[str, str] | None = None) -> Pipeline:
     """Build the daemon's pipeline, without the daemon.
 
     Parameters
     ----------
     settings
         As the daemon's.
-    artifact
-        What the events call the model; None calls it as the settings do.
+    artifacts
+        What the events call the model of a detector; one that is not in it is called as the
+        settings do.
 
     Raises
     ------
@@ -94,11 +139,12 @@ def make_pipeline(settings: Settings, *, artifact: str | None = None) -> Pipelin
         A model is missing or refused.
     """
     require_detector(settings.detectors)
+    called = artifacts or {}
     patterson = None
     if settings.detectors.patterson.enabled:
         patterson = load_patterson(settings.detectors.patterson.model)
-        if artifact is not None:
-            patterson = dataclasses.replace(patterson, artifact=artifact)
+        artifact = called.get("patterson", patterson.artifact)
+        patterson = dataclasses.replace(patterson, artifact=artifact)
     return Pipeline(
         models=ModelSet(
             patterson,
@@ -113,35 +159,62 @@ def make_pipeline(settings: Settings, *, artifact: str | None = None) -> Pipelin
 class Fitter(Protocol):
     """Whatever fits a model to frames."""
 
-    def fit(self, reference: Reference, *, out: Path) -> FitReport:
+    def fit(
+        self,
+        reference: Reference,
+        *,
+        out: Path,
+        detector: str,
+        progress: Callable[[FitProgress], None],
+    ) -> FitReport:
         """Write a model file, or raise `FitRefusedError`."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class FitOnItself:
-    """Makes the pipeline of a recording with a model fitted on the recording itself."""
+    """Makes the pipeline of a recording with models fitted on the recording itself.
+
+    Attributes
+    ----------
+    fitter
+        Fits them.
+    folder
+        For their files.
+    settings
+        Who looks.
+    names
+        Of those for whom no model was given.
+    """
 
     fitter: Fitter
     folder: Path
     settings: Settings
+    names: Sequence[str] = ("patterson",)
 
     def __call__(self, recording: Recording) -> Pipeline:
-        """Fit, say what the fit warned of, and build."""
-        model = self.folder / f"model{MODEL_SUFFIX}"
-        try:
-            report = self.fitter.fit(reference_of([recording]), out=model)
-        except FitRefusedError as refusal:
-            if not self.settings.detectors.reference_cell.enabled:
-                raise
-            sys.stderr.write(f"{refusal}; patterson does not look, others do\n")
-            others = [
-                name
-                for name in DETECTORS
-                if name != "patterson" and getattr(self.settings.detectors, name).enabled
-            ]
-            return make_pipeline(with_detectors(self.settings, others))
-        for warning in report.warnings:
-            sys.stderr.write(f"{recording.path}: {warning}\n")
-        # The file is gone after the run, and its folder has another name in each: say what it was.
-        return make_pipeline(with_model(self.settings, model), artifact=f"fitted:{recording.name}")
+        """Fit, say what the fits warned of, and build."""
+        settings, artifacts = self.settings, {}
+        for name in self.names:
+            model = self.folder / f"{name}{MODEL_SUFFIX}"
+            try:
+                report = self._fit(recording, name, model)
+            except FitRefusedError as refusal:
+                others = [other for other in looking(settings) if other != name]
+                if not set(others) - {"domains"}:
+                    raise
+                sys.stderr.write(f"{refusal}; {name} does not look, others do\n")
+                settings = with_detectors(settings, others)
+                continue
+            for warning in report.warnings:
+                sys.stderr.write(f"{recording.path}: {warning}\n")
+            settings = with_model(settings, name, model)
+            # The file is gone after the run, and its folder has another name in each: say what
+            # it was.
+            artifacts[name] = f"fitted:{recording.name}"
+        return make_pipeline(settings, artifacts=artifacts)
+
+    def _fit(self, recording: Recording, name: str, model: Path) -> FitReport:
+        reference = reference_of([recording])
+        with FitTeller(f"{recording.name}: {name}") as teller:
+            return self.fitter.fit(reference, out=model, detector=name, progress=teller.tell)

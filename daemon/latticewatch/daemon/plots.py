@@ -30,6 +30,9 @@ DOTS_PER_INCH = 130
 TITLE_INCH = 0.9  # room above the image for two lines, and below it for the legend
 # Black and white of the display: single hot pixels must not turn the lattice grey.
 DISPLAY_PERCENTILES = (0.5, 99.7)
+# Of what no detector explains: the few places with most of it may be as red as they like.
+RESIDUAL_PERCENTILE = 99.8
+NOTHING_COLOUR = "#808080"
 MIN_RADIUS_PX = 4.0
 MAX_NUMBERED = 40  # more numbers than this hide the image that they explain
 
@@ -82,11 +85,57 @@ def draw_frame(
     InputError
         matplotlib is not installed.
     """
-    figure, axes, share = _make_canvas(image.shape)
     values = np.nan_to_num(np.asarray(image, np.float32), nan=0.0, posinf=0.0, neginf=0.0)
     low, high = np.percentile(values, DISPLAY_PERCENTILES)
-    axes.imshow(values, cmap="gray", vmin=low, vmax=max(high, low + 1e-12))
-    axes.set_axis_off()
+    shown = _Shown(values, "gray", float(low), max(float(high), float(low) + 1e-12))
+    _draw(shown, marks, title=title, path=path)
+
+
+def draw_residual(
+    residual: NDArray[np.float32],
+    marks: list[Mark],
+    *,
+    title: str,
+    path: Path,
+) -> None:
+    """Write a PNG of what a detector could not explain, with a circle round each defect.
+
+    Parameters
+    ----------
+    residual : (H, W)
+        Frame less what was expected: red is too much, blue too little. NaN, where nothing was
+        expected, is grey.
+    marks, title, path
+        As for `draw_frame`.
+
+    Raises
+    ------
+    InputError
+        matplotlib is not installed.
+    """
+    known = np.abs(residual[np.isfinite(residual)])
+    most = float(np.percentile(known, RESIDUAL_PERCENTILE)) if len(known) else 0.0
+    most = max(most, 1e-12)
+    _draw(_Shown(residual, "RdBu_r", -most, most), marks, title=title, path=path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """Values, and their colours from `low` to `high`."""
+
+    values: NDArray[np.float32]
+    colours: str
+    low: float
+    high: float
+
+
+def _draw(shown: _Shown, marks: list[Mark], *, title: str, path: Path) -> None:
+    figure, axes, share = _make_canvas(shown.values.shape)
+    axes.set_facecolor(NOTHING_COLOUR)
+    axes.imshow(shown.values, cmap=shown.colours, vmin=shown.low, vmax=shown.high)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
     _draw_marks(axes, marks)
     figure.text(0.02, 1 - share / 2, title, ha="left", va="center", fontsize=11, parse_math=False)
     _draw_legend(figure, marks)

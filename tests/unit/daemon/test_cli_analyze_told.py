@@ -91,8 +91,8 @@ def test_events_on_standard_output_stand_there_alone(
 ) -> None:
     analyze_inputs(
         [crystal],
-        settings=offline_settings(),
-        model=Path("pretrained:mos2"),
+        settings=offline_settings(),  # whose model is the shipped one
+        to_fit=[],
         out=None,
         plot_folder=None,
     )

@@ -3,7 +3,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from latticewatch.daemon.plots import KIND_COLOURS, Mark, _draw_marks, _make_canvas, draw_frame
+from latticewatch.daemon.plots import (
+    KIND_COLOURS,
+    Mark,
+    _draw_marks,
+    _make_canvas,
+    draw_frame,
+    draw_residual,
+)
 
 matplotlib_image = pytest.importorskip(
     "matplotlib.image", reason="plots need the io extra", exc_type=ImportError
@@ -36,6 +43,31 @@ def test_any_frame_can_be_drawn(image: "np.ndarray", tmp_path: Path) -> None:
     draw_frame(image, [], title="$ not a formula \\", path=tmp_path / "frame.png")
 
     assert (tmp_path / "frame.png").stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    "residual",
+    [np.full((32, 40), np.nan), np.zeros((32, 40)), np.array([[np.nan, -1.0], [2.0, 0.0]] * 16)],
+    ids=["nothing", "none", "some"],
+)
+def test_any_residual_can_be_drawn(residual: "np.ndarray", tmp_path: Path) -> None:
+    draw_residual(residual.astype(np.float32), [], title="r", path=tmp_path / "residual.png")
+
+    assert (tmp_path / "residual.png").stat().st_size > 0
+
+
+def test_too_much_is_red_and_too_little_blue(tmp_path: Path) -> None:
+    residual = np.zeros((64, 64), np.float32)
+    residual[10:20, 10:20], residual[40:50, 40:50] = 1.0, -1.0
+
+    draw_residual(residual, [], title="", path=tmp_path / "residual.png")
+
+    picture = matplotlib_image.imread(tmp_path / "residual.png")[..., :3]
+    red, blue = picture[..., 0], picture[..., 2]
+    reddish, blueish = np.argwhere(red > blue + 0.2), np.argwhere(blue > red + 0.2)
+    assert len(reddish)
+    assert len(blueish)
+    assert (reddish.mean(axis=0) < blueish.mean(axis=0)).all()
 
 
 @pytest.mark.parametrize("shape_yx", [(256, 256), (48, 700), (700, 48)], ids=str)

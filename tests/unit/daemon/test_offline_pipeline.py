@@ -18,7 +18,7 @@ from latticewatch.daemon.offline_pipeline import (
     FitOnItself,
     offline_settings,
     with_detectors,
-    with_model,
+    with_models,
 )
 from latticewatch.daemon.offline_report import Report
 from latticewatch.daemon.offline_results import Results
@@ -29,7 +29,7 @@ from support.analyzing import without_times
 class CopyingFitter:
     """Fits nothing: every recording gets the shipped model."""
 
-    def fit(self, reference: Reference, *, out: Path) -> FitReport:
+    def fit(self, reference: Reference, *, out: Path, **_: object) -> FitReport:
         assert reference.images
         with resources.as_file(resources.files(pretrained) / f"mos2{MODEL_SUFFIX}") as path:
             shutil.copy(path, out)
@@ -62,7 +62,7 @@ def test_a_recording_judged_by_itself_gives_the_same_lines_in_every_run(
 class RefusingFitter:
     """Fits nothing, and says so."""
 
-    def fit(self, reference: Reference, *, out: Path) -> FitReport:
+    def fit(self, reference: Reference, *, out: Path, **_: object) -> FitReport:
         raise FitRefusedError(f"{reference.labels[0]}: 12 sites, 60 are needed for {out.name}")
 
 
@@ -105,7 +105,18 @@ def test_settings_make_room_for_every_defect_and_keep_the_rest(
     assert settings.detect.fdr == 0.2
 
 
-def test_a_named_model_replaces_that_of_the_settings() -> None:
-    settings = with_model(Settings(), Path("other.model"))
+def test_a_model_is_for_the_detector_that_it_says() -> None:
+    settings, to_fit = with_models(Settings(), [Path("pretrained:srtio3")])
 
-    assert settings.detectors.patterson.model == "other.model"
+    assert settings.detectors.patterson.model == "pretrained:srtio3"
+    assert to_fit == []
+    assert with_models(Settings(), [])[1] == ["patterson"]
+
+
+def test_models_that_contradict_the_choice_of_detectors_are_refused() -> None:
+    model = Path("pretrained:mos2")
+
+    with pytest.raises(ValueError, match="are both for patterson: give one"):
+        with_models(Settings(), [model, model])
+    with pytest.raises(ValueError, match="which does not look: add it to --detectors"):
+        with_models(with_detectors(Settings(), ("reference_cell",)), [model])
