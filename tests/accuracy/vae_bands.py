@@ -8,12 +8,19 @@ Each of the three splits is methods/vae.md 8.1; figures stand in the order rows,
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from support.band_figures import Figures, Maker, measure_sites, measure_windows
-from support.band_scorers import median_patch, window_mean, window_pca, window_spread
+from support.band_scorers import (
+    dense_residual,
+    median_patch,
+    window_mean,
+    window_pca,
+    window_spread,
+)
 from support.bands import splits
 
 # What a scorer gives scores to, and how it is made from the fit band.
@@ -22,6 +29,9 @@ SCORERS: dict[str, tuple[str, Maker]] = {
     "standard deviation of the window": ("window", window_spread),
     "PCA40 of windows, largest, central half": ("window", window_pca),
     "median patch, 41 px": ("dense", median_patch),
+    "dense PCA20, largest": ("dense", partial(dense_residual, rank=20)),
+    "dense PCA40, largest": ("dense", dense_residual),
+    "dense PCA40, local energy": ("dense", partial(dense_residual, statistic="energy")),
 }
 HEAD = (
     "| scorer | AUC | found at 1 %, oracle | at 5 % | false at 1 % / 5 % of calibration "

@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from latticewatch.detectors.vae.dense import DenseScorer
+from latticewatch.detectors.vae.pca import DenseParameters, fit_dense
 from support.band_figures import Score, Scores, random_corners
 from support.bands import Band, Image, Places, blurred
 
@@ -61,6 +63,31 @@ def window_pca(band: Band, rank: int = 40, *, central: bool = True) -> Score:
         return largest
 
     return score
+
+
+def dense_residual(band: Band, rank: int = 40, statistic: str = "largest") -> Score:
+    """Judge columns as the package does, by a statistic of `DenseScores`."""
+    period_px = band.period_px
+    model = fit_dense(
+        [on_own_levels(blurred(band.image, period_px))],
+        band.basis_px_yx,
+        DenseParameters(rank=rank),
+    )
+    scorer = DenseScorer(model)
+
+    def score(image: Image, places: Places) -> Scores:
+        found = scorer.score(on_own_levels(blurred(image, period_px)), places)
+        scores: Scores = getattr(found, statistic)
+        return scores
+
+    return score
+
+
+def on_own_levels(image: Image) -> Image:
+    """Put the 2nd and the 98th percentile of a blurred frame at 0 and 1, as a view has them."""
+    low, high = np.quantile(image, (0.02, 0.98))
+    levelled: Image = ((image - low) / (high - low)).astype(np.float32)
+    return levelled
 
 
 def median_patch(band: Band, side: int = 41) -> Score:

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.detectors.vae.pca import DensePca, DenseResidual
-from latticewatch.kernels.local_energy import cell_mask, site_statistics
 from latticewatch.kernels.lobes import find_lobes
+from latticewatch.kernels.local_energy import cell_mask, site_statistics
 from latticewatch.kernels.smooth import (
     gaussian_rows,
     gaussian_scratch,
@@ -88,7 +88,5 @@ class DenseScorer:
         deficit, and two lobes of like strength are a column displaced from one to the other.
         """
         found = np.empty((len(places_yx), 6))
-        find_lobes(
-            residual, places_yx, self._mask, LOBE_PERIODS * self.model.period_px, found
-        )
+        find_lobes(residual, places_yx, self._mask, LOBE_PERIODS * self.model.period_px, found)
         return found

@@ -27,11 +27,13 @@ class DenseParameters:
     window
         Side of the window: 64 px at a period of 23.5. At 1.4 it sees half as much of a defect.
     rank
-        Components: 20 find less, 80 redraw the defects as well.
+        Components, at least 1: 20 find less, 80 redraw the defects as well.
     n_windows
         Windows drawn at random places, of all images together.
     trim
-        Share of the windows that are worst redrawn, left out of the second fit.
+        Share of the windows that are worst redrawn, left out of the second fit. A window holds
+        seven cells: with 5 % of the columns damaged a share of 0.05 lost 6 points of what is found
+        at one false in a hundred, 0.2 none.
     seed
         Of the places.
     """
@@ -39,7 +41,7 @@ class DenseParameters:
     window: float = WINDOW_PERIODS
     rank: int = 40
     n_windows: int = 800
-    trim: float = 0.05
+    trim: float = 0.2
     seed: int = 1
 
 
@@ -231,9 +233,10 @@ class DenseResidual:
         # Circular, so wrong where the window leaves the frame: there is no residual there.
         waves = fft.rfft2(image, s=self._padded, workers=1)
         waves *= self._transform
+        # The bias as the mean of all pixels: adding it to each takes 0.3 ms.
+        waves[0, 0] += np.float32(self.model.bias * self._padded[0] * self._padded[1])
         left: Image = fft.irfft2(waves, s=self._padded, workers=1, overwrite_x=True)
         left = np.ascontiguousarray(left[:height, :width])
-        left += np.float32(self.model.bias)
         left[:margin] = left[height - margin :] = np.nan
         left[:, :margin] = left[:, width - margin :] = np.nan
         return left
