@@ -41,23 +41,25 @@ class Provenance:
     ----------
     training
         Loss, divergence, epochs, seed and the rest, by name.
-    fitted, calibrated
-        Of each frame: digest of its pixels and first and last row that were used.
-    in_sample
-        The calibration overlaps the fit: its p-values are too small.
+    frames
+        Digest of the pixels of each frame that the network learned from.
+    folds
+        How p-values were calibrated: of a frame, named by its digest, sites within the last two of
+        these rows were judged by a network that learned from windows within the first two.
     """
 
     training: Mapping[str, float] = field(default_factory=dict)
-    fitted: tuple[tuple[str, int, int], ...] = ()
-    calibrated: tuple[tuple[str, int, int], ...] = ()
+    frames: tuple[str, ...] = ()
+    folds: tuple[tuple[str, int, int, int, int], ...] = ()
 
     @property
     def in_sample(self) -> bool:
-        """Whether rows of a frame were used for both."""
+        """Whether a network was asked about rows that it had learned from."""
         return any(
             digest == other and first <= until and start <= last
-            for digest, first, last in self.fitted
-            for other, start, until in self.calibrated
+            for digest, first, last, _, _ in self.folds
+            for other, begin, end, start, until in self.folds
+            if (begin, end) == (first, last)
         )
 
 
@@ -126,8 +128,8 @@ class VaeModel:
             },
             "network_sha256": hashlib.sha256(self.network).hexdigest(),
             "training": dict(known.training),
-            "fitted": [list(one) for one in known.fitted],
-            "calibrated": [list(one) for one in known.calibrated],
+            "frames": list(known.frames),
+            "folds": [list(one) for one in known.folds],
             "in_sample": known.in_sample,
             "units": {"lengths": "px", "levels": "2nd to 98th percentile of the blurred frame"},
         }
@@ -253,20 +255,22 @@ def _arrays(artifact: Artifact, where: str) -> dict[str, NDArray[np.generic]]:
 
 def _provenance(artifact: Artifact, where: str) -> Provenance:
     """Read what the guard against leaks needs; a file that does not say it is refused."""
-    ranges = []
-    for name in ("fitted", "calibrated"):
-        rows = []
-        given = artifact.header.get(name)
-        for one in given if isinstance(given, list) else [None]:
-            plain = isinstance(one, list) and len(one) == 3 and isinstance(one[0], str)
-            if not plain or not all(type(row) is int for row in one[1:]):
-                raise ModelError(
-                    f"{where}: {name} = {one!r:.60}, expected [digest, first row, last row]"
-                )
-            rows.append((one[0], one[1], one[2]))
-        ranges.append(tuple(rows))
+    frames, folds = artifact.header.get("frames"), artifact.header.get("folds")
+    if not isinstance(frames, list) or not all(isinstance(one, str) for one in frames):
+        raise ModelError(f"{where}: frames = {frames!r:.60}, expected digests")
+    for one in folds if isinstance(folds, list) else [None]:
+        plain = isinstance(one, list) and len(one) == 5 and isinstance(one[0], str)
+        if not plain or not all(type(row) is int for row in one[1:]):
+            raise ModelError(
+                f"{where}: folds holds {one!r:.60}, expected a digest, first and last row of the "
+                "fit and of the calibration"
+            )
     training = artifact.header.get("training")
-    return Provenance(training if isinstance(training, dict) else {}, *ranges)
+    return Provenance(
+        training if isinstance(training, dict) else {},
+        tuple(frames),
+        tuple((one[0], one[1], one[2], one[3], one[4]) for one in folds or ()),
+    )
 
 
 def _check(model: VaeModel, where: str) -> None:

@@ -43,13 +43,13 @@ class VaeParameters:
         Weight of the divergence [C]: the blur leaves one independent point in about ten.
     epochs, batch, rate, patience
         Of the training [M]: Adam with a cosine.
-    copies
-        Windows of each site to learn from: the site itself and others a little off it [C].
-    shift
-        Standard deviation of these shifts, each way [C].
+    per_epoch
+        Windows of an epoch at least: few are shown several times.
     gain, noise
-        Standard deviations of the gain and of the added noise of an augmented window; the noise
-        over the spread of the windows [C].
+        Standard deviation of the gain and most of the added noise of an augmented window; the
+        noise over the spread of the windows [C].
+    held_out
+        Share of the windows that say when to stop.
     trim
         Share of the strangest windows that the second training leaves out [M].
     most_fit_sites
@@ -76,10 +76,10 @@ class VaeParameters:
     batch: int = 16
     rate: float = 1e-3
     patience: int = 12
-    copies: int = 4
-    shift: float = 0.02
-    gain: float = 0.03
-    noise: float = 0.15
+    per_epoch: int = 800
+    gain: float = 0.0
+    noise: float = 0.0
+    held_out: float = 0.15
     trim: float = 0.05
     most_fit_sites: int = 1500
     seed: int = 0
@@ -105,8 +105,8 @@ class VaeParameters:
             "batch": 1 <= self.batch <= 4096,
             "rate": 0 < self.rate <= 1,
             "patience": 1 <= self.patience,
-            "copies": 1 <= self.copies <= 64,
-            "shift": 0 <= self.shift <= 0.5,
+            "per_epoch": 1 <= self.per_epoch <= 100_000,
+            "held_out": 0 < self.held_out <= 0.5,
             "gain": 0 <= self.gain <= 1,
             "noise": 0 <= self.noise <= 10,
             "trim": 0 <= self.trim < 0.5,
