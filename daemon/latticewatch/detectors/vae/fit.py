@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from latticewatch.detectors.reference_rule import FitError as FitError
 from latticewatch.detectors.vae.crossing import Judged, cross_judged, ordinary, statistics_of
 from latticewatch.detectors.vae.model import Provenance, VaeModel
-from latticewatch.detectors.vae.null import FEWEST_VALUES, NullLaw, fit_null
+from latticewatch.detectors.vae.null import FEWEST_VALUES, NullLaw, fit_null, p_values
 from latticewatch.detectors.vae.parameters import (
     LEAST_KL_NATS,
     MOST_UNEXPLAINED,
@@ -30,6 +30,8 @@ _FEWEST_OF_HALF = 60
 # Where too few sites are left to judge: measured on three simulated crystals and one real one.
 _USUAL_WIDTH = 1.3
 _USUAL_COUNTED = 2.5
+_USUAL_TESTS = 1.4
+_TEST_LEVELS = (0.02, 0.05, 0.1)
 # Dose halved or doubled moves the logarithm of the energy by 0.7 at most: such frames are judged.
 _LEAST_SCORE_SPREAD = 0.3
 _TINY = float(np.finfo(np.float32).tiny)
@@ -118,6 +120,7 @@ def fit(
     network, parity = _exported(trained, known.compared)
     nulls = _nulls(known, judged, notes)
     model = _model(known, trained, network, nulls, settings)
+    model = replace(model, n_tests=_n_tests(known, judged, nulls))
     best = trained.best_epoch - 1
     report = FitReport(
         n_frames=known.n_frames,
@@ -295,6 +298,22 @@ def _nulls(
     return laws[0], laws[1]
 
 
+def _n_tests(known: ReferenceSet, judged: Judged, nulls: tuple[NullLaw, NullLaw]) -> float:
+    """How many independent tests both statistics are worth: how much more often one is small."""
+    if not judged.n_held_out:
+        return _USUAL_TESTS
+    pairs = zip(*judged.calibration(known), strict=True)
+    smaller = [
+        np.minimum(p_values(one, nulls[0])[0], p_values(other, nulls[1])[0]) for one, other in pairs
+    ]
+    values = np.concatenate(smaller)
+    values = values[np.isfinite(values)]
+    if len(values) < FEWEST_VALUES:
+        return _USUAL_TESTS
+    worth = [float((values <= level).mean()) / level for level in _TEST_LEVELS]
+    return float(np.clip(np.median(worth), 1.0, 2.0))
+
+
 def _model(
     known: ReferenceSet,
     trained: Trained,
@@ -316,6 +335,7 @@ def _model(
         windows=windows,
         network=network,
         nulls=nulls,
+        n_tests=_USUAL_TESTS,
         score_median=float(np.median(middles)),
         score_spread=max(_LEAST_SCORE_SPREAD, float(np.std(middles))),
         probe_window=probe[0].copy(),

@@ -29,7 +29,7 @@ _AXES = {
 _NUMBERS = ("smooth_sigma_px", "floor", "level_low", "level_high", "step_px", "scale")
 _INTEGERS = ("polarity", "min_distance_px", "contrast", "drawn_px")
 _NULL = ("width", "counted", "n_values")
-_FRESH = ("score_median", "score_spread")
+_FRESH = ("n_tests", "score_median", "score_spread")
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -78,6 +78,8 @@ class VaeModel:
     nulls
         How both statistics scatter at reference sites that were not learned from: largest residual,
         local energy.
+    n_tests
+        As many independent tests the two statistics of a site are worth, 1 to 2.
     score_median, score_spread
         Median logarithm of the local energy of a reference frame, and how it differs from frame to
         frame.
@@ -93,6 +95,7 @@ class VaeModel:
     windows: WindowRule
     network: bytes
     nulls: tuple[NullLaw, NullLaw]
+    n_tests: float
     score_median: float
     score_spread: float
     probe_window: NDArray[np.float32]
@@ -116,6 +119,7 @@ class VaeModel:
             "step_px": windows.step_px,
             "scale": windows.scale,
             "drawn_px": windows.drawn_px,
+            "n_tests": self.n_tests,
             "score_median": self.score_median,
             "score_spread": self.score_spread,
             "normalisation": "levels of the frame, less the usual window and their level around it",
@@ -190,6 +194,7 @@ class VaeModel:
             ),
             network=network,
             nulls=(_null(artifact, where, "largest"), _null(artifact, where, "energy")),
+            n_tests=numbers["n_tests"],
             score_median=numbers["score_median"],
             score_spread=numbers["score_spread"],
             probe_window=arrays["probe_window"].astype(np.float32),
@@ -302,6 +307,7 @@ def _check(model: VaeModel, where: str) -> None:
         "drawn_px odd, at most the window": 3 <= drawn <= size and drawn % 2 == 1,
         "scale > 0": windows.scale > 0,
         "level_weights sum to 1": abs(float(windows.weights.sum()) - 1.0) < 1e-3,
+        "1 <= n_tests <= 2": 1 <= model.n_tests <= 2,
         "score_spread > 0": model.score_spread > 0,
         "width of the nulls, 0.1 to 10": all(0.1 <= law.width <= 10 for law in model.nulls),
     }

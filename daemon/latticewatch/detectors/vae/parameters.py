@@ -78,7 +78,7 @@ class VaeParameters:
     patience: int = 12
     per_epoch: int = 800
     gain: float = 0.0
-    noise: float = 0.0
+    noise: float = 0.15
     held_out: float = 0.15
     trim: float = 0.05
     most_fit_sites: int = 1500

@@ -44,6 +44,8 @@ class VaeDetector:
     ----------
     freshness
         How far the last frame was from the reference; None before the first.
+    cell : (C, C) bool
+        Points of a residual window that are scored.
     n_not_finite
         Sites so far whose residual was not a number: not scored, and not normal.
 
@@ -59,7 +61,7 @@ class VaeDetector:
         self.n_not_finite = 0
         windows = model.windows
         self._network = Redrawer(model.network, windows.size, windows.drawn_px, where)
-        self._cell = cell_points(model.rule.basis_px_yx, windows.step_px, windows.drawn_px)
+        self.cell = cell_points(model.rule.basis_px_yx, windows.step_px, windows.drawn_px)
         self._blur = gaussian_weights(ENERGY_SIGMA * model.rule.period_px / windows.step_px)
         self._windows = np.empty((BATCH, windows.size, windows.size), np.float32)
         self._whole = np.empty(BATCH, np.bool_)
@@ -97,7 +99,7 @@ class VaeDetector:
             rows = slice(first, min(first + BATCH, n_rows))
             self._redraw(view.image, self._places[rows], self._residuals[rows])
         window_statistics(
-            self._residuals[:n_rows], self._cell, self._blur, 1, self._statistics[:n_rows]
+            self._residuals[:n_rows], self.cell, self._blur, 1, self._statistics[:n_rows]
         )
         # A window round a place that its neighbours want may leave the frame after all.
         inside[self._rows] = self._is_whole[:n_rows]
@@ -122,9 +124,7 @@ class VaeDetector:
         must stand out from the frame's own sites, so a change of dose, gain or focus raises no
         alarms by itself; how far is counted on reference sites that were not learned from.
         """
-        n_sites, n_rows = len(view.places_yx), len(self._rows)
-        raw = np.full((2, n_sites), np.nan)
-        raw[:, self._rows] = self._statistics[:n_rows].T
+        raw = self.statistics_of(view).T
         scored = inside & np.isfinite(raw).all(axis=0)
         self.n_not_finite += int(np.count_nonzero(inside & ~scored))
         raw[:, ~scored] = np.nan
@@ -134,7 +134,8 @@ class VaeDetector:
             parts.append((name, np.maximum(deviations(values) / law.width, _LEAST_Z), each_p))
             each.append(each_p)
             beyond.append(tail)
-        p_value = bonferroni(np.stack(each))
+        # Of two that see the same residual the smaller one is hardly more than one test.
+        p_value = np.minimum(bonferroni(np.stack(each)) * (self.model.n_tests / len(each)), 1.0)
         # A frame of few sites, or of sites all alike, has no scale of its own.
         scored &= np.isfinite(p_value)
         return Scores(
@@ -149,6 +150,12 @@ class VaeDetector:
         """Score every site of a view; sites whose window leaves the frame stay unscored."""
         inside = self.redraw(view)
         return self.judge(view, inside)
+
+    def statistics_of(self, view: View) -> NDArray[np.float64]:
+        """Largest residual and local energy (N, 2) of the last call of `redraw`; NaN: none."""
+        statistics = np.full((len(view.places_yx), len(STATISTICS)), np.nan)
+        statistics[self._rows] = self._statistics[: len(self._rows)]
+        return statistics
 
     def residuals_of(
         self, sites: NDArray[np.intp]
