@@ -13,8 +13,19 @@ from latticewatch.detectors.protocols import ModelError
 MOST_BYTES = 4 * 2**20
 _OPSETS = range(13, 23)
 _OPERATORS = frozenset(
-    ["Add", "Conv", "ConvTranspose", "Exp", "Flatten", "Gemm", "Identity"]
-    + ["Mul", "Relu", "Reshape", "Sigmoid"]
+    [
+        "Add",
+        "Conv",
+        "ConvTranspose",
+        "Exp",
+        "Flatten",
+        "Gemm",
+        "Identity",
+        "Mul",
+        "Relu",
+        "Reshape",
+        "Sigmoid",
+    ]
 )
 # Fields of ModelProto, GraphProto, NodeProto, TensorProto and OperatorSetIdProto.
 _GRAPH, _OPSET, _FUNCTIONS = 7, 8, 25
@@ -57,7 +68,7 @@ def refuse_foreign(content: bytes, where: str) -> None:
 
 
 def _foreign(content: bytes) -> str:
-    """What speaks against a file, or nothing."""
+    """Say what speaks against a file, or nothing."""
     fields = list(_fields(content))
     graphs = [one.content for one in fields if one.number == _GRAPH]
     if len(graphs) != 1:

@@ -115,9 +115,7 @@ def _lobes_of(detector: VaeDetector, sites: NDArray[np.intp]) -> _Lobes:
     )
 
 
-def _is_own_defect(
-    lobes: _Lobes, best: NDArray[np.intp], reach_px: float
-) -> NDArray[np.bool_]:
+def _is_own_defect(lobes: _Lobes, best: NDArray[np.intp], reach_px: float) -> NDArray[np.bool_]:
     """Tell defects of their own from flanks of a stronger one nearby."""
     places, height = lobes.place_yx[best], np.abs(lobes.height[best])
     near = np.square(places[:, None] - places).sum(axis=2) < reach_px**2

@@ -1,7 +1,6 @@
 """A fitted autoencoder: what scoring needs, and its way to and from a file."""
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self, cast
 
@@ -13,6 +12,7 @@ from latticewatch.detectors.protocols import ModelError
 from latticewatch.detectors.vae.graph import refuse_foreign
 from latticewatch.detectors.vae.null import NullLaw
 from latticewatch.detectors.vae.parameters import MODES, Mode
+from latticewatch.detectors.vae.provenance import Provenance, read_provenance
 from latticewatch.detectors.vae.windows import WindowRule
 from latticewatch.detectors.view import SiteRule
 
@@ -31,36 +31,6 @@ _INTEGERS = ("polarity", "min_distance_px", "contrast", "drawn_px")
 _NULL = ("width", "counted", "n_values")
 _FRESH = ("n_tests", "score_median", "score_spread")
 _LARGEST = float(np.finfo(np.float32).max)
-
-
-@dataclass(frozen=True, slots=True)
-class Provenance:
-    """Where a model comes from; nothing of it is needed to score.
-
-    Attributes
-    ----------
-    training
-        Loss, divergence, epochs, seed and the rest, by name.
-    frames
-        Digest of the pixels of each frame that the network learned from.
-    folds
-        How p-values were calibrated: of a frame, named by its digest, sites within the last two of
-        these rows were judged by a network that learned from windows within the first two.
-    """
-
-    training: Mapping[str, float] = field(default_factory=dict)
-    frames: tuple[str, ...] = ()
-    folds: tuple[tuple[str, int, int, int, int], ...] = ()
-
-    @property
-    def in_sample(self) -> bool:
-        """Whether a network was asked about rows that it had learned from."""
-        return any(
-            digest == other and first <= until and start <= last
-            for digest, first, last, _, _ in self.folds
-            for other, begin, end, start, until in self.folds
-            if (begin, end) == (first, last)
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +97,7 @@ class VaeModel:
             "tiling": "lattice",
             "latent": "mean",
             "statistics": list(STATISTICS),
-            "nulls": {
-                name: asdict(law) for name, law in zip(STATISTICS, self.nulls, strict=True)
-            },
+            "nulls": {name: asdict(law) for name, law in zip(STATISTICS, self.nulls, strict=True)},
             "network_sha256": hashlib.sha256(self.network).hexdigest(),
             "training": dict(known.training),
             "frames": list(known.frames),
@@ -174,7 +142,7 @@ class VaeModel:
         if found != artifact.header.get("network_sha256"):
             told = str(artifact.header.get("network_sha256"))[:64]
             raise ModelError(f"{where}: the network has SHA-256 {found}, the header says {told}")
-        known = _provenance(artifact, where)
+        known = read_provenance(artifact, where)
         model = cls(
             rule=SiteRule(
                 smooth_sigma_px=numbers["smooth_sigma_px"],
@@ -256,26 +224,6 @@ def _arrays(artifact: Artifact, where: str) -> dict[str, NDArray[np.generic]]:
         kind = arrays["network_onnx"].dtype.str
         raise ModelError(f"{where}: array network_onnx is {kind}, expected bytes (|u1)")
     return arrays
-
-
-def _provenance(artifact: Artifact, where: str) -> Provenance:
-    """Read what the guard against leaks needs; a file that does not say it is refused."""
-    frames, folds = artifact.header.get("frames"), artifact.header.get("folds")
-    if not isinstance(frames, list) or not all(isinstance(one, str) for one in frames):
-        raise ModelError(f"{where}: frames = {frames!r:.60}, expected digests")
-    for one in folds if isinstance(folds, list) else [None]:
-        plain = isinstance(one, list) and len(one) == 5 and isinstance(one[0], str)
-        if not plain or not all(type(row) is int for row in one[1:]):
-            raise ModelError(
-                f"{where}: folds holds {one!r:.60}, expected a digest, first and last row of the "
-                "fit and of the calibration"
-            )
-    training = artifact.header.get("training")
-    return Provenance(
-        training if isinstance(training, dict) else {},
-        tuple(frames),
-        tuple((one[0], one[1], one[2], one[3], one[4]) for one in folds or ()),
-    )
 
 
 def _check(model: VaeModel, where: str) -> None:

@@ -104,7 +104,7 @@ class VaeParameters:
             "epochs": 1 <= self.epochs <= 10_000,
             "batch": 1 <= self.batch <= 4096,
             "rate": 0 < self.rate <= 1,
-            "patience": 1 <= self.patience,
+            "patience": self.patience >= 1,
             "per_epoch": 1 <= self.per_epoch <= 100_000,
             "held_out": 0 < self.held_out <= 0.5,
             "gain": 0 <= self.gain <= 1,

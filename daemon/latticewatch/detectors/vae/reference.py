@@ -159,7 +159,7 @@ def _collect(
     notes: list[str],
     labels: Sequence[str] | None,
 ) -> _Collected:
-    """Raw windows of every frame with the crystal; the last ones are left out where it is enough."""
+    """Raw windows of every frame with the crystal; the last frames are left out of many."""
     finder = SiteFinder(rule)
     found = _Collected([], [], [], [])
     for number, frame in enumerate(frames):
