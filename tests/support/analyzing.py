@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from latticewatch.daemon.offline import analyze_inputs
-from latticewatch.daemon.offline_pipeline import DETECTORS, offline_settings, with_detectors
+from latticewatch.daemon.offline_pipeline import offline_settings, with_detectors
+
+USUAL = ("reference_cell", "patterson", "domains")
 
 
 def analyze(
@@ -14,7 +16,7 @@ def analyze(
     out: Path,
     plot_folder: Path | None = None,
     model: Path | None = Path("pretrained:mos2"),
-    detectors: Sequence[str] = DETECTORS,
+    detectors: Sequence[str] = USUAL,
 ) -> list[dict[str, Any]]:  # Any: JSON
     """The lines that are written."""
     settings = with_detectors(offline_settings(), detectors)
