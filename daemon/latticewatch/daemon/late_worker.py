@@ -53,6 +53,11 @@ class LateWorker:
     _waiting: LateJob | None = field(default=None, init=False)
     _closed: bool = field(default=False, init=False)
 
+    @property
+    def n_waiting(self) -> int:
+        """Frames that wait, 0 or 1; for other threads to read."""
+        return int(self._waiting is not None)
+
     def offer(self, job: LateJob) -> None:
         """Hand a frame over, its image with it; one that still waited is dropped."""
         with self._changed:

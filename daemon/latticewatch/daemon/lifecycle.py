@@ -112,9 +112,10 @@ class Daemon:
             ended &= self.threads.join("loop", INTAKE_STOP_S)
         # The frame in hand of the late detectors is finished, so that its event stands before the
         # balance; in lossless mode all that were taken are.
+        late_ended = True
         if self.late is not None:
             self.late.close()
-            ended &= self.threads.join("late", LATE_STOP_S)
+            late_ended = self.threads.join("late", LATE_STOP_S)
         # 3. Outbox: the balance, then a last heartbeat.
         self.intake.report_ended()
         self._announce_stop()
@@ -124,16 +125,17 @@ class Daemon:
         failure = self.threads.failure
         if failure:
             self.books.log.note("thread_died", level="error", text=failure)
-        if not ended:
+        if not (ended and late_ended):
             self.books.log.note("thread_hangs", level="error", text="a thread did not stop in time")
         flags.log.set()
         self.threads.join("log", LOG_STOP_S)
         if ended:
-            # A socket may be closed by another thread only once its own is gone.
+            # A socket may be closed by another thread only once its own is gone. The late thread
+            # has none.
             self.receiver.close()
             self.publisher.close()
             self.context.term()
-        return EXIT_ASKED if ended and not failure else EXIT_THREAD_DIED
+        return EXIT_ASKED if ended and late_ended and not failure else EXIT_THREAD_DIED
 
     def _announce_stop(self) -> None:
         counts = self.books.accounting.counts()
