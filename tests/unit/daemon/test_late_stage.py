@@ -17,7 +17,7 @@ from latticewatch.daemon.pipeline import Pipeline
 from latticewatch.daemon.sights import Looker
 from latticewatch.wire.codec import decode_event, encode
 from latticewatch.wire.events import DefectEvent
-from support.crystals import TickingClock, in_force, incoming, places, specimen
+from support.crystals import TickingClock, in_force, incoming, net_frame, places, specimen
 from support.late import FakeLooker, finding
 
 CELL = ModelSet(None, reference_cell=True)
@@ -222,6 +222,14 @@ def bytes_of(job: LateJob) -> list[bytes]:
     return [array.tobytes() for array in arrays]
 
 
+def twin() -> NDArray[np.generic]:
+    """Two crystals that mirror each other."""
+    net = [[0.0, 16.0], [18.0, 3.0]]
+    frame = net_frame(net, shape_yx=(384, 384), seed=3)
+    frame[:, 200:] = net_frame(net, shape_yx=(384, 384), seed=4)[::-1, 200:]
+    return frame.astype("<u2")
+
+
 def frames(n_frames: int, shape_yx: tuple[int, int] = (320, 320)) -> Sequence[NDArray[np.generic]]:
     whole = specimen(seed=7)[0]
     return [whole[k : shape_yx[0] + k, k : shape_yx[1] + k] for k in range(n_frames)]
@@ -232,9 +240,8 @@ def test_nothing_that_was_handed_over_changes_with_the_frames_that_follow() -> N
     jobs: list[LateJob] = []
     lent: list[list[bytes]] = []
     for seq, pixels in enumerate(frames(5)):
-        job = left_by(pipeline.process(incoming(pixels, seq=seq)))
-        jobs.append(job)
-        lent.append(bytes_of(job))
+        jobs.append(left_by(pipeline.process(incoming(pixels, seq=seq))))
+        lent.append(bytes_of(jobs[-1]))
 
     assert [job.scene.lattice is not None and job.scene.lattice.followed for job in jobs][1:] == [
         True
@@ -242,6 +249,19 @@ def test_nothing_that_was_handed_over_changes_with_the_frames_that_follow() -> N
     assert [bytes_of(job) for job in jobs] == lent
     for one, other in itertools.combinations(jobs, 2):
         assert not np.shares_memory(one.scene.image, other.scene.image)
+
+
+def test_lattices_of_two_domains_that_were_handed_over_do_not_change_either() -> None:
+    whole, pipeline = twin(), pipeline_with(FakeLooker())
+    jobs: list[LateJob] = []
+    lent: list[list[bytes]] = []
+    for seq in range(3):
+        pixels = np.ascontiguousarray(whole[seq : 380 + seq])
+        jobs.append(left_by(pipeline.process(incoming(pixels, seq=seq))))
+        lent.append(bytes_of(jobs[-1]))
+
+    assert [len(job.scene.lattices) for job in jobs] == [2, 2, 2]
+    assert [bytes_of(job) for job in jobs] == lent
 
 
 def test_buffers_go_round_once_frames_are_released() -> None:

@@ -9,6 +9,7 @@ import pytest
 from latticewatch.daemon.outcome import LateJob, Outcome
 from support.late import late_outcome
 from support.late_worker import Bench
+from support.waiting import wait_until
 
 
 def test_the_newest_frame_waits_and_older_ones_are_dropped() -> None:
@@ -20,8 +21,7 @@ def test_the_newest_frame_waits_and_older_ones_are_dropped() -> None:
     for seq in (1, 2, 3):
         bench.offer(seq)
     bench.stage.gate.set()
-    while bench.stage.seen != [0, 3]:
-        assert bench.stage.entered.wait(5) or bench.stage.seen == [0, 3]
+    assert wait_until(lambda: bench.stage.seen == [0, 3])
     bench.worker.close()
     thread.join(5)
 
