@@ -1,4 +1,4 @@
-"""What goes into the pipeline, what passes through it, and what comes out."""
+"""What goes into the pipeline, and the settings that it goes by."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from latticewatch.daemon.config import Settings
 from latticewatch.detectors.pixel_size import PlaneNet
-from latticewatch.wire.events import DefectEvent
 from latticewatch.wire.frames import FrameHeader
 
 
@@ -78,28 +77,3 @@ class Incoming:
     t_recv_ns: int
     queue_us: int = 0
     validate_us: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """The event of one frame, without its envelope, and how long each stage took.
-
-    Attributes
-    ----------
-    event
-        `stream` is empty, `seq` -1 and `t_pub_ns` 0 until the outbox fills them.
-    stage_us
-        validate, lattice, those of each detector, fuse, total.
-    n_defects
-        Before the cap.
-    note
-        Why there is no lattice, in words and numbers for a person; else empty.
-    warning
-        What does not fit and is said once, not for each frame; else empty.
-    """
-
-    event: DefectEvent
-    stage_us: dict[str, int]
-    n_defects: int
-    note: str = ""
-    warning: str = ""

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Protocol
 
 from latticewatch.adapters.recorded import Recording
+from latticewatch.daemon.choosing import DETECTORS
+from latticewatch.daemon.choosing import chosen_detectors as chosen_detectors
+from latticewatch.daemon.choosing import with_detectors as with_detectors
 from latticewatch.daemon.config import Settings, load_settings
 from latticewatch.daemon.config_material import material_of
 from latticewatch.daemon.exchange import pipeline_settings
@@ -26,54 +29,29 @@ from latticewatch.daemon.models import (
     domain_looks,
     load_patterson,
     require_detector,
+    vae_in_force,
 )
 from latticewatch.daemon.pipeline import Pipeline
 from latticewatch.daemon.ports import SystemClock
 
 SOURCE = "analyze"
-DETECTORS = ("reference_cell", "patterson", "domains")
 # Those that ask for a model; `FITTED` can make one.
-MODELLED = ("patterson",)
+MODELLED = ("patterson", "vae")
 MOST_DEFECTS = 1024  # the protocol's limit: a file has room, unlike a message
 
 
 def offline_settings() -> Settings:
-    """Take the daemon's defaults and environment, with room for every defect and time for lines."""
+    """Take the daemon's defaults and environment, with room for every defect and time for all."""
     settings = load_settings()
     always = settings.detectors.domains.model_copy(update={"always": True})
+    in_turn = settings.detectors.vae.model_copy(update={"late": False})
     return settings.model_copy(
         update={
             "source": settings.source.model_copy(update={"name": SOURCE}),
-            "detectors": settings.detectors.model_copy(update={"domains": always}),
+            "detectors": settings.detectors.model_copy(update={"domains": always, "vae": in_turn}),
             "events": settings.events.model_copy(update={"max_defects": MOST_DEFECTS}),
         }
     )
-
-
-def with_detectors(settings: Settings, names: Sequence[str]) -> Settings:
-    """Let these detectors look, and no other."""
-    chosen = {
-        name: getattr(settings.detectors, name).model_copy(update={"enabled": name in names})
-        for name in DETECTORS
-    }
-    return settings.model_copy(update={"detectors": settings.detectors.model_copy(update=chosen)})
-
-
-def chosen_detectors(text: str) -> list[str]:
-    """Names with commas between, of who looks.
-
-    Raises
-    ------
-    ValueError
-        A name is unknown, or nobody would look for points.
-    """
-    names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-    if not names or not set(names) <= set(DETECTORS):
-        known = ", ".join(DETECTORS)
-        raise ValueError(f"{text!r}: expected one or more of {known}, commas between")
-    if names == ["domains"]:
-        raise ValueError("domains draws lines beside points: add reference_cell or patterson")
-    return names
 
 
 def with_material(settings: Settings, text: str) -> Settings:
@@ -150,6 +128,7 @@ def make_pipeline(settings: Settings, *, artifacts: Mapping[str, str] | None = N
             patterson,
             settings.detectors.reference_cell.enabled,
             domain_looks(settings.detectors.domains),
+            vae_in_force(settings.detectors.vae),
         ),
         settings=pipeline_settings(settings),
         clock=SystemClock(),

@@ -128,6 +128,8 @@ class Sight:
         Of the frame, None where nobody counted.
     note
         Why there is no answer, in words for a person; else empty.
+    n_refused
+        Scores that were not finite, and count as none.
     """
 
     name: str
@@ -144,10 +146,16 @@ class Sight:
     is_extended: bool = False
     n_domains: int | None = None
     note: str = ""
+    n_refused: int = 0
 
 
 class Looker(Protocol):
-    """A detector as the pipeline knows it: buffers of its own, one frame at a time."""
+    """A detector as the pipeline knows it: buffers of its own, one frame at a time.
+
+    A scene is lent for one call: nothing in it may be written to, nor looked at afterwards. A late
+    looker does not see every frame; `followed` of a lattice then speaks of the frame that it saw
+    last, drift still of the one before.
+    """
 
     name: str
 
