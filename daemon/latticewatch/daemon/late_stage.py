@@ -117,7 +117,10 @@ def _beside(first: DefectEvent, verdict: Verdict, scene: Scene) -> tuple[Verdict
     listed = [defect for defect in first.defects if defect.outline_px_yx is UNSET]
     period_px = 0.0 if scene.lattice is None else scene.lattice.lock.period_px
     known = KnownPlaces(listed, period_px)
-    same = [known.find(finding) for finding in verdict.findings]
+    same = [
+        known.find(finding) if finding.outline_px_yx is None else None
+        for finding in verdict.findings
+    ]
     new = [k for k, place in enumerate(same) if place is None]
     others = replace(
         verdict,

@@ -9,11 +9,13 @@ import msgpack
 import numpy as np
 import pytest
 from rich.console import Console
+from typer.main import get_command
 
 from latticewatch.adapters.errors import InputError
 from latticewatch.client import DefectEvent, decode
 from latticewatch.daemon import watch
 from latticewatch.daemon.choosing import DETECTORS
+from latticewatch.daemon.cli import app
 from latticewatch.daemon.config import load_settings
 from latticewatch.daemon.demo_late import LateTally
 from latticewatch.daemon.demo_score import Truth, judge
@@ -131,6 +133,12 @@ def test_names_of_no_detector_are_one_line(text: str) -> None:
     with pytest.raises(InputError, match=r"^--detectors ") as caught:
         parse_detectors(text)
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_the_help_of_the_demo_names_every_detector() -> None:
+    (option,) = [one for one in get_command(app).commands["demo"].params if one.name == "detectors"]  # type: ignore[attr-defined]  # a group
+
+    assert [name for name in DETECTORS if name not in option.help] == []
 
 
 def test_every_detector_of_the_table_has_its_settings() -> None:
