@@ -26,6 +26,8 @@ class PipelineSettings:
         Columns of a second species are judged with all others, and not marked.
     copy_attrs
         Copy the vendor metadata of the header, undecoded.
+    pictures
+        Whether detectors draw what they could not explain; it takes them some milliseconds more.
     source
         Name of the source.
     material
@@ -38,6 +40,7 @@ class PipelineSettings:
     valid_for_ms: int = 1000
     dopants_are_defects: bool = False
     copy_attrs: bool = False
+    pictures: bool = False
     source: str = "haadf1"
     material: PlaneNet | None = None
 

@@ -75,6 +75,7 @@ class LateStage:
             event.n_defects,
             "; ".join(sight.note for sight in sights if sight.note),
             n_refused={sight.name: sight.n_refused for sight in sights if sight.n_refused},
+            pictures=tuple(sight.picture for sight in sights if sight.picture is not None),
         )
 
     def warm_up(self, image: NDArray[np.float32]) -> None:

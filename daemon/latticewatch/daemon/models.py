@@ -55,8 +55,8 @@ class VaeInForce(Protocol):
         """Of the file."""
         ...
 
-    def looker(self, clock: Clock) -> Looker:
-        """Make a detector of it, with buffers of its own."""
+    def looker(self, clock: Clock, *, pictures: bool) -> Looker:
+        """Make a detector of it, with buffers of its own; with pictures of what is left or not."""
         ...
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from latticewatch.daemon.image_pool import ImagePool
 from latticewatch.daemon.material import Scaled
-from latticewatch.daemon.sights import Scene
+from latticewatch.daemon.sights import Picture, Scene
 from latticewatch.wire.events import DefectEvent, Drift
 
 
@@ -75,6 +75,8 @@ class Outcome:
         Scores that were not finite, by detector.
     late
         What is left to be looked at, None where nothing is.
+    pictures
+        What detectors could not explain, where that was asked for.
     """
 
     event: DefectEvent
@@ -84,6 +86,7 @@ class Outcome:
     warning: str = ""
     n_refused: Mapping[str, int] = field(default_factory=dict)
     late: LateJob | None = None
+    pictures: tuple[Picture, ...] = ()
 
     @property
     def is_late(self) -> bool:

@@ -88,7 +88,7 @@ class Pipeline:
         self._chain = 0
         self._lookers, patterson = first_lookers(models, settings, clock)
         if models.vae is not None:
-            late = (*late, models.vae.looker(clock))
+            late = (*late, models.vae.looker(clock, pictures=settings.pictures))
         n_of_points = int(models.reference_cell) + int(patterson is not None) + len(late)
         self._shares = Shares(Budget.of(settings), n_of_points)
         basis_px, polarity, margin_px = _REHEARSAL_BASIS_PX, 1, 0
@@ -181,6 +181,7 @@ class Pipeline:
             scaled.warning,
             n_refused={one.name: one.n_refused for one in seen.sights if one.n_refused},
             late=self._left_of(seen, event, scaled),
+            pictures=tuple(one.picture for one in seen.sights if one.picture is not None),
         )
 
     def _look(self, incoming: Incoming) -> _Seen:

@@ -101,6 +101,22 @@ class LatticeSight:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """What a detector could not explain of a frame.
+
+    Attributes
+    ----------
+    layer
+        Name of the map.
+    values : (H, W) float32
+        Of each pixel of the frame: what is there less what was expected; NaN where nothing was.
+    """
+
+    layer: str
+    values: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
 class Sight:
     """What one detector says of one frame.
 
@@ -130,6 +146,8 @@ class Sight:
         Why there is no answer, in words for a person; else empty.
     n_refused
         Scores that were not finite, and count as none.
+    picture
+        Where pictures are asked for, and the detector has one.
     """
 
     name: str
@@ -147,6 +165,7 @@ class Sight:
     n_domains: int | None = None
     note: str = ""
     n_refused: int = 0
+    picture: Picture | None = None
 
 
 class Looker(Protocol):
