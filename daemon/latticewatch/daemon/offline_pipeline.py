@@ -100,7 +100,9 @@ def looking(settings: Settings) -> list[str]:
     return [name for name in DETECTORS if getattr(settings.detectors, name).enabled]
 
 
-def make_pipeline(settings: Settings, *, artifacts: Mapping[str, str] | None = None) -> Pipeline:
+def make_pipeline(
+    settings: Settings, *, artifacts: Mapping[str, str] | None = None, pictures: bool = False
+) -> Pipeline:
     """Build the daemon's pipeline, without the daemon.
 
     Parameters
@@ -110,6 +112,8 @@ def make_pipeline(settings: Settings, *, artifacts: Mapping[str, str] | None = N
     artifacts
         What the events call the model of a detector; one that is not in it is called as the
         settings do.
+    pictures
+        Whether detectors draw what they could not explain.
 
     Raises
     ------
@@ -130,7 +134,7 @@ def make_pipeline(settings: Settings, *, artifacts: Mapping[str, str] | None = N
             domain_looks(settings.detectors.domains),
             vae_in_force(settings.detectors.vae),
         ),
-        settings=pipeline_settings(settings),
+        settings=dataclasses.replace(pipeline_settings(settings), pictures=pictures),
         clock=SystemClock(),
     )
 
@@ -164,12 +168,15 @@ class FitOnItself:
         Who looks.
     names
         Of those for whom no model was given.
+    pictures
+        Whether detectors draw what they could not explain.
     """
 
     fitter: Fitter
     folder: Path
     settings: Settings
     names: Sequence[str] = ("patterson",)
+    pictures: bool = False
 
     def __call__(self, recording: Recording) -> Pipeline:
         """Fit, say what the fits warned of, and build."""
@@ -191,7 +198,7 @@ class FitOnItself:
             # The file is gone after the run, and its folder has another name in each: say what
             # it was.
             artifacts[name] = f"fitted:{recording.name}"
-        return make_pipeline(settings, artifacts=artifacts)
+        return make_pipeline(settings, artifacts=artifacts, pictures=self.pictures)
 
     def _fit(self, recording: Recording, name: str, model: Path) -> FitReport:
         reference = reference_of([recording])

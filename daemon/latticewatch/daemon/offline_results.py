@@ -66,10 +66,8 @@ class Results:
             draw_frame(image, marks, title=title, path=path)
             for picture in pictures:
                 beside = path.with_name(f"{path.stem}.{picture.layer}.png")
-                left = (
-                    f"{title}\nwhat {picture.layer} cannot explain: red too much, blue too little"
-                )
-                draw_residual(picture.values, marks, title=left, path=beside)
+                told = f"what {picture.layer} cannot explain: red too much, blue too little"
+                draw_residual(picture.values, marks, title=f"{title}\n{told}", path=beside)
         self.report.add(recording, index, event, note)
 
     def _new_name(self, recording: Recording, index: int) -> str:
