@@ -1,9 +1,9 @@
-"""Measures scorers on disjoint bands of one frame with seamless defects, and prints a table.
+"""Measures scorers on disjoint bands of one frame with seamless defects, and writes the table.
 
     python tests/accuracy/vae_bands.py [SCORER...]
 
-The frame lies beside the checkout, in ../shared/data/real, and is not part of the project.
-Each of the three splits is methods/vae.md 8.1; figures stand in the order rows, mirrored, columns.
+Of all scorers the table goes into README.md. The frame lies beside the checkout, in
+../shared/data/real, and is not part of the project. Each of the three splits is methods/vae.md 8.1; figures stand in the order rows, mirrored, columns.
 """
 
 import sys
@@ -22,6 +22,7 @@ from support.band_scorers import (
     window_spread,
 )
 from support.bands import splits
+from support.page import put
 
 # What a scorer gives scores to, and how it is made from the fit band.
 SCORERS: dict[str, tuple[str, Maker]] = {
@@ -74,13 +75,15 @@ def line(name: str, figures: Sequence[Figures]) -> str:
 
 def main() -> None:
     """Measure what was asked for, or everything."""
-    wanted = sys.argv[1:] or list(SCORERS)
+    lines = []
     sys.stdout.write(HEAD)
-    for name in wanted:
+    for name in sys.argv[1:] or list(SCORERS):
         kind, make = SCORERS[name]
-        figures = measured(kind, make)
-        sys.stdout.write(line(name, figures))
+        lines.append(line(name, measured(kind, make)))
+        sys.stdout.write(lines[-1])
         sys.stdout.flush()
+    if len(lines) == len(SCORERS):
+        put(HEAD, "".join(lines))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The dense residual is the windowed one, and points at what is strange."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -21,7 +22,7 @@ from latticewatch.detectors.vae.quiet import draw_candidates
 from latticewatch.simulator.microscope import Microscope, MicroscopeSettings
 from support.band_figures import measure_sites, measure_windows
 from support.band_scorers import dense_residual, on_own_levels, window_pca
-from support.bands import blurred, splits
+from support.bands import blurred, splits, with_defects
 
 Image = NDArray[np.float32]
 
@@ -198,6 +199,14 @@ def test_dense_residual_keeps_its_figures_on_bands_that_share_nothing(
         figures = measure_sites(split, partial(dense_residual, waves=waves, rank=rank))
         assert figures.mean_auc >= 0.985
         assert figures.mean_d5 >= 0.95
+
+
+@pytest.mark.slow
+def test_defects_in_the_fit_cost_little() -> None:
+    for split in splits("dense"):
+        clean = measure_sites(split, dense_residual)
+        damaged = replace(split, fit=with_defects(split.fit, 0.05, seed=5))
+        assert measure_sites(damaged, dense_residual).mean_d1 >= clean.mean_d1 - 0.04
 
 
 @pytest.mark.slow
