@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from latticewatch.detectors.vae.null import USUAL_LAW, p_values
 from support.bands import DEFECTS, Band, Image, Places, SeamlessDefect, Split, with_defect
 
 Scores = NDArray[np.float64]
@@ -40,6 +41,8 @@ class Figures:
         The same, each band's scores less their median, over their MAD.
     found1, found5
         Mean share of the defects beyond the scaled thresholds of the calibration band.
+    false1_law, false5_law, found1_law, found5_law
+        By p-values below 1 and 5 % of `null.USUAL_LAW` on the scale of the test band itself.
     n_normal, n_calibration
         How many sites or windows make the thresholds.
     """
@@ -53,6 +56,10 @@ class Figures:
     false5_scaled: float
     found1: float
     found5: float
+    false1_law: float
+    false5_law: float
+    found1_law: float
+    found5_law: float
     n_normal: int
     n_calibration: int
 
@@ -160,6 +167,7 @@ def _figures(
     thresholds = [np.quantile(reference, level) for level in (0.99, 0.95)]
     plain = [np.quantile(calibration, level) for level in (0.99, 0.95)]
     defects = _scaled(np.concatenate(list(found.values())), pooled)
+    false, found_law = _by_law(pooled, np.concatenate(list(found.values())))
     return Figures(
         auc={name: area_under_curve(normal[name], values) for name, values in found.items()},
         d1={k: float(np.mean(v > np.quantile(normal[k], 0.99))) for k, v in found.items()},
@@ -170,9 +178,20 @@ def _figures(
         false5_scaled=float(np.mean(scaled > thresholds[1])),
         found1=float(np.mean(defects > thresholds[0])),
         found5=float(np.mean(defects > thresholds[1])),
+        false1_law=false[0],
+        false5_law=false[1],
+        found1_law=found_law[0],
+        found5_law=found_law[1],
         n_normal=len(pooled),
         n_calibration=len(calibration),
     )
+
+
+def _by_law(normal: Scores, defects: Scores) -> list[list[float]]:
+    """Shares with p-values below 1 % and 5 %, of normal sites, and of defects one at a time."""
+    found = np.array([p_values(np.append(normal, one), USUAL_LAW)[0][-1] for one in defects])
+    false, _ = p_values(normal, USUAL_LAW)
+    return [[float(np.mean(p <= level)) for level in (0.01, 0.05)] for p in (false, found)]
 
 
 def _scaled(values: Scores, by: Scores) -> Scores:

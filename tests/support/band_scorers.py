@@ -65,19 +65,21 @@ def window_pca(band: Band, rank: int = 40, *, central: bool = True) -> Score:
     return score
 
 
-def dense_residual(band: Band, rank: int = 40, statistic: str = "largest") -> Score:
+def dense_residual(
+    band: Band, waves: float = 3.2, rank: int | None = None, statistic: str = "largest"
+) -> Score:
     """Judge columns as the package does, by a statistic of `DenseScores`."""
     period_px = band.period_px
     model = fit_dense(
         [on_own_levels(blurred(band.image, period_px))],
         band.basis_px_yx,
-        DenseParameters(rank=rank),
+        DenseParameters(waves=waves, rank=rank),
     )
     scorer = DenseScorer(model)
 
     def score(image: Image, places: Places) -> Scores:
         found = scorer.score(on_own_levels(blurred(image, period_px)), places)
-        scores: Scores = getattr(found, statistic)
+        scores: Scores = np.sqrt(found.energy) if statistic == "energy" else found.largest
         return scores
 
     return score

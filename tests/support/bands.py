@@ -5,7 +5,7 @@ lattice that says where the sites are is that of the whole frame; scorers see th
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -165,6 +165,19 @@ def with_defect(
     dark = np.quantile(band.image, 0.05)
     changed: Image = band.image + ((dark - band.image) * defect.share * weight).astype(np.float32)
     return changed
+
+
+def with_defects(band: Band, share: float, seed: int) -> Band:
+    """Return a band in which this share of its columns, drawn at random, is damaged in some way."""
+    rng = np.random.default_rng(seed)
+    damaged = band
+    for column, places in (("sr", band.sr_yx), ("ti", band.ti_yx)):
+        kinds = [defect for defect in DEFECTS if defect.column == column]
+        for site in rng.choice(len(places), round(share * len(places)), replace=False):
+            kind = kinds[rng.integers(len(kinds))]
+            image = with_defect(damaged, places[site], kind, rng.uniform(0, 2 * np.pi))
+            damaged = replace(damaged, image=image)
+    return damaged
 
 
 def _columns_of(frame: Image) -> tuple[LatticeLock, tuple[Places, Places]]:

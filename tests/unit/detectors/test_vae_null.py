@@ -25,6 +25,13 @@ def test_rates_of_new_frames_are_the_wanted_ones() -> None:
         assert wanted / factor < np.mean(p_value < wanted) < wanted * factor
 
 
+def test_law_of_many_defects_is_not_theirs() -> None:
+    rng = np.random.default_rng(9)
+    scores = largest_of(rng, 3000)
+    scores[:300] *= np.linspace(1, 5, 300)
+    assert 0.9 <= fit_null([scores]).width <= 1.15
+
+
 def test_a_few_defects_among_the_calibration_sites_change_little() -> None:
     rng = np.random.default_rng(5)
     scores = largest_of(rng, 3000)

@@ -10,12 +10,21 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft, linalg
+from scipy import fft
+
+from latticewatch.detectors.vae.components import (
+    MOST_COMPONENTS,
+    choose_rank,
+    lattice_waves,
+    learn_components,
+)
+from latticewatch.detectors.vae.quiet import choose_quiet, draw_candidates
 
 Image = NDArray[np.float32]
 
 WINDOW_PERIODS = 2.7
-_FEWEST_WINDOWS = 200
+_ROUNDS = 2
+_FIRST_LOOK = 3.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,22 +35,30 @@ class DenseParameters:
     ----------
     window
         Side of the window: 64 px at a period of 23.5. At 1.4 it sees half as much of a defect.
+    waves
+        Waves of the lattice up to here, in turns per period, are taken out before any component is
+        learned: of a blur of 0.085 of a period an eighth is left there. Defects in the images
+        cannot spoil them. 0 for components alone.
     rank
-        Components, at least 1: 20 find less, 80 redraw the defects as well.
+        Components learned beside them; None for as many as make a column stand out most, see
+        `choose_rank`. Without waves, 40 on the image of methods/vae.md, where 80 redraw the defects
+        as well, and on simulated images of narrow columns 40 redraw half of them.
     n_windows
         Windows drawn at random places, of all images together.
-    trim
-        Share of the windows that are worst redrawn, left out of the second fit. A window holds
-        seven cells: with 5 % of the columns damaged a share of 0.05 lost 6 points of what is found
-        at one false in a hundred, 0.2 none.
+    strange
+        A window is not learned from if a part of it is stranger than this, in standard deviations
+        of its image. A window holds seven cells: to leave out the worst twentieth was no help where
+        5 % of the columns were damaged, and components of few electrons' noise beside many defects
+        redrew 9 of 10 defects.
     seed
         Of the places.
     """
 
     window: float = WINDOW_PERIODS
-    rank: int = 40
+    waves: float = 3.2
+    rank: int | None = None
     n_windows: int = 800
-    trim: float = 0.2
+    strange: float = 3.5
     seed: int = 1
 
 
@@ -59,7 +76,7 @@ class DensePca:
     basis_px_yx : (2, 2)
         Lattice vectors in the images of the fit, rows, reduced.
     rank
-        Components.
+        Waves and components.
     n_windows
         Windows in the last fit.
     """
@@ -121,87 +138,50 @@ def fit_dense(
 
     Notes
     -----
-    Through the n x n matrix of products of n windows: 0.5 s for 800 of them. The mean level of a
-    window is always among the components.
+    Through the n x n matrix of products of n windows: 0.5 s for 800 of them, and twice. The mean
+    level of a window is always among the components.
     """
     settings = parameters or DenseParameters()
-    side = window_side(mean_period(basis_px_yx), settings.window)
-    rows = draw_windows(images, side, settings)
-    # Twice: a window with a defect in it would make that defect ordinary.
-    kept = rows
-    mean, basis = _components(rows, settings.rank)
-    if settings.trim > 0:
-        left = _left_over(rows, mean, basis)
-        kept = rows[left <= np.quantile(left, 1.0 - settings.trim)]
-        mean, basis = _components(kept, settings.rank)
-    middle = side * side // 2
-    taken = basis[:, middle] @ basis
-    weights = -taken
+    period_px = mean_period(basis_px_yx)
+    side = window_side(period_px, settings.window)
+    candidates = draw_candidates(images, side, settings.n_windows, settings.seed)
+    # 1. The waves of the lattice leave of a defect what it is, whatever the images hold.
+    # 2. Components of the windows that were quiet then leave less of bulk: who is quiet, once more.
+    waves = lattice_waves(basis_px_yx, side, settings.waves)
+    mean, basis = np.zeros(side * side), lattice_waves(basis_px_yx, side, _FIRST_LOOK)
+    learned = np.arange(0)
+    for _ in range(_ROUNDS):
+        filter_ = DenseResidual(_model(mean, basis, basis_px_yx, len(learned)))
+        residuals = [filter_.residual(np.nan_to_num(image)) for image in images]
+        chosen = choose_quiet(
+            candidates, residuals, period_px, settings.strange, 2 * settings.n_windows
+        )
+        learned, held_out = chosen[::2], chosen[1::2]
+        most = MOST_COMPONENTS if settings.rank is None else settings.rank
+        mean, basis = learn_components(candidates.cut(images, learned), waves, most)
+        if settings.rank is None:
+            cut_out = candidates.cut(images, held_out)
+            rank = choose_rank(mean, basis, len(waves), cut_out, period_px)
+            basis = basis[: len(waves) + rank]
+    return _model(mean, basis, basis_px_yx, len(learned))
+
+
+def _model(
+    mean: NDArray[np.float64],
+    basis: NDArray[np.float64],
+    basis_px_yx: NDArray[np.float64],
+    n_windows: int,
+) -> DensePca:
+    """Filter that takes out some orthonormal rows, the first of which is constant."""
+    side = round(np.sqrt(len(mean)))
+    middle = len(mean) // 2
+    weights = -(basis[:, middle] @ basis)
     weights[middle] += 1.0
     bias = -float(weights @ mean)
     kernel: NDArray[np.float32] = weights.reshape(side, side).astype(np.float32)
     vectors = np.array(basis_px_yx, np.float64)
     kernel.flags.writeable = vectors.flags.writeable = False
-    return DensePca(kernel, bias, vectors, len(basis) - 1, len(kept))
-
-
-def draw_windows(
-    images: Sequence[Image], side: int, parameters: DenseParameters
-) -> NDArray[np.float32]:
-    """Cut windows (N, side * side) at random places where all of them is finite."""
-    rng = np.random.default_rng(parameters.seed)
-    corners = [_whole_windows(image, side) for image in images]
-    counts = np.array([len(one) for one in corners])
-    n_all = int(counts.sum())
-    if n_all < _FEWEST_WINDOWS:
-        raise ValueError(f"{n_all} windows of {side} px fit into the bulk; at least 200 are needed")
-    chosen = np.sort(rng.choice(n_all, min(parameters.n_windows, n_all), replace=False))
-    owner = np.searchsorted(np.cumsum(counts), chosen, side="right")
-    first = np.cumsum(counts) - counts
-    rows = np.empty((len(chosen), side * side), np.float32)
-    for row, (image, number) in enumerate(zip(owner, chosen - first[owner], strict=True)):
-        y, x = corners[image][number]
-        rows[row] = images[image][y : y + side, x : x + side].ravel()
-    return rows
-
-
-def _whole_windows(image: Image, side: int) -> NDArray[np.intp]:
-    """Top left corners (N, 2) of all windows without a NaN."""
-    height, width = image.shape
-    if height < side or width < side:
-        return np.empty((0, 2), np.intp)
-    spoilt = np.zeros((height + 1, width + 1), np.int64)
-    np.cumsum(np.cumsum(~np.isfinite(image), axis=0), axis=1, out=spoilt[1:, 1:])
-    inside = spoilt[side:, side:] - spoilt[:-side, side:]
-    inside += spoilt[:-side, :-side] - spoilt[side:, :-side]
-    return np.argwhere(inside == 0)
-
-
-def _components(
-    rows: NDArray[np.float32], rank: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean (P,), and as rows (k + 1, P) the constant and the leading components beside it."""
-    mean = rows.mean(axis=0, dtype=np.float64)
-    off = rows - mean.astype(np.float32)
-    # Without their own level, so that no component spends itself on it.
-    off -= off.mean(axis=1, keepdims=True)
-    most = min(rank, len(rows) - 1)
-    products = off.astype(np.float64) @ off.T.astype(np.float64)
-    beyond = len(rows) - most
-    power, combined = linalg.eigh(products, subset_by_index=(beyond, len(rows) - 1))
-    there = power > 1e-9 * max(float(power[-1]), np.finfo(np.float64).tiny)
-    basis = (combined[:, there] / np.sqrt(power[there])).T @ off
-    level = np.full((1, rows.shape[1]), 1.0 / np.sqrt(rows.shape[1]))
-    return mean, np.concatenate([level, basis[::-1]])
-
-
-def _left_over(
-    rows: NDArray[np.float32], mean: NDArray[np.float64], basis: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Sum of squares (N,) of what the components leave of each window."""
-    off = rows - mean
-    left: NDArray[np.float64] = np.square(off).sum(axis=1) - np.square(off @ basis.T).sum(axis=1)
-    return left
+    return DensePca(kernel, bias, vectors, len(basis) - 1, n_windows)
 
 
 class DenseResidual:
