@@ -4,6 +4,7 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import pytest
 from numpy.typing import NDArray
 
 from latticewatch.daemon.models import load_patterson
+from latticewatch.detectors import fit
 from latticewatch.detectors.artifact import Artifact
-from latticewatch.detectors.fit import serve
+from latticewatch.detectors.fit import Fitted, Frames, serve
 from support.crystals import specimen
 
 Answer = dict[str, Any]  # Any: JSON
@@ -281,3 +283,19 @@ def test_unknown_word_is_refused_by_name(
     frames: Path, tmp_path: Path, parameters: dict[str, object], named: str
 ) -> None:
     assert named in refusal_of(job(frames, tmp_path / "a.model", parameters=parameters))
+
+
+def test_a_long_fit_says_how_far_it_is_before_it_answers(
+    frames: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(_: Answer, __: Frames, ___: list[str], tell: Callable[[Answer], None]) -> Fitted:
+        for done in (1, 2):
+            tell({"done": done, "of": 2, "seconds_left": 2.0 - done, "text": "loss 1"})
+        return Fitted({}, {"a": np.zeros(1)}, {"warnings": ()}, "two rounds")
+
+    monkeypatch.setitem(fit._FITS, "slow", slow)
+
+    told = answers_to(job(frames, tmp_path / "slow.model", detector="slow"))
+
+    assert [one["progress"]["done"] for one in told[:-1]] == [1, 2]
+    assert told[-1]["told"] == "two rounds"
