@@ -13,17 +13,14 @@ from scipy import ndimage
 from latticewatch.detectors.vae.export import to_onnx
 from latticewatch.detectors.vae.published import (
     PublishedDetector,
-    PublishedRule,
     average_near_maximum,
     band_of,
     dice_of,
     difference_map,
-    header_of,
-    prepare,
-    rule_from,
-    zero_of,
 )
+from latticewatch.detectors.vae.published_rule import PublishedRule, header_of, rule_from
 from latticewatch.detectors.vae.shape import NetworkShape
+from latticewatch.detectors.vae.stack import prepare, zero_of
 from reference import published as slow
 
 COARSE = st.sampled_from([0.0, 0.25, -0.25, 0.5, -0.5, 0.75])
