@@ -161,17 +161,20 @@ class UnlockedDetector:
 
     def _judge(self, windows: NDArray[np.generic], corners: NDArray[np.int64]) -> UnlockedVerdicts:
         rule = self.rule
-        prepared = prepare(windows, rule.sigma_px, rule.zero)
-        residuals = prepared - rule.middle
-        residuals /= rule.spread
-        residuals -= self._network.redraw(residuals)
-        residuals *= rule.spread
+        residuals = self.residual_of(prepare(windows, rule.sigma_px, rule.zero))
         scores = kurtosis(residuals)
         is_scored = np.isfinite(scores)
         p_values = rule.p_values(scores)
         return UnlockedVerdicts(
             corners, scores, p_values, p_values < rule.alarm_p, is_scored, residuals
         )
+
+    def residual_of(self, prepared: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what the network does not redraw of prepared windows (N, S, S), on their scale."""
+        residuals = (prepared - np.float32(self.rule.middle)) / np.float32(self.rule.spread)
+        residuals -= self._network.redraw(residuals)
+        residuals *= np.float32(self.rule.spread)
+        return residuals
 
 
 def header_of(rule: UnlockedRule) -> dict[str, object]:
