@@ -35,6 +35,8 @@ class PublishedFitSettings:
     epochs
         The authors took 200, at a tenth of our rate; these are enough for their figures. None: 60
         of the small network, 13 of theirs, each about a minute and a half.
+    rate
+        Of Adam at the start.
     sigma_px
         Blur of a window: 2 in the paper; later 1.0 for CdTe and 1.4 for SrTiO3.
     latent
@@ -47,6 +49,7 @@ class PublishedFitSettings:
 
     network: Literal["small", "paper"] = "small"
     epochs: int | None = None
+    rate: float = 1e-3
     sigma_px: float = 2.0
     latent: Latent = "mean"
     held_out: float = 0.2
@@ -152,7 +155,7 @@ def _train(
     shape = NetworkShape(side, encoder, _LATENTS, decoder, side, "sigmoid")
     default = 60 if chosen.network == "small" else 13
     n_epochs = default if chosen.epochs is None else chosen.epochs
-    recipe = Recipe(epochs=n_epochs, loss="cross_entropy", seed=chosen.seed)
+    recipe = Recipe(epochs=n_epochs, rate=chosen.rate, loss="cross_entropy", seed=chosen.seed)
     given = TrainingSet(
         prepare(learned, rule.sigma_px, rule.zero), prepare(held_out, rule.sigma_px, rule.zero)
     )

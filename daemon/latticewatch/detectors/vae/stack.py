@@ -85,7 +85,7 @@ def usable_windows(windows: NDArray[np.generic]) -> NDArray[np.generic]:
         raise FitError(f"windows are {windows.shape}: expected (N, S, S), square")
     if windows.dtype.kind not in "uif":
         raise FitError(f"windows are {windows.dtype}: expected whole numbers or floats")
-    flat = windows.reshape(len(windows), -1)
+    flat = windows.reshape(len(windows), windows.shape[1] ** 2)
     good = np.isfinite(flat).all(axis=1)
     if flat.size:
         good &= flat.max(axis=1) > min(0.0, float(as_levels(flat).min()))
