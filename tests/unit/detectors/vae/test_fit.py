@@ -67,13 +67,17 @@ def test_stopped_fit_goes_on_to_the_same_model(
 
     with pytest.raises(KeyboardInterrupt):
         fit(FRAMES, QUICK, progress=stop, checkpoint=tmp_path / "state")
-    trained = []
+    n_trained = 0
     run_epoch = network._Training.run_epoch
-    monkeypatch.setattr(
-        network._Training, "run_epoch", lambda self: (trained.append(1), run_epoch(self))
-    )
+
+    def counted(training: network._Training) -> None:
+        nonlocal n_trained
+        n_trained += 1
+        run_epoch(training)
+
+    monkeypatch.setattr(network._Training, "run_epoch", counted)
     again, _ = fit(FRAMES, QUICK, checkpoint=tmp_path / "state")
-    assert len(trained) == 4
+    assert n_trained == 4
     assert again.network == whole.network
     assert again.header() == whole.header()
 

@@ -1,6 +1,7 @@
 """Files that hold what our networks do not are refused before a runtime sees them."""
 
-import numpy as np
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +11,7 @@ from latticewatch.detectors.vae.graph import MOST_BYTES, refuse_foreign
 from support.vae_models import flat_network
 
 onnx = pytest.importorskip("onnx")
+Message = Any  # of onnx, which has no types
 
 
 def refusal_of(content: bytes) -> str:
@@ -49,7 +51,7 @@ def test_cut_off_file_is_refused() -> None:
 
 
 def test_numbers_in_another_file_are_refused() -> None:
-    def move_out(model: onnx.ModelProto) -> None:
+    def move_out(model: Message) -> None:
         tensor = model.graph.initializer[0]
         tensor.data_location = onnx.TensorProto.EXTERNAL
         entry = tensor.external_data.add()
@@ -59,47 +61,49 @@ def test_numbers_in_another_file_are_refused() -> None:
 
 
 def test_unknown_operator_is_named() -> None:
-    def loop(model: onnx.ModelProto) -> None:
+    def loop(model: Message) -> None:
         model.graph.node[0].op_type = "Loop"
 
     assert "'Loop'" in refusal_of(changed(loop))
 
 
 def test_operators_of_others_are_refused() -> None:
-    def foreign(model: onnx.ModelProto) -> None:
+    def foreign(model: Message) -> None:
         model.opset_import.append(onnx.helper.make_opsetid("com.example", 1))
 
     assert "com.example" in refusal_of(changed(foreign))
 
 
 def test_domain_of_a_node_is_looked_at() -> None:
-    def foreign(model: onnx.ModelProto) -> None:
+    def foreign(model: Message) -> None:
         model.graph.node[1].domain = "com.example"
 
     assert "com.example" in refusal_of(changed(foreign))
 
 
 def test_unknown_opset_is_refused() -> None:
-    def later(model: onnx.ModelProto) -> None:
+    def later(model: Message) -> None:
         model.opset_import[0].version = 99
 
     assert "opset 99" in refusal_of(changed(later))
 
 
-@given(st.binary(max_size=200))
-def test_any_bytes_end_in_a_verdict(content: bytes) -> None:
+def verdict_of(content: bytes) -> str:
+    """What the refusal says, or nothing."""
     try:
         refuse_foreign(content, "my.model")
     except ModelError as error:
-        assert str(error).startswith("my.model: ")
+        return str(error)
+    return ""
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_end_in_a_verdict(content: bytes) -> None:
+    assert verdict_of(content).startswith("my.model: ")
 
 
 @given(st.integers(0, 2**31), st.integers(0, 255))
 def test_any_changed_byte_ends_in_a_verdict(place: int, value: int) -> None:
     content = bytearray(flat_network())
     content[place % len(content)] = value
-    try:
-        refuse_foreign(bytes(content), "my.model")
-    except ModelError as error:
-        assert "\n" not in str(error)
-    assert np.isfinite(value)
+    assert "\n" not in verdict_of(bytes(content))

@@ -10,42 +10,21 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from latticewatch.detectors.vae.export import to_onnx
 from latticewatch.detectors.vae.published import (
     PublishedDetector,
-    PublishedRule,
     average_near_maximum,
     band_of,
     dice_of,
     difference_map,
-    header_of,
-    prepare,
-    rule_from,
-    zero_of,
 )
-from latticewatch.detectors.vae.shape import NetworkShape
+from latticewatch.detectors.vae.published_rule import PublishedRule, header_of, rule_from
+from latticewatch.detectors.vae.stack import prepare, zero_of
 from reference import published as slow
+from support.windows_networks import network
 
 COARSE = st.sampled_from([0.0, 0.25, -0.25, 0.5, -0.5, 0.75])
 SIDE = 32
 RULE = PublishedRule(window_px=SIDE, step_px=16, band_mean=0.0, band_sd=0.02)
-
-
-def network(*, sampled: bool = False) -> bytes:
-    """Write a network with weights by chance that draws from 0 to 1."""
-    pytest.importorskip("onnx")
-    shape = NetworkShape(SIDE, (4, 4), 3, (), SIDE, "sigmoid")
-    rng = np.random.default_rng(1)
-    sides = {
-        "encoder.0": (4, 1, 3, 3),
-        "encoder.2": (4, 4, 3, 3),
-        "mean": (3, shape.n_encoded),
-        "log_variance": (3, shape.n_encoded),
-        "seed": (SIDE**2, 3),
-    }
-    weights = {f"{k}.weight": rng.normal(0, 0.3, v).astype(np.float32) for k, v in sides.items()}
-    weights |= {f"{k}.bias": np.zeros(v[0], np.float32) for k, v in sides.items()}
-    return to_onnx(shape, weights, sampled=sampled)
 
 
 def pixels(seed: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
@@ -144,7 +123,7 @@ def test_true_means_a_defect_and_nan_is_no_bulk() -> None:
 
 
 def test_each_window_of_a_frame_gets_the_score_it_has_by_itself() -> None:
-    detector = PublishedDetector(network(), RULE)
+    detector = PublishedDetector(network(SIDE, "sigmoid"), RULE)
     frame = pixels(5, (70, 80))
     verdicts = detector.score_frame(frame)
     for (y, x), score in zip(verdicts.corners_yx, verdicts.scores, strict=True):
@@ -153,7 +132,7 @@ def test_each_window_of_a_frame_gets_the_score_it_has_by_itself() -> None:
 
 
 def test_order_and_number_of_the_windows_do_not_matter() -> None:
-    detector = PublishedDetector(network(), RULE)
+    detector = PublishedDetector(network(SIDE, "sigmoid"), RULE)
     windows = pixels(6, (300, SIDE, SIDE))
     scores = detector.score_windows(windows).scores
     np.testing.assert_allclose(
@@ -163,7 +142,7 @@ def test_order_and_number_of_the_windows_do_not_matter() -> None:
 
 
 def test_gain_changes_no_score() -> None:
-    detector = PublishedDetector(network(), RULE)
+    detector = PublishedDetector(network(SIDE, "sigmoid"), RULE)
     frame = pixels(7, (64, 64)).astype(np.float32)
     plain, half = detector.score_frame(frame), detector.score_frame(frame * np.float32(0.5))
     np.testing.assert_allclose(half.scores, plain.scores, atol=1e-5)
@@ -173,7 +152,8 @@ def test_spoilt_windows_are_unscored_and_neither_bulk_nor_defect() -> None:
     frame = pixels(8, (64, 96)).astype(np.float32)
     frame[3, 5] = np.nan
     frame[:, 64:] = 0.0
-    verdicts = PublishedDetector(network(), RULE).score_frame(frame)
+    detector = PublishedDetector(network(SIDE, "sigmoid"), RULE)
+    verdicts = detector.score_frame(frame)
     spoilt = [(0, 0), (0, 64), (16, 64), (32, 64)]
     for corner, is_scored, is_defect, score in zip(
         verdicts.corners_yx.tolist(),
@@ -189,19 +169,28 @@ def test_spoilt_windows_are_unscored_and_neither_bulk_nor_defect() -> None:
 
 @pytest.mark.parametrize("level", [0, 7, 255])
 def test_a_constant_frame_is_no_crash(level: int) -> None:
-    verdicts = PublishedDetector(network(), RULE).score_frame(np.full((64, 64), level, np.uint8))
+    detector = PublishedDetector(network(SIDE, "sigmoid"), RULE)
+    verdicts = detector.score_frame(np.full((64, 64), level, np.uint8))
     assert verdicts.is_scored.tolist() == [level > 0] * 9
 
 
 def test_a_frame_smaller_than_a_window_has_no_verdicts() -> None:
-    assert len(PublishedDetector(network(), RULE).score_frame(pixels(9, (20, 64))).scores) == 0
+    assert (
+        len(
+            PublishedDetector(network(SIDE, "sigmoid"), RULE)
+            .score_frame(pixels(9, (20, 64)))
+            .scores
+        )
+        == 0
+    )
 
 
 def test_samples_are_repeated_by_model_frame_and_window() -> None:
     rule = replace(RULE, latent="sample", cut=0.0)
     frame = pixels(10, (64, 64))
     one, same, other = (
-        PublishedDetector(network(sampled=True), rule, digest) for digest in ("a", "a", "b")
+        PublishedDetector(network(SIDE, "sigmoid", sampled=True), rule, digest)
+        for digest in ("a", "a", "b")
     )
     scores = one.score_frame(frame, 3).scores
     np.testing.assert_array_equal(scores, same.score_frame(frame, 3).scores)
@@ -216,7 +205,7 @@ def test_dice_of_a_window_do_not_depend_on_those_that_follow() -> None:
 @pytest.mark.parametrize("rule", [replace(RULE, latent="sample"), replace(RULE, window_px=64)])
 def test_a_network_of_another_shape_is_refused(rule: PublishedRule) -> None:
     with pytest.raises(ValueError, match="the network reads"):
-        PublishedDetector(network(), rule)
+        PublishedDetector(network(SIDE, "sigmoid"), rule)
 
 
 def test_a_rule_survives_its_header() -> None:

@@ -27,7 +27,8 @@ MIDDLE = (160.0, 160.0)
 
 def middle_site(frame: NDArray[np.float32]) -> NDArray[np.float64]:
     view = view_of(flat_model(), frame)
-    return view.places_yx[nearest_site(view, MIDDLE)].copy()
+    place: NDArray[np.float64] = view.places_yx[nearest_site(view, MIDDLE)].copy()
+    return place
 
 
 def test_clean_frame_has_no_tiny_p_values() -> None:

@@ -11,6 +11,7 @@ from latticewatch.detectors.vae.shape import NetworkShape, Trained
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
+torch.set_num_threads(1)
 
 SHAPE = NetworkShape(16, (2, 4), 3, (), 12, "plain", straight=True)
 
