@@ -33,6 +33,10 @@ def to_onnx(shape: NetworkShape, weights: Weights, *, sampled: bool = False) -> 
     graph = _Graph(weights)
     encoded = _encoder(graph, shape)
     latent = graph.add("Gemm", encoded, *graph.layer("mean"), transB=1)
+    if shape.straight:
+        past = graph.constant("straight.weight", weights["straight.weight"])
+        flat = graph.add("Flatten", WINDOWS)
+        latent = graph.add("Gemm", flat, past, latent, transB=1)
     if sampled:
         log_variance = graph.add("Gemm", encoded, *graph.layer("log_variance"), transB=1)
         half = graph.constant("half", np.array(0.5, np.float32))

@@ -27,6 +27,12 @@ Augment = Callable[[Tensor, torch.Generator], Tensor]
 """Windows (B, 1, S, S) and the dice to windows that show the same, as another frame would."""
 
 
+# Of the convolutions in the latent means at the start from principal components, and the
+# log-variance there: little, so that the first epochs do not unlearn it.
+_START_SHARE = 0.01
+_START_LOG_VARIANCE = -3.0
+
+
 class ConvVae(nn.Module):
     """Windows to what a bulk window would look like in their place.
 
@@ -47,6 +53,8 @@ class ConvVae(nn.Module):
         self.encoder = nn.Sequential(*layers)
         self.mean = nn.Linear(shape.n_encoded, shape.latents)
         self.log_variance = nn.Linear(shape.n_encoded, shape.latents)
+        if shape.straight:
+            self.straight = nn.Linear(shape.window_px**2, shape.latents, bias=False)
         if not shape.decoder:
             self.seed = nn.Linear(shape.latents, shape.drawn_px**2)
             self.decoder = nn.Sequential()
@@ -65,7 +73,36 @@ class ConvVae(nn.Module):
     def encode(self, windows: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance (B, latents) of windows (B, 1, S, S)."""
         features = self.encoder(windows).flatten(1)
-        return self.mean(features), self.log_variance(features)
+        mean: Tensor = self.mean(features)
+        if self.shape.straight:
+            mean = mean + self.straight(windows.flatten(1))
+        return mean, self.log_variance(features)
+
+    @torch.no_grad()
+    def start_from(self, windows: Tensor) -> None:
+        """Begin at the principal components of windows (B, 1, S, S), and learn from there.
+
+        The latent space is theirs, each with variance one, and the convolutions say little. Needs
+        a dense decoder and the straight layer.
+        """
+        flat = windows.flatten(1).double()
+        middle = flat.mean(0)
+        values, vectors = torch.linalg.eigh((flat - middle) @ (flat - middle).T)
+        values = values.flip(0)[: self.shape.latents]
+        components = vectors.flip(1)[:, : self.shape.latents].T @ (flat - middle)
+        components /= values.sqrt()[:, None]
+        deviation = (values / len(flat)).sqrt()[:, None]
+        drawn = _middle(
+            (components * deviation).view(-1, 1, *windows.shape[2:]), self.shape.drawn_px
+        )
+        self.seed.weight.copy_(drawn.flatten(1).T)
+        self.seed.bias.copy_(
+            _middle(middle.view(1, 1, *windows.shape[2:]), self.shape.drawn_px).flatten()
+        )
+        self.straight.weight.copy_(components / deviation)
+        self.mean.weight.mul_(_START_SHARE)
+        self.mean.bias.copy_(-(components / deviation) @ middle)
+        self.log_variance.bias.fill_(_START_LOG_VARIANCE)
 
     def decode(self, latent: Tensor) -> Tensor:
         """Draw (B, 1, C, C) from latent places (B, latents), before the last sigmoid."""
@@ -99,6 +136,8 @@ class Recipe:
         Of a pixel, on the scale of the windows; "gauss" only.
     beta
         Weight of the Kullback-Leibler divergence.
+    from_components
+        Begin at the principal components: `ConvVae.start_from`.
     patience
         Epochs without a lower held-out loss after which it stops.
     seed
@@ -111,16 +150,22 @@ class Recipe:
     loss: Loss = "gauss"
     noise_sd: float = 0.05
     beta: float = 1.0
+    from_components: bool = False
     patience: int = 30
     seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingSet:
-    """Windows to learn from (N, S, S), and others to judge by (M, S, S)."""
+    """Windows to learn from (N, S, S), and others to judge by (M, S, S).
+
+    `spoil` changes what the encoder sees, and not what is to be drawn: a network that has met local
+    damage redraws what bulk would be there, and not the damage.
+    """
 
     windows: NDArray[np.float32]
     held_out: NDArray[np.float32]
+    spoil: Augment | None = None
 
 
 def train(
@@ -164,6 +209,47 @@ def train(
     return trained
 
 
+def jitter(gain_sd: float, noise_sd: float, blur_points: float) -> Augment:
+    """Make of a window what another frame would show: another gain, and noise of a lower dose.
+
+    Parameters
+    ----------
+    gain_sd
+        Standard deviation of the gain, about 1.
+    noise_sd
+        Most of the noise that is added, on the scale of the windows; each window has a share.
+    blur_points
+        Standard deviation of the blur that the noise of a frame has been through, points.
+    """
+    reach = int(np.ceil(3.0 * blur_points))
+    line = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / blur_points) ** 2)
+    kernel = line[:, None] * line
+    kernel = (kernel / kernel.square().sum().sqrt())[None, None]
+
+    def augment(windows: Tensor, dice: torch.Generator) -> Tensor:
+        changed = windows
+        if gain_sd:
+            factor = torch.randn(len(windows), 1, 1, 1, generator=dice)
+            changed = changed * (1.0 + gain_sd * factor)
+        if noise_sd:
+            share = torch.rand(len(windows), 1, 1, 1, generator=dice)
+            grain = torch.randn(windows.shape, generator=dice)
+            changed = changed + noise_sd * share * functional.conv2d(grain, kernel, padding=reach)
+        return changed
+
+    return augment
+
+
+@torch.no_grad()
+def redraw(trained: Trained, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Draw (N, C, C) of windows (N, S, S) with torch: what an exported network must equal."""
+    network = ConvVae(trained.shape)
+    weights = {name: torch.from_numpy(value) for name, value in trained.weights.items()}
+    network.load_state_dict(weights)
+    drawn: NDArray[np.float32] = network(torch.from_numpy(windows[:, None]))[:, 0].numpy()
+    return drawn
+
+
 class _Training:
     """State of a training between two epochs."""
 
@@ -181,7 +267,9 @@ class _Training:
         self.optimiser = torch.optim.Adam(self.network.parameters(), recipe.rate)
         self.windows = torch.from_numpy(np.ascontiguousarray(given.windows)[:, None])
         self.held_out = torch.from_numpy(np.ascontiguousarray(given.held_out)[:, None])
-        self.recipe, self.augment = recipe, augment
+        self.recipe, self.augment, self.spoil = recipe, augment, given.spoil
+        if recipe.from_components:
+            self.network.start_from(self.windows)
         self.history: list[tuple[float, float]] = []
         self.best = {name: value.clone() for name, value in self.network.state_dict().items()}
 
@@ -205,7 +293,8 @@ class _Training:
             batch = self.windows[rows]
             if self.augment is not None:
                 batch = self.augment(batch, self.dice)
-            mean, log_variance = self.network.encode(batch)
+            seen = batch if self.spoil is None else self.spoil(batch, self.dice)
+            mean, log_variance = self.network.encode(seen)
             dice = torch.randn(mean.shape, generator=self.dice)
             drawn = self.network.decode(mean + dice * torch.exp(0.5 * log_variance))
             loss = self._misfit(drawn, batch) + recipe.beta * _divergence(mean, log_variance)

@@ -36,6 +36,8 @@ class NetworkShape:
         convolutions.
     output
         What follows the last layer: a sigmoid, or nothing.
+    straight
+        A dense layer adds to the latent means straight from the window, past the convolutions.
     """
 
     window_px: int
@@ -44,6 +46,7 @@ class NetworkShape:
     decoder: tuple[int, ...]
     drawn_px: int
     output: Output
+    straight: bool = False
 
     def __post_init__(self) -> None:
         """Refuse layers that do not fit together, as ValueError."""
