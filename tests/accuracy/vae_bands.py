@@ -3,7 +3,8 @@
     python tests/accuracy/vae_bands.py [SCORER...]
 
 Of all scorers the table goes into README.md. The frame lies beside the checkout, in
-../shared/data/real, and is not part of the project. Each of the three splits is methods/vae.md 8.1; figures stand in the order rows, mirrored, columns.
+../shared/data/real, and is not part of the project. The splits are those of methods/vae.md 8.1;
+figures stand in the order rows, mirrored, columns.
 """
 
 import sys

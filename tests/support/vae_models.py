@@ -85,7 +85,7 @@ def flat_model() -> VaeModel:
         nulls=(laws[0], laws[1]),
         n_tests=1.5,
         score_median=float(np.log(np.median(statistics[:, 1]))),
-        score_spread=0.3,
+        score_spread=0.15,
         probe_window=known.compared[0].copy(),
         probe_residual=residuals[0].copy(),
         provenance=Provenance({"kl": 0.0}, tuple(one.digest for one, _ in known.halves), folds),

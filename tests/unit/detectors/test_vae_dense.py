@@ -191,6 +191,7 @@ def test_what_is_strange_is_found_where_it_is(image: Image, model: DensePca, sig
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(("waves", "rank"), [(0.0, 40), (3.2, None)])
 def test_dense_residual_keeps_its_figures_on_bands_that_share_nothing(
     waves: float, rank: int | None
@@ -202,6 +203,7 @@ def test_dense_residual_keeps_its_figures_on_bands_that_share_nothing(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_defects_in_the_fit_cost_little() -> None:
     for split in splits("dense"):
         clean = measure_sites(split, dense_residual)
@@ -210,6 +212,7 @@ def test_defects_in_the_fit_cost_little() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_components_of_windows_keep_their_figures_on_bands_that_share_nothing() -> None:
     for split in splits("window"):
         assert measure_windows(split, window_pca).mean_auc >= 0.98

@@ -27,7 +27,7 @@ class Judged:
     Attributes
     ----------
     statistics : (N, 2)
-        Largest residual and local energy.
+        Largest residual and root of the local energy.
     held_out : (N,) bool
         Judged by a network that did not learn from this half of the frames.
     """
@@ -52,12 +52,14 @@ class Judged:
 
 
 def statistics_of(known: ReferenceSet, residuals: Stack) -> NDArray[np.float64]:
-    """Largest residual and local energy (N, 2) in the cells of windows (N, C, C)."""
+    """Largest residual and root of the local energy (N, 2) in the cells of windows (N, C, C)."""
     windows = known.windows
     cell = cell_points(known.rule.basis_px_yx, windows.step_px, windows.drawn_px)
     blur = gaussian_weights(ENERGY_SIGMA * known.rule.period_px / windows.step_px)
     out = np.empty((len(residuals), 2))
     window_statistics(np.ascontiguousarray(residuals), cell, blur, 1, out)
+    # A residual as the other one is: the law of the largest of many holds for both.
+    out[:, 1] = np.sqrt(out[:, 1])
     return out
 
 

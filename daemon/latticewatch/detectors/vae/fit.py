@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from latticewatch.detectors.reference_rule import FitError as FitError
 from latticewatch.detectors.vae.crossing import Judged, ordinary, statistics_of
 from latticewatch.detectors.vae.model import VaeModel
-from latticewatch.detectors.vae.null import FEWEST_VALUES, NullLaw, fit_null, p_values
+from latticewatch.detectors.vae.null import FEWEST_VALUES, USUAL_LAW, NullLaw, fit_null, p_values
 from latticewatch.detectors.vae.parameters import (
     LEAST_KL_NATS,
     MOST_UNEXPLAINED,
@@ -23,16 +23,12 @@ from latticewatch.detectors.vae.session import BATCH, Redrawer
 from latticewatch.detectors.vae.shape import Trained
 from latticewatch.detectors.vae.teaching import Report, Teacher, exported
 
-# Of new frames of three simulated crystals at three doses the quantiles from 90 to 99.5 % were
-# 0.96 to 1.04 of a normal law's. So wide is a null that nothing is known of, and so many values
-# that knowledge is worth.
-_USUAL_WIDTH = 1.0
+# A width that nothing is known of is the usual one, and that knowledge is worth so many values.
 _WORTH_VALUES = 500
-_USUAL_COUNTED = 2.5
 _USUAL_TESTS = 1.4
 _TEST_LEVELS = (0.02, 0.05, 0.1)
-# Dose halved or doubled moves the logarithm of the energy by 0.7 at most: such frames are judged.
-_LEAST_SCORE_SPREAD = 0.3
+# Dose halved or doubled moves the logarithm of the score by 0.35 at most: such frames are judged.
+_LEAST_SCORE_SPREAD = 0.15
 _TINY = float(np.finfo(np.float32).tiny)
 
 
@@ -170,23 +166,22 @@ def _refuse_collapsed(trained: Trained) -> None:
 
 def _nulls(known: ReferenceSet, judged: Judged, notes: list[str]) -> tuple[NullLaw, NullLaw]:
     """How both statistics scatter at sites that were not learned from, defects left out."""
-    usual = NullLaw(_USUAL_WIDTH, _USUAL_COUNTED, judged.n_held_out)
     if not judged.n_held_out:
-        return usual, usual
+        return USUAL_LAW, USUAL_LAW
     laws = []
     for each in judged.calibration(known):
         try:
             laws.append(fit_null(each))
         except ValueError as error:
             notes.append(f"{error}: p-values are those of usual crystals")
-            laws.append(usual)
+            laws.append(USUAL_LAW)
     return laws[0], laws[1]
 
 
 def _shrunk(law: NullLaw) -> NullLaw:
     """Draw a width towards the usual one, the more the fewer values it rests on."""
     total = law.n_values + _WORTH_VALUES
-    width = (law.n_values * law.width + _WORTH_VALUES * _USUAL_WIDTH) / total
+    width = (law.n_values * law.width + _WORTH_VALUES * USUAL_LAW.width) / total
     return replace(law, width=width)
 
 

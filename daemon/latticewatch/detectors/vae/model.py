@@ -17,7 +17,7 @@ from latticewatch.detectors.vae.windows import WindowRule
 from latticewatch.detectors.view import SiteRule
 
 DETECTOR = "vae"
-STATISTICS = ("largest", "energy")
+STATISTICS = ("largest", "energy")  # the second as its root
 _AXES = {
     "basis_px_yx": 2,
     "usual": 2,
@@ -51,8 +51,8 @@ class VaeModel:
     n_tests
         As many independent tests the two statistics of a site are worth, 1 to 2.
     score_median, score_spread
-        Median logarithm of the local energy of a reference frame, and how it differs from frame to
-        frame.
+        Median logarithm of the root of the local energy at the reference, and how it differs from
+        frame to frame.
     probe_window : (S, S), probe_residual : (C, C)
         A stored input, compared, and the residual that it must give.
     mode

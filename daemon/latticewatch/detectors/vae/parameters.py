@@ -48,6 +48,9 @@ class VaeParameters:
     gain, noise
         Standard deviation of the gain and most of the added noise of an augmented window; the
         noise over the spread of the windows [C].
+    damage
+        Strength of the damage that the encoder sees and the decoder does not draw, over the spread
+        of the windows; 0: none [C].
     held_out
         Share of the windows that say when to stop.
     trim
@@ -79,6 +82,7 @@ class VaeParameters:
     per_epoch: int = 800
     gain: float = 0.0
     noise: float = 0.15
+    damage: float = 0.0
     held_out: float = 0.15
     trim: float = 0.05
     most_fit_sites: int = 1500
@@ -106,6 +110,7 @@ class VaeParameters:
             "rate": 0 < self.rate <= 1,
             "patience": self.patience >= 1,
             "per_epoch": 1 <= self.per_epoch <= 100_000,
+            "damage": 0 <= self.damage <= 1000,
             "held_out": 0 < self.held_out <= 0.5,
             "gain": 0 <= self.gain <= 1,
             "noise": 0 <= self.noise <= 10,

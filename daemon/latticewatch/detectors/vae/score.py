@@ -101,6 +101,7 @@ class VaeDetector:
         window_statistics(
             self._residuals[:n_rows], self.cell, self._blur, 1, self._statistics[:n_rows]
         )
+        np.sqrt(self._statistics[:n_rows, 1], out=self._statistics[:n_rows, 1])
         # A window round a place that its neighbours want may leave the frame after all.
         inside[self._rows] = self._is_whole[:n_rows]
         return inside
@@ -152,7 +153,7 @@ class VaeDetector:
         return self.judge(view, inside)
 
     def statistics_of(self, view: View) -> NDArray[np.float64]:
-        """Largest residual and local energy (N, 2) of the last call of `redraw`; NaN: none."""
+        """Largest residual and root of the local energy (N, 2) of the last frame; NaN: none."""
         statistics = np.full((len(view.places_yx), len(STATISTICS)), np.nan)
         statistics[self._rows] = self._statistics[: len(self._rows)]
         return statistics

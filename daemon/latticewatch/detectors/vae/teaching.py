@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from latticewatch.detectors.reference_rule import FitError
 from latticewatch.detectors.vae.crossing import Judged, cross_judged, ordinary, statistics_of
+from latticewatch.detectors.vae.damage import local_damage
 from latticewatch.detectors.vae.null import FEWEST_VALUES
 from latticewatch.detectors.vae.parameters import VaeParameters
 from latticewatch.detectors.vae.reference import LOWER, UPPER, ReferenceSet
@@ -85,7 +86,8 @@ class Teacher:
         self.held_out, learned = rows[:n_out], rows[n_out:]
         repeats = max(1, round(settings.per_epoch / max(len(learned), 1)))
         stack = self._known.compared
-        given = TrainingSet(stack[np.tile(learned, repeats)], stack[self.held_out])
+        spoil = local_damage(settings.damage) if settings.damage else None
+        given = TrainingSet(stack[np.tile(learned, repeats)], stack[self.held_out], spoil)
         recipe = Recipe(
             epochs=settings.epochs,
             batch=settings.batch,

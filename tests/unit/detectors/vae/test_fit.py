@@ -12,6 +12,7 @@ from latticewatch.detectors.reference_rule import FitError
 from latticewatch.detectors.vae import network
 from latticewatch.detectors.vae.fit import fit
 from latticewatch.detectors.vae.model import DETECTOR, VaeModel
+from latticewatch.detectors.vae.null import USUAL_LAW
 from latticewatch.detectors.vae.parameters import VaeParameters
 from latticewatch.detectors.vae.score import VaeDetector
 from support.crystals import net_frame
@@ -93,7 +94,7 @@ def test_small_reference_is_fitted_with_the_null_of_usual_crystals() -> None:
     model, report = fit([square_frame(0, 240)], QUICK)
     assert report.n_calibration == 0
     assert "too few" in report.warnings[-1]
-    assert model.nulls[0].width == 1.0
+    assert model.nulls == (USUAL_LAW, USUAL_LAW)
     assert not model.provenance.folds
 
 
