@@ -100,9 +100,8 @@ def look(model: VaeModel, crystal: str, change: dict[str, float]) -> Seen:
 
 def line(name: str, seen: list[Seen]) -> str:
     """One row of the table."""
-    cells = [name]
-    for shares in np.array([one.shares for one in seen]).T:
-        cells.append(f"{shares.mean():.1%} ({shares.min():.1%}-{shares.max():.1%})")
+    rates = np.array([one.shares for one in seen]).T
+    cells = [name, *(f"{row.mean():.1%} ({row.min():.1%}-{row.max():.1%})" for row in rates)]
     n_stale, reasons = sum(one.n_stale for one in seen), set().union(*(o.reasons for o in seen))
     told = f": {', '.join(sorted(reasons))}" if reasons else ""
     cells.append(f"{n_stale} of {len(seen) * len(SEEDS)}{told}")
