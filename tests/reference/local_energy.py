@@ -82,7 +82,7 @@ def find_lobes(
     cell = cell_at(residual.shape, place, mask)
     if cell is None or not np.isfinite(residual[cell]).all():
         return [np.nan] * 6
-    values = np.where(cell, residual.astype(np.float64), 0.0)
+    values = np.where(np.isfinite(residual), residual.astype(np.float64), 0.0)
     places = np.argwhere(cell)
     ordered = residual[cell].astype(np.float64)
     high, low = places[np.argmax(ordered)], places[np.argmin(ordered)]
@@ -94,10 +94,10 @@ def find_lobes(
         if found and not value * found[0] < 0:
             return [*found, 0.0, *found[1:]]
         square = np.square(np.indices(cell.shape).T - peak).sum(-1).T
-        near = cell & (square <= reach_px**2)
+        near = np.isfinite(residual) & (square <= reach_px**2)
         lobe = near & (values * np.sign(value) >= abs(value) / 2)
         weight = np.where(lobe, np.abs(values), 0.0)
-        if not weight.sum() > 0:
+        if value == 0:
             found += [float(value), *map(float, peak)]
             continue
         y, x = np.indices(cell.shape)

@@ -29,27 +29,26 @@ def _extremes(
 
 @kernel
 def _centroid(
-    residual: NDArray[np.float32],
-    corner: tuple[int, int],
-    mask: NDArray[np.bool_],
-    peak: tuple[float, int, int],
-    reach_px: float,
+    residual: NDArray[np.float32], peak: tuple[float, int, int], reach_px: float
 ) -> tuple[float, float]:
     """Weighted middle of what is above half a peak, of its sign, and near it."""
     sign = 1.0 if peak[0] > 0 else -1.0
     total, down, right = 0.0, 0.0, 0.0
-    for row in range(len(mask)):
-        for column in range(mask.shape[1]):
-            y, x = corner[0] + row, corner[1] + column
-            if (y - peak[1]) ** 2 + (x - peak[2]) ** 2 > reach_px**2 or not mask[row, column]:
+    # A frame is smaller than any reach that would overflow here.
+    reach = int(min(reach_px, float(max(residual.shape))))
+    # Also beyond the cell: at its border half a lobe would be cut off.
+    for y in range(max(peak[1] - reach, 0), min(peak[1] + reach + 1, residual.shape[0])):
+        for x in range(max(peak[2] - reach, 0), min(peak[2] + reach + 1, residual.shape[1])):
+            if (y - peak[1]) ** 2 + (x - peak[2]) ** 2 > reach_px**2:
                 continue
             value = sign * np.float64(residual[y, x])
-            if value >= 0.5 * sign * peak[0]:
+            # Written so that NaN fails; beyond the cell a pixel may be infinite.
+            if 0.5 * sign * peak[0] <= value < np.inf:
                 total += value
                 down += value * (y - peak[1])
                 right += value * (x - peak[2])
-    # The peak itself is among them; all zero, it is where it is.
-    if not total > 0:
+    # The peak itself is among them. Where all of the cell is zero, what is beyond is not its own.
+    if peak[0] == 0 or not total > 0:
         return np.float64(peak[1]), np.float64(peak[2])
     return peak[1] + down / total, peak[2] + right / total
 
@@ -73,7 +72,7 @@ def find_lobes(
     mask : (K, K)
         From `local_energy.cell_mask`; K is odd.
     reach_px
-        A lobe is no wider than this, either way from its strongest pixel.
+        A lobe is no wider than this, either way from its strongest pixel; it may leave the cell.
     out : (N, 6)
         Receives value, y, x of the strongest lobe, then of the one against it: the value is that of
         its strongest pixel, with its sign; the place the centroid of its pixels above half of that.
@@ -98,9 +97,9 @@ def find_lobes(
             continue
         if -weak[0] > strong[0]:
             strong, weak = weak, strong
-        y, x = _centroid(residual, corner, mask, strong, reach_px)
+        y, x = _centroid(residual, strong, reach_px)
         out[site, 0], out[site, 1], out[site, 2] = strong[0], y, x
         out[site, 3], out[site, 4], out[site, 5] = 0.0, y, x
         if weak[0] * strong[0] < 0:
-            y, x = _centroid(residual, corner, mask, weak, reach_px)
+            y, x = _centroid(residual, weak, reach_px)
             out[site, 3], out[site, 4], out[site, 5] = weak[0], y, x
