@@ -22,6 +22,7 @@ from support.band_scorers import (
     window_pca,
     window_spread,
 )
+from support.band_vae import vae, vae_largest
 from support.bands import splits
 from support.page import put
 
@@ -39,6 +40,8 @@ SCORERS: dict[str, tuple[str, Maker]] = {
     ),
     "waves and components, largest": ("dense", dense_residual),
     "waves and components, local energy": ("dense", partial(dense_residual, statistic="energy")),
+    "autoencoder, largest": ("dense", vae_largest),
+    "autoencoder, local energy": ("dense", vae),
 }
 HEAD = (
     "| scorer | AUC | found at 1 %, oracle | at 5 % | false at 1 % / 5 % of calibration "
