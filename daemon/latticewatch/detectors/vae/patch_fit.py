@@ -15,7 +15,7 @@ from latticewatch.detectors.vae.shape import NetworkShape, Progress, Trained
 from latticewatch.detectors.vae.stack import prepare, split, usable_windows, zero_of
 
 # Filters of encoder and decoder. `paper` is the published network; of `small`, with a fourteenth of
-# the work and a fifth of the weights, the verdicts are as good (methods/vae.md, 5.1).
+# the work and a fifth of the weights, it keeps and finds as much.
 _FILTERS: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "paper": ((64, 128, 128), (32, 128, 128, 64)),
     "small": ((16, 32, 32), (32, 32, 32, 16)),

@@ -86,7 +86,7 @@ def test_score_agrees_with_the_definition(windows: NDArray[np.float32], half: in
 
 @pytest.mark.parametrize("corner_yx", [(0, 0), (2, 3), (0, 40), (30, 1)])
 def test_only_the_box_that_ends_at_the_edge_ships(corner_yx: tuple[int, int]) -> None:
-    """Methods/vae.md 8.2, test 1: in the authors' programs the box wraps round."""
+    """In the authors' programs the box wraps round."""
     window = planted(corner_yx)
     shipped = average_near_maximum(window, 6)[0]
     assert shipped == pytest.approx(slow.average_near_maximum(window[0], 6))

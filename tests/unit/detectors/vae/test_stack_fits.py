@@ -75,7 +75,7 @@ def test_default_fit_finds_a_column_that_is_missing() -> None:
 
 
 def test_windows_that_come_twice_are_learned_from_or_judged_by_but_not_both() -> None:
-    """Methods/vae.md 8.2, test 10, as far as a stack tells."""
+
     usable = usable_windows(np.concatenate([WINDOWS, WINDOWS[::-1]]))
     np.testing.assert_array_equal(usable, WINDOWS)
     learned, held_out = split(usable, 0.2, 0)
