@@ -7,11 +7,12 @@ from typing import Any
 
 from latticewatch.daemon.offline import analyze_inputs
 from latticewatch.daemon.offline_pipeline import (
-    DETECTORS,
     offline_settings,
     with_detectors,
     with_models,
 )
+
+USUAL = ("reference_cell", "patterson", "domains")
 
 
 def analyze(
@@ -19,7 +20,7 @@ def analyze(
     out: Path,
     plot_folder: Path | None = None,
     model: Path | None = Path("pretrained:mos2"),
-    detectors: Sequence[str] = DETECTORS,
+    detectors: Sequence[str] = USUAL,
 ) -> list[dict[str, Any]]:  # Any: JSON
     """The lines that are written."""
     chosen = with_detectors(offline_settings(), detectors)

@@ -12,6 +12,7 @@ from latticewatch.client.stream import DefectClient
 from latticewatch.daemon.accounting import FrameAccounting
 from latticewatch.daemon.books import Books
 from latticewatch.daemon.config import Settings
+from latticewatch.daemon.late_worker import LateAnalyser
 from latticewatch.daemon.lifecycle import Daemon
 from latticewatch.daemon.logs import LogBook, make_logger
 from latticewatch.daemon.metrics import Metrics
@@ -167,14 +168,18 @@ def listening_to(daemon: Daemon) -> Iterator[DefectClient]:
 
 @contextmanager
 def running_daemon(
-    pipeline: Analyser, *, settings: Settings | None = None, log: io.StringIO | None = None
+    pipeline: Analyser,
+    *,
+    settings: Settings | None = None,
+    log: io.StringIO | None = None,
+    late: LateAnalyser | None = None,
 ) -> Iterator[Daemon]:
     """Run a whole daemon in this process, and stop it unless the test did."""
     clock = SystemClock()
     logger = make_logger(form="json", level="debug", stream=log or io.StringIO())
     daemon = build_daemon(
         settings=settings or make_settings(),
-        analysis=Analysis(pipeline=pipeline, model_set=MODEL_SET, models=MODELS),
+        analysis=Analysis(pipeline=pipeline, model_set=MODEL_SET, models=MODELS, late=late),
         log=LogBook(logger=logger, clock=clock),
         clock=clock,
     )

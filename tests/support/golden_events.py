@@ -44,6 +44,8 @@ def event_messages() -> dict[str, DefectEvent]:
         "event_256_defects": _event_with_many(none, n_listed=256, n_found=256),
         "event_outlines": _event_with_outlines(none),
         "event_pixel_size": _event_with_pixel_size(none),
+        "event_late": _event_late(none),
+        "event_late_none": _event_late_none(none),
     }
 
 
@@ -282,3 +284,29 @@ def _event_with_pixel_size(event: DefectEvent) -> DefectEvent:
     context = msgspec.structs.replace(event.context, fov_nm_yx=(8.064, 16.128))
     size = PixelSizeState(source="material", size_pm=15.75, error_pm=0.0625)
     return msgspec.structs.replace(event, seq=45, context=context, pixel_size=size)
+
+
+def _event_late(event: DefectEvent) -> DefectEvent:
+    """What a slow detector adds to the first event of its frame, and what it saw again."""
+    return msgspec.structs.replace(
+        _event_late_none(event),
+        seq=46,
+        defects=(_plain_defect(event, 0),),
+        n_defects=1,
+        confirms=(0, 1),
+    )
+
+
+def _event_late_none(event: DefectEvent) -> DefectEvent:
+    """A slow detector that has nothing to add."""
+    state = DetectorState(name="vae", artifact="mos2-vae", sha256=SHA256, state="ok", us=31_000)
+    return msgspec.structs.replace(
+        event,
+        seq=47,
+        t_pub_ns=T_NS + 61_500_000,
+        latency_us={"queue": 900, "vae": 31_000, "fuse": 90, "total": 46_100},
+        detectors=(state,),
+        n_scored=250,
+        stage="late",
+        confirms=(),
+    )

@@ -8,26 +8,11 @@ not know read as ``unknown``.
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+from latticewatch.client.errors import BadMessage
 from latticewatch.client.outlines import check_outline
 from latticewatch.client.reading import Words, not_on_wire
+from latticewatch.client.words import Flag, Kind, Quality, Stage, StatusCode
 
-_KINDS = "vacancy deficit excess extra displaced boundary amorphous unknown"
-_QUALITIES = (
-    "nonfinite saturated constant low_dose not_periodic model_stale model_missing clock_skew "
-    "line_glitch truncated_rows replay"
-)
-_FLAGS = "merged row_glitch tail_p human"
-_CODES = (
-    "started ready not_ready stopping source_up source_down source_stalled session_started "
-    "session_ended two_senders overload overload_over model_loaded model_swapped model_refused "
-    "model_stale refit_started refit_done refit_failed journal_degraded journal_restored "
-    "stream_changed armed disarmed lease_expired steer_executed steer_refused auth_failures"
-)
-
-Kind = Annotated[str, Words(frozenset(_KINDS.split()))]
-Quality = Annotated[str, Words(frozenset(_QUALITIES.split()))]
-Flag = Annotated[str, Words(frozenset(_FLAGS.split()))]
-StatusCode = Annotated[str, Words(frozenset(_CODES.split()))]
 Pair = tuple[float, float]
 
 
@@ -188,6 +173,12 @@ class DefectEvent:
 
     Attributes
     ----------
+    stage
+        ``first``, or ``late``: a further event on a frame, of detectors that take longer. It lists
+        only what the first event does not, and everything in it is theirs alone but what is said
+        of the frame. Some frames have none.
+    confirms
+        Of a late event: `i` of the defects in the first event of its frame that these see, too.
     missed_before
         Events known to be lost between the one delivered before and this one. Filled in by the
         client.
@@ -226,11 +217,15 @@ class DefectEvent:
     missing_since_last: int
     attrs: dict[str, Any] | None = None  # Any: the vendor's values
     pixel_size: PixelSize | None = None
+    stage: Stage = "first"
+    confirms: tuple[int, ...] = ()
     missed_before: int = not_on_wire(0)
     t_received_ns: int = not_on_wire(0)
 
     def __post_init__(self) -> None:
-        """Refuse outlines of too few or too many points, or outside the frame."""
+        """Refuse outlines that are none, and what is confirmed where nothing was said before."""
+        if self.confirms and (self.stage == "first" or min(self.confirms) < 0):
+            raise BadMessage("defects.confirms: expected indices, in a late event only")
         for defect in self.defects:
             if defect.outline_px_yx is not None:
                 check_outline(defect.outline_px_yx, self.frame.shape_yx)

@@ -180,6 +180,14 @@ def check_outlines(event: DefectEvent) -> None:
             )
 
 
+def check_stage(event: DefectEvent) -> None:
+    """Refuse the first event of a frame that confirms defects of the first event of the frame."""
+    if event.confirms and event.stage in (UNSET, "first"):  # UNSET is false
+        raise ProtocolError(
+            "header", "confirms in the first event of a frame: expected with a stage after it"
+        )
+
+
 def pixel_array(
     header: FrameHeader, payload: bytes | bytearray | memoryview
 ) -> NDArray[Any]:  # Any: one of five element types

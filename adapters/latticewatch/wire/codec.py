@@ -16,6 +16,7 @@ from latticewatch.wire.checks import (
     check_pixels,
     check_ranges,
     check_source,
+    check_stage,
     pixel_array,
     shown,
 )
@@ -142,6 +143,7 @@ def decode_event(body: Part) -> DefectEvent:
     """Read a defect event."""
     event = _decode_published(body, _EVENT, "defects")
     check_outlines(event)
+    check_stage(event)
     return event
 
 

@@ -1,8 +1,8 @@
 """What the daemon publishes: defect events, status, heartbeat, welcome, preview.
 
 Fields stand in canonical order and every one is written. Words of open sets (kind, quality,
-flags, status code) are `str` in the structs, because a newer peer may know more of them; the
-words of this version are in `latticewatch.wire.words`.
+flags, status code, stage) are `str` in the structs, because a newer peer may know more of them;
+the words of this version are in `latticewatch.wire.words`.
 """
 
 from typing import Annotated, Any, Literal
@@ -22,7 +22,10 @@ from latticewatch.wire.frames import (
 )
 from latticewatch.wire.outlines import Outline
 from latticewatch.wire.scales import PixelSizeState
-from latticewatch.wire.words import CutRule, DetectorCondition, TrackEndReason, TrackState, Trend
+from latticewatch.wire.tracks import Track as Track
+from latticewatch.wire.tracks import TrackEnd as TrackEnd
+from latticewatch.wire.words import CutRule, DetectorCondition
+from latticewatch.wire.words import EventStage as EventStage
 from latticewatch.wire.words import Flag as Flag
 from latticewatch.wire.words import Kind as Kind
 from latticewatch.wire.words import Level as Level
@@ -30,7 +33,6 @@ from latticewatch.wire.words import Outcome as Outcome
 from latticewatch.wire.words import Quality as Quality
 from latticewatch.wire.words import StatusCode as StatusCode
 
-_Chance = Annotated[float, Meta(ge=0, le=1)]
 _PValue = Annotated[float, Meta(gt=0, le=1)]
 _PreviewSide = Annotated[int, Meta(ge=1, le=512)]
 _Hex16 = Annotated[str, Meta(extra_json_schema={"pattern": "^[0-9a-f]{16}$"})]
@@ -118,27 +120,6 @@ class Drift(Struct, frozen=True, kw_only=True):
     rate_nm_s_yx: tuple[float, float] | None = None
 
 
-class Track(Struct, frozen=True, kw_only=True):
-    """One address followed over frames; protocol.md 4.2 gives the meaning of the evidence."""
-
-    id: int
-    state: TrackState
-    first_seq: Count
-    seen: int
-    hits: int
-    log_e: float
-    p_seq: _Chance
-    trend: Trend
-    previous_kind: str | None = None
-
-
-class TrackEnd(Struct, frozen=True, kw_only=True):
-    """A track that ended with this frame."""
-
-    id: int
-    reason: TrackEndReason
-
-
 class Defect(Struct, frozen=True, kw_only=True):
     """One place past the threshold; protocol.md 4.2 gives units and meaning."""
 
@@ -166,7 +147,15 @@ class Defect(Struct, frozen=True, kw_only=True):
 
 
 class DefectEvent(Struct, frozen=True, kw_only=True):
-    """The verdict on one frame, zero or more defects; protocol.md 4.1 gives the meaning."""
+    """The verdict on one frame, zero or more defects; protocol.md 4.1 gives the meaning.
+
+    Attributes
+    ----------
+    stage
+        ``late``: detectors that take longer add to what the first event of the frame says.
+    confirms
+        Only with a stage after the first: `i` of the first event's defects that these see, too.
+    """
 
     v: Literal[1] = 1
     type: Literal["defects"] = "defects"
@@ -200,6 +189,9 @@ class DefectEvent(Struct, frozen=True, kw_only=True):
     # Written as `copy_attrs` gives them, read as a dict: msgspec reads no `Raw | None`.
     attrs: Raw | dict[str, Any] | None = None  # Any: the vendor's values
     pixel_size: PixelSizeState | UnsetType = UNSET
+    # Not written in the first event of a frame, which is all that most frames have.
+    stage: str | UnsetType = UNSET
+    confirms: tuple[Count, ...] | UnsetType = UNSET
 
 
 class Status(Struct, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 """The words of this version, for whoever writes messages.
 
-Kinds, qualities, flags and status codes are open sets: a reader meets newer words and must not
-fail. The other sets are closed.
+Kinds, qualities, flags, stages and status codes are open sets: a reader meets newer words and must
+not fail. The other sets are closed.
 """
 
 from typing import Literal
@@ -23,6 +23,7 @@ Quality = Literal[
     "replay",
 ]
 Flag = Literal["merged", "row_glitch", "tail_p", "human", "dopant"]
+EventStage = Literal["first", "late"]
 StatusCode = Literal[
     "started",
     "ready",

@@ -25,10 +25,11 @@ from latticewatch.daemon.bench_detectors import detector_cases
 from latticewatch.daemon.bench_kernels import Case, kernel_cases, prepare
 from latticewatch.daemon.config import Settings, load_settings
 from latticewatch.daemon.doctor import blas_name, usable_cores
-from latticewatch.daemon.exchange import Incoming, Outcome
+from latticewatch.daemon.exchange import Incoming
 from latticewatch.daemon.models import load_patterson
 from latticewatch.daemon.offline_frames import incoming_frame
 from latticewatch.daemon.offline_pipeline import make_pipeline
+from latticewatch.daemon.outcome import Outcome
 from latticewatch.daemon.processes import run_simulator
 
 TWIN = Path(__file__).resolve().parents[3] / "tests" / "reference" / "straightforward.py"

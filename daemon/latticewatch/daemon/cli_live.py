@@ -62,12 +62,19 @@ def demo(  # noqa: PLR0913 - one argument per option of the command
         float | None, typer.Option(help="End after this time; default: at Ctrl-C, headless 10.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the simulated crystal and noise.", min=0)] = 1,
+    detectors: Annotated[
+        str | None,
+        typer.Option(
+            help="Who looks, commas between: reference_cell, patterson, domains, vae; "
+            "default: the daemon's."
+        ),
+    ] = None,
     headless: Annotated[bool, typer.Option(help="Without the live view.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Last line: one JSON object.")] = False,
 ) -> None:
     """See it work: simulator, daemon and client as three processes, judged by the truth."""
     from latticewatch.daemon.demo import run_demo
-    from latticewatch.daemon.demo_setup import DemoSettings, parse_size
+    from latticewatch.daemon.demo_setup import DemoSettings, parse_detectors, parse_size
 
     settings = DemoSettings(
         size_yx=parse_size(size),
@@ -76,6 +83,7 @@ def demo(  # noqa: PLR0913 - one argument per option of the command
         dose=dose,
         seconds=10.0 if seconds is None and headless else seconds,
         seed=seed,
+        detectors=parse_detectors(detectors),
     )
     # Into a pipe nothing can be drawn.
     result = run_demo(settings, live=not headless and sys.stdout.isatty())

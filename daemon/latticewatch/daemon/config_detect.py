@@ -9,9 +9,9 @@ from pydantic import (
     model_validator,
 )
 
-from latticewatch.daemon.config_rules import Number, unit
+from latticewatch.daemon.config_rules import Number, Whole, unit
 
-__all__ = ["DetectSettings", "DetectorsSettings", "PattersonSettings", "Section"]
+__all__ = ["DetectSettings", "DetectorsSettings", "PattersonSettings", "Section", "VaeSettings"]
 
 
 class Section(BaseModel):
@@ -87,9 +87,33 @@ class DomainsSettings(Section):
     )
 
 
+class VaeSettings(Section):
+    """What a small network, fitted to the crystal, cannot redraw."""
+
+    enabled: bool = Field(default=False, description="Whether this detector looks at frames.")
+    model: str = Field(
+        default="pretrained:mos2-vae", min_length=1,
+        description="pretrained:NAME for a shipped model, or the path of a fitted one, "
+        "relative to the working folder.",
+    )  # fmt: skip
+    late: bool = Field(
+        default=True,
+        description="Whether what it finds follows in an event of its own (stage late), so that "
+        "the event of the others does not wait for it; false: one event, after all have looked.",
+    )
+
+
 class DetectorsSettings(Section):
     """The methods that look at each frame."""
+
+    late_within_ms: Whole = Field(
+        default=100, ge=1, le=3_600_000, json_schema_extra=unit("ms"),
+        description="Age since receipt at which a late detector no longer begins with a frame; an "
+        "answer that takes longer is counted, and published while events.valid_for_ms lasts. "
+        "In lossless mode every frame is answered.",
+    )  # fmt: skip
 
     patterson: PattersonSettings = Field(default=PattersonSettings())
     reference_cell: ReferenceCellSettings = Field(default=ReferenceCellSettings())
     domains: DomainsSettings = Field(default=DomainsSettings())
+    vae: VaeSettings = Field(default=VaeSettings())

@@ -57,7 +57,7 @@ def run_demo(settings: DemoSettings, *, live: bool) -> dict[str, Any]:  # Any: J
         stack.enter_context(_termination_as_interrupt())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="latticewatch-")))
         model = choose_model(settings, folder)
-        config = write_config(model, folder)
+        config = write_config(model, folder, settings.detectors)
         daemon = stack.enter_context(
             Child(name="the daemon", module=DAEMON_MODULE, arguments=["run", str(config)])
         )
@@ -77,7 +77,8 @@ def run_demo(settings: DemoSettings, *, live: bool) -> dict[str, Any]:  # Any: J
         run = DemoRun(client, daemon, simulator, DemoState(settings.title))
         with _view(run.state) if live else nullcontext():
             run.follow_to_the_end()
-        return run.result() | {"settings": asdict(settings) | {"model": Path(model).name}}
+        name = None if model is None else Path(model).name
+        return run.result() | {"settings": asdict(settings) | {"model": name}}
 
 
 @contextmanager
@@ -160,6 +161,7 @@ class DemoRun:
         account, tally = last.detail, self.state.tally
         n_dropped = sum(account["dropped"].values())
         n_missing = sum(account["missing"].values())
+        late = {"late": self.state.late.result()} if self.state.late.n_answered else {}
         return {
             "frames_acquired": sent["frames_acquired"],
             "frames_sent": sent["frames_sent"],
@@ -183,7 +185,7 @@ class DemoRun:
             "defects_false": tally.n_false,
             "precision": _rounded(tally.precision),
             "recall": _rounded(tally.recall),
-        }
+        } | late
 
     def _follow(self, is_done: Callable[[], bool], *, timeout_s: float) -> None:
         deadline_s = time.monotonic() + timeout_s
@@ -202,13 +204,22 @@ class DemoRun:
 
     def _accept_event(self, event: DefectEvent) -> None:
         state = self.state
+        state.n_gaps += event.missed_before
+        if event.stage != "first":
+            # Another one on a frame that was counted already.
+            state.tally.add_losses(
+                received_ns=event.t_received_ns,
+                dropped=event.dropped_since_last,
+                missing=event.missing_since_last,
+            )
+            state.late.add_late(event, settled=state.tally.is_settled(event.t_received_ns))
+            return
         state.tally.add_event(
             received_ns=event.t_received_ns,
             sent_ns=event.frame.t_complete_ns,
             dropped=event.dropped_since_last,
             missing=event.missing_since_last,
         )
-        state.n_gaps += event.missed_before
         state.quality = " ".join(event.quality)
         truth = read_truth(event)
         if event.outcome != "scored" or truth is None:
@@ -216,6 +227,7 @@ class DemoRun:
         found_yx = np.array([defect.pixel_yx for defect in event.defects]).reshape(-1, 2)
         verdict = judge(found_yx, truth, event.frame.shape_yx)
         state.tally.add_verdict(verdict)
+        state.late.add_first(event, found_yx, truth, verdict)
         state.frame = ShownFrame(event.frame.shape_yx, found_yx, truth, verdict)
         for defect, partner in zip(event.defects, verdict.truth_of, strict=True):
             if verdict.found_counts[defect.i]:

@@ -148,16 +148,24 @@ class Tally:
         """Count an event of the frame that was sent at `sent_ns`, both UTC."""
         if self.n_events == 0:
             self.first_ns = received_ns
-        settled = received_ns - self.first_ns >= self.settle_ns
         self.n_events += 1
         self.last_ns = received_ns
-        self.n_dropped += dropped
-        self.n_missing += missing
+        self.add_losses(received_ns=received_ns, dropped=dropped, missing=missing)
         latency_ms = (received_ns - sent_ns) / NS_PER_MS
         self.recent_ms.append(latency_ms)
-        if settled:
-            self.n_dropped_settled += dropped
+        if self.is_settled(received_ns):
             self.latencies_ms.append(latency_ms)
+
+    def is_settled(self, received_ns: int) -> bool:
+        """Whether what came at this time, UTC, counts for latencies."""
+        return received_ns - self.first_ns >= self.settle_ns
+
+    def add_losses(self, *, received_ns: int, dropped: int, missing: int) -> None:
+        """Count what an event, first or late, says was lost since the one before."""
+        self.n_dropped += dropped
+        self.n_missing += missing
+        if self.is_settled(received_ns):
+            self.n_dropped_settled += dropped
 
     def add_verdict(self, verdict: Verdict) -> None:
         """Count what a scored frame found and missed."""

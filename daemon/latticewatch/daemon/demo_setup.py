@@ -1,9 +1,11 @@
 """What the demo prepares: its settings, the model, the daemon's settings file."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from latticewatch.adapters.errors import InputError
+from latticewatch.daemon.choosing import DETECTORS, chosen_detectors
 from latticewatch.daemon.fitting import FitProcess, gather_frames
 from latticewatch.daemon.models import MODEL_SUFFIX, pretrained_models
 from latticewatch.daemon.processes import run_simulator
@@ -30,6 +32,8 @@ class DemoSettings:
         Of the simulator; a dose of None is the crystal's own.
     seconds
         Length of the demo; None until Ctrl-C.
+    detectors
+        Who looks; None leaves it to the daemon's defaults.
     """
 
     size_yx: tuple[int, int] = (512, 512)
@@ -38,6 +42,7 @@ class DemoSettings:
     dose: float | None = None
     seconds: float | None = None
     seed: int = 1
+    detectors: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         """Refuse a crystal that the simulator does not know, before anything starts.
@@ -77,6 +82,20 @@ def parse_size(text: str) -> tuple[int, int]:
     return int(sides[0]), int(sides[-1])
 
 
+def parse_detectors(text: str | None) -> tuple[str, ...] | None:
+    """Names of who looks, from text with commas between; None stays None.
+
+    Raises
+    ------
+    InputError
+        A name is unknown, or nobody would look for points.
+    """
+    try:
+        return None if text is None else tuple(chosen_detectors(text))
+    except ValueError as error:
+        raise InputError(f"--detectors {error}") from error
+
+
 def crystal_arguments(settings: DemoSettings, *, seed: int) -> list[str]:
     """Options of the simulator that say what it shows."""
     height, width = settings.size_yx
@@ -94,11 +113,13 @@ def sending_arguments(settings: DemoSettings, *, endpoint: str) -> list[str]:
     return chosen
 
 
-def choose_model(settings: DemoSettings, folder: Path) -> str:
+def choose_model(settings: DemoSettings, folder: Path) -> str | None:
     """Name of the model for these settings; where none is shipped, one fitted now.
 
-    A shipped model holds for the dose that it was fitted at.
+    A shipped model holds for the dose that it was fitted at. None where nobody asks for one.
     """
+    if settings.detectors is not None and "patterson" not in settings.detectors:
+        return None
     if settings.dose is None and settings.crystal in pretrained_models():
         return f"pretrained:{settings.crystal}"
     frames, model = folder / "reference.npz", folder / f"demo{MODEL_SUFFIX}"
@@ -113,8 +134,16 @@ def choose_model(settings: DemoSettings, folder: Path) -> str:
     return str(model)
 
 
-def write_config(model: str, folder: Path) -> Path:
-    """Write the daemon's settings: free ports, and the truth comes back in the events."""
+def write_config(model: str | None, folder: Path, detectors: Sequence[str] | None = None) -> Path:
+    """Write the daemon's settings: free ports, and the truth comes back in the events.
+
+    Parameters
+    ----------
+    model
+        Of `patterson`, None for the default.
+    detectors
+        Who looks, and nobody else; None for the default.
+    """
     path = folder / "demo.toml"
     path.write_text(
         f"""\
@@ -132,9 +161,19 @@ max_defects = {MOST_DEFECTS}
 
 [http]
 port = 0
-
-[detectors.patterson]
-model = "{model}"
-"""
+{_detector_tables(model, detectors)}"""
     )
     return path
+
+
+def _detector_tables(model: str | None, detectors: Sequence[str] | None) -> str:
+    lines: dict[str, list[str]] = {name: [] for name in DETECTORS}
+    if detectors is not None:
+        for name in DETECTORS:
+            lines[name].append(f"enabled = {'true' if name in detectors else 'false'}")
+        if not {"reference_cell", "patterson"} & set(detectors):
+            lines["vae"].append("late = false")  # it has nobody to follow
+    if model is not None:
+        lines["patterson"].append(f'model = "{model}"')
+    tables = [["", f"[detectors.{name}]", *of_one, ""] for name, of_one in lines.items() if of_one]
+    return "".join("\n".join(table) for table in tables)

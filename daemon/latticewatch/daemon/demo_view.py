@@ -11,6 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from latticewatch.daemon.demo_late import LateTally
 from latticewatch.daemon.demo_score import Tally, Truth, Verdict
 
 SPARK = "▁▂▃▄▅▆▇█"
@@ -49,6 +50,7 @@ class DemoState:
 
     title: str
     tally: Tally = field(default_factory=Tally)
+    late: LateTally = field(default_factory=LateTally)
     elapsed_s: float = 0.0
     quality: str = ""
     n_gaps: int = 0
@@ -65,7 +67,7 @@ def render(state: DemoState) -> RenderableType:
         (f"   {state.quality}", "yellow"),
     )
     top = Columns(
-        [_frames_panel(state), _latency_panel(state.tally), _truth_panel(state.tally)], padding=0
+        [_frames_panel(state), _latency_panel(state), _truth_panel(state.tally)], padding=0
     )
     body = Table.grid()
     body.add_row(_defects_panel(state.latest), _map_panel(state.frame))
@@ -97,7 +99,10 @@ def _alarming(count: int) -> str:
     return f"[bold yellow]{count}[/]" if count else "0"
 
 
-def _latency_panel(tally: Tally) -> Panel:
+def _latency_panel(state: DemoState) -> Panel:
+    tally, late = state.tally, ""
+    if state.late.n_answered:
+        late = f"late p50  {_milliseconds(state.late.recent_age_ms(0.5))}"
     table = _pairs(
         [
             ("p50", _milliseconds(tally.recent_latency_ms(0.5))),
@@ -106,7 +111,7 @@ def _latency_panel(tally: Tally) -> Panel:
         ]
     )
     return Panel(
-        Group(table, "", Text(sparkline(tally.recent_ms), style="cyan")),
+        Group(table, Text(late, style="dim"), Text(sparkline(tally.recent_ms), style="cyan")),
         title="sent -> event here",
         width=28,
     )

@@ -1,4 +1,4 @@
-"""What goes into the pipeline, what passes through it, and what comes out."""
+"""What goes into the pipeline, and the settings that it goes by."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from latticewatch.daemon.config import Settings
 from latticewatch.detectors.pixel_size import PlaneNet
-from latticewatch.wire.events import DefectEvent
 from latticewatch.wire.frames import FrameHeader
 
 
@@ -27,6 +26,8 @@ class PipelineSettings:
         Columns of a second species are judged with all others, and not marked.
     copy_attrs
         Copy the vendor metadata of the header, undecoded.
+    pictures
+        Whether detectors draw what they could not explain; it takes them some milliseconds more.
     source
         Name of the source.
     material
@@ -39,6 +40,7 @@ class PipelineSettings:
     valid_for_ms: int = 1000
     dopants_are_defects: bool = False
     copy_attrs: bool = False
+    pictures: bool = False
     source: str = "haadf1"
     material: PlaneNet | None = None
 
@@ -78,28 +80,3 @@ class Incoming:
     t_recv_ns: int
     queue_us: int = 0
     validate_us: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """The event of one frame, without its envelope, and how long each stage took.
-
-    Attributes
-    ----------
-    event
-        `stream` is empty, `seq` -1 and `t_pub_ns` 0 until the outbox fills them.
-    stage_us
-        validate, lattice, those of each detector, fuse, total.
-    n_defects
-        Before the cap.
-    note
-        Why there is no lattice, in words and numbers for a person; else empty.
-    warning
-        What does not fit and is said once, not for each frame; else empty.
-    """
-
-    event: DefectEvent
-    stage_us: dict[str, int]
-    n_defects: int
-    note: str = ""
-    warning: str = ""

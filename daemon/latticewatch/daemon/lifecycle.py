@@ -1,6 +1,6 @@
 """A daemon whose parts are built: in which order they start, how they stop, what it says of itself.
 
-Stop: intake ends, the frame in hand is finished, the outbox drained, within five seconds.
+Stop: intake ends, the frames in hand are finished, the outbox drained, within five seconds.
 """
 
 import os
@@ -15,6 +15,7 @@ from latticewatch.adapters.publisher import EventPublisher
 from latticewatch.daemon.books import Books
 from latticewatch.daemon.health import HealthServer
 from latticewatch.daemon.intake import Intake
+from latticewatch.daemon.late_worker import LateWorker
 from latticewatch.daemon.outbox import Outbox
 from latticewatch.daemon.service import Service
 from latticewatch.daemon.threads import Threads
@@ -27,6 +28,7 @@ EXIT_THREAD_DIED: Final = 1
 # Parts of the five seconds in which a stop is over; the event socket lingers for one more.
 INTAKE_STOP_S: Final = 0.5
 LOOP_STOP_S: Final = 2.0
+LATE_STOP_S: Final = 0.5  # told with the intake, so it has the time of the loop, too
 OUTBOX_STOP_S: Final = 1.0
 LOG_STOP_S: Final = 0.3
 
@@ -53,6 +55,7 @@ class Daemon:
     books: Books
     intake: Intake
     service: Service
+    late: LateWorker | None = None
     outbox: Outbox
     threads: Threads = field(default_factory=Threads)
     _flags: _Flags = field(default_factory=_Flags, init=False)
@@ -74,6 +77,8 @@ class Daemon:
         self.threads.start("log", lambda: self.books.log.run(flags.log))
         self.threads.start("outbox", lambda: self.outbox.run(flags.outbox))
         self.threads.start("loop", lambda: self.service.run(flags.loop))
+        if self.late is not None:
+            self.threads.start("late", self.late.run)
         self.http.start()
         self.outbox.announce(
             "started",
@@ -96,11 +101,21 @@ class Daemon:
         # 1. Intake: no new frame. A `put` that waits for room in lossless mode is let go.
         flags.intake.set()
         self.service.backlog.close()
+        if self.late is not None and not self.late.keeps_all:
+            self.late.close()
         ended = self.threads.join("receive", INTAKE_STOP_S)
         # 2. Loop: what waits in the backlog is processed, or dropped if that takes too long.
         if not self.threads.join("loop", LOOP_STOP_S):
             flags.loop.set()
+            if self.late is not None:
+                self.late.close()  # the loop may be waiting for room there
             ended &= self.threads.join("loop", INTAKE_STOP_S)
+        # The frame in hand of the late detectors is finished, so that its event stands before the
+        # balance; in lossless mode all that were taken are.
+        late_ended = True
+        if self.late is not None:
+            self.late.close()
+            late_ended = self.threads.join("late", LATE_STOP_S)
         # 3. Outbox: the balance, then a last heartbeat.
         self.intake.report_ended()
         self._announce_stop()
@@ -110,16 +125,17 @@ class Daemon:
         failure = self.threads.failure
         if failure:
             self.books.log.note("thread_died", level="error", text=failure)
-        if not ended:
+        if not (ended and late_ended):
             self.books.log.note("thread_hangs", level="error", text="a thread did not stop in time")
         flags.log.set()
         self.threads.join("log", LOG_STOP_S)
         if ended:
-            # A socket may be closed by another thread only once its own is gone.
+            # A socket may be closed by another thread only once its own is gone. The late thread
+            # has none.
             self.receiver.close()
             self.publisher.close()
             self.context.term()
-        return EXIT_ASKED if ended and not failure else EXIT_THREAD_DIED
+        return EXIT_ASKED if ended and late_ended and not failure else EXIT_THREAD_DIED
 
     def _announce_stop(self) -> None:
         counts = self.books.accounting.counts()

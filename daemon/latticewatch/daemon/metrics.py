@@ -18,11 +18,12 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from latticewatch.daemon.choosing import DETECTORS
 from latticewatch.daemon.ledger import Counts
 from latticewatch.wire.errors import UNREADABLE_REASONS, UnreadableReason
 from latticewatch.wire.events import Kind, Quality
 
-__all__ = ["STAGES", "Metrics", "Stage", "count_kernel_variants", "resident_bytes"]
+__all__ = ["STAGES", "LateFate", "Metrics", "Stage", "count_kernel_variants", "resident_bytes"]
 
 Stage = Literal[
     "receive",
@@ -35,11 +36,14 @@ Stage = Literal[
     "locate",
     "reference_cell",
     "domains",
+    "vae",
     "fuse",
     "publish",
     "total",
+    "late",
     "end_to_end",
 ]
+LateFate = Literal["answered", "dropped", "too_late", "failed"]
 STAGES: Final[tuple[Stage, ...]] = get_args(Stage)
 KINDS: Final[tuple[str, ...]] = get_args(Kind)
 QUALITIES: Final[tuple[str, ...]] = get_args(Quality)
@@ -90,6 +94,21 @@ class Metrics:
         self._unsent = self._make_counter(
             "messages_unsent", "Messages that could not be written: anything but 0 is a bug"
         )
+        self._late = self._make_counters(
+            "late_frames",
+            "Frames left to late detectors, by what became of them",
+            label="fate",
+            values=get_args(LateFate),
+        )
+        self._late_overdue = self._make_counter(
+            "late_overdue", "Late answers that took longer than detectors.late_within_ms"
+        )
+        self._unscorable = self._make_counters(
+            "unscorable",
+            "Scores that were not finite, and were not published",
+            label="detector",
+            values=(*DETECTORS, "other"),
+        )
 
     def observe(self, stage: Stage, seconds: float) -> None:
         """Add one duration; a negative one, of clocks that disagree, counts as 0."""
@@ -119,6 +138,18 @@ class Metrics:
     def count_unsent(self) -> None:
         """Count a message that could not be written."""
         self._unsent.inc()
+
+    def count_late(self, fate: LateFate) -> None:
+        """Count what became of a frame that was left to late detectors."""
+        self._late[fate].inc()
+
+    def count_late_overdue(self) -> None:
+        """Count a late answer that took longer than it should."""
+        self._late_overdue.inc()
+
+    def count_unscorable(self, detector: str, n_scores: int) -> None:
+        """Count scores of a detector that were not finite."""
+        self._unscorable.get(detector, self._unscorable["other"]).inc(n_scores)
 
     def watch(self, gauges: Mapping[str, Callable[[], float]]) -> None:
         """Export values that are computed when somebody asks.

@@ -9,6 +9,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal, Protocol
 
+from latticewatch.daemon.model_choices import DetectorChoice, DomainChoice, VaeChoice
+from latticewatch.daemon.ports import Clock
+from latticewatch.daemon.sights import Looker
 from latticewatch.detectors import pretrained
 from latticewatch.detectors.artifact import Artifact
 from latticewatch.detectors.patterson.model import DETECTOR, PattersonModel
@@ -18,62 +21,6 @@ from latticewatch.detectors.protocols import ModelError as ModelError
 DomainLooks = Literal["never", "where_lost", "always"]
 _PRETRAINED = "pretrained:"
 MODEL_SUFFIX = ".model"
-
-
-class PattersonChoice(Protocol):
-    """What the settings say of one detector."""
-
-    @property
-    def enabled(self) -> bool:
-        """Whether the detector looks at frames."""
-        ...
-
-    @property
-    def model(self) -> str:
-        """`pretrained:NAME` or a path."""
-        ...
-
-
-class CellChoice(Protocol):
-    """What the settings say of the detector that needs no model."""
-
-    @property
-    def enabled(self) -> bool:
-        """Whether the detector looks at frames."""
-        ...
-
-
-class DomainChoice(Protocol):
-    """What the settings say of the detector of lines and patches."""
-
-    @property
-    def enabled(self) -> bool:
-        """Whether the detector looks at frames."""
-        ...
-
-    @property
-    def always(self) -> bool:
-        """Also at frames that hold the lattice everywhere."""
-        ...
-
-
-class DetectorChoice(Protocol):
-    """What the settings say of all detectors."""
-
-    @property
-    def patterson(self) -> PattersonChoice:
-        """The one-class SVM on Patterson maps."""
-        ...
-
-    @property
-    def reference_cell(self) -> CellChoice:
-        """The residual against the mean cell."""
-        ...
-
-    @property
-    def domains(self) -> DomainChoice:
-        """The amplitudes of reflections."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +42,24 @@ class PattersonInForce:
     sha256: str
 
 
+class VaeInForce(Protocol):
+    """A model of the network, checked."""
+
+    @property
+    def artifact(self) -> str:
+        """How the settings named it."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """Of the file."""
+        ...
+
+    def looker(self, clock: Clock, *, pictures: bool) -> Looker:
+        """Make a detector of it, with buffers of its own; with pictures of what is left or not."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ModelSet:
     """Who looks at frames, and with which models.
@@ -107,11 +72,14 @@ class ModelSet:
         Whether the detector that needs no model looks.
     domains
         At which frames lines and patches are looked for.
+    vae
+        None where it does not look.
     """
 
     patterson: PattersonInForce | None
     reference_cell: bool = False
     domains: DomainLooks = "never"
+    vae: VaeInForce | None = None
 
     @property
     def digest(self) -> str:
@@ -120,14 +88,18 @@ class ModelSet:
         others = ["reference_cell"] if self.reference_cell else []
         if self.domains != "never":
             others.append(f"domains {self.domains}")
+        if self.vae is not None:
+            others.append(f"vae {self.vae.sha256}")
         return digest_of([*artifacts, *others])
 
     def describe(self) -> list[dict[str, object]]:
         """One line per model, for metrics and status."""
-        if self.patterson is None:
-            return []
-        model = self.patterson
-        return [{"name": DETECTOR, "artifact": model.artifact, "sha256": model.sha256}]
+        models = {DETECTOR: self.patterson, "vae": self.vae}
+        return [
+            {"name": name, "artifact": model.artifact, "sha256": model.sha256}
+            for name, model in models.items()
+            if model is not None
+        ]
 
 
 def digest_of(parts: Sequence[object]) -> str:
@@ -149,7 +121,12 @@ def load_models(choice: DetectorChoice) -> ModelSet:
     if choice.patterson.enabled:
         with _naming_the_setting():
             patterson = load_patterson(choice.patterson.model)
-    return ModelSet(patterson, choice.reference_cell.enabled, domain_looks(choice.domains))
+    return ModelSet(
+        patterson,
+        choice.reference_cell.enabled,
+        domain_looks(choice.domains),
+        vae_in_force(choice.vae),
+    )
 
 
 def domain_looks(choice: DomainChoice) -> DomainLooks:
@@ -171,6 +148,7 @@ def check_models(choice: DetectorChoice) -> None:
     if choice.patterson.enabled:
         with _naming_the_setting():
             _read_patterson(choice.patterson.model)
+    vae_in_force(choice.vae)
 
 
 def model_mistakes(choice: DetectorChoice) -> list[str]:
@@ -188,12 +166,19 @@ def require_detector(choice: DetectorChoice) -> None:
     Raises
     ------
     ModelError
-        No detector is enabled.
+        No detector is enabled, or only one that follows others.
     """
-    if not (choice.patterson.enabled or choice.reference_cell.enabled):
+    if choice.patterson.enabled or choice.reference_cell.enabled:
+        return
+    if not choice.vae.enabled:
         raise ModelError(
             "detectors: none that looks for points is enabled, and domains alone answers no frame: "
             "set detectors.reference_cell.enabled = true"
+        )
+    if choice.vae.late:
+        raise ModelError(
+            "detectors.vae.late = true: it has nobody to follow, for no other that looks for "
+            "points is enabled: set it to false, or detectors.reference_cell.enabled = true"
         )
 
 
@@ -217,6 +202,19 @@ def load_patterson(name: str) -> PattersonInForce:
     detector = PattersonDetector(model)
     detector.check_probe(name)
     return PattersonInForce(detector, name, sha256)
+
+
+def vae_in_force(choice: VaeChoice) -> VaeInForce | None:
+    """Load the model of the network; None where it does not look.
+
+    Raises
+    ------
+    ModelError
+        It is refused; the message opens with the setting.
+    """
+    if not choice.enabled:
+        return None
+    raise ModelError("detectors.vae: not built yet")
 
 
 def _read_patterson(name: str) -> tuple[PattersonModel, str]:

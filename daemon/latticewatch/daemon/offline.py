@@ -58,10 +58,11 @@ def analyze_inputs(
         A model is refused.
     """
     paths = expand_inputs(inputs)
+    pictures = plot_folder is not None
     with ExitStack() as stack:
         report = Report(sys.stderr if out is None else sys.stdout)
         results = Results(open_lines(out, stack), make_folder(plot_folder), report)
-        choose = _way_to_choose(settings, to_fit, stack)
+        choose = _way_to_choose(settings, to_fit, stack, pictures=pictures)
         for path in paths:
             try:
                 recording, note = with_pixel_size(open_recording(path), pixel_size_pm)
@@ -75,17 +76,18 @@ def analyze_inputs(
 
 
 def _way_to_choose(
-    settings: Settings, to_fit: Sequence[str], stack: ExitStack
+    settings: Settings, to_fit: Sequence[str], stack: ExitStack, *, pictures: bool
 ) -> Callable[[Recording], Pipeline]:
     """One pipeline for all recordings, or one for each with models fitted on it."""
     if not to_fit:
-        pipeline = make_pipeline(settings)
+        pipeline = make_pipeline(settings, pictures=pictures)
         return lambda _: pipeline
     return FitOnItself(
         fitter=stack.enter_context(FitProcess()),
         folder=Path(stack.enter_context(tempfile.TemporaryDirectory())),
         settings=settings,
         names=to_fit,
+        pictures=pictures,
     )
 
 
@@ -113,7 +115,8 @@ def analyze_recording(recording: Recording, pipeline: Pipeline, results: Results
             pipeline.warm_up(recording.shape_yx, incoming.header.dtype)
         outcome = pipeline.process(incoming)
         note = "; ".join(said for said in (outcome.note, outcome.warning) if said)
-        results.write(recording, index, numbered(outcome.event, incoming), note=note)
+        event = numbered(outcome.event, incoming)
+        results.write(recording, index, event, note=note, pictures=outcome.pictures)
 
 
 def write_unscored(recording: Recording, settings: Settings, results: Results) -> None:

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Protocol
 
 from latticewatch.adapters.recorded import Recording
+from latticewatch.daemon.choosing import DETECTORS
+from latticewatch.daemon.choosing import chosen_detectors as chosen_detectors
+from latticewatch.daemon.choosing import with_detectors as with_detectors
 from latticewatch.daemon.config import Settings, load_settings
 from latticewatch.daemon.config_material import material_of
 from latticewatch.daemon.exchange import pipeline_settings
@@ -26,54 +29,29 @@ from latticewatch.daemon.models import (
     domain_looks,
     load_patterson,
     require_detector,
+    vae_in_force,
 )
 from latticewatch.daemon.pipeline import Pipeline
 from latticewatch.daemon.ports import SystemClock
 
 SOURCE = "analyze"
-DETECTORS = ("reference_cell", "patterson", "domains")
 # Those that ask for a model; `FITTED` can make one.
-MODELLED = ("patterson",)
+MODELLED = ("patterson", "vae")
 MOST_DEFECTS = 1024  # the protocol's limit: a file has room, unlike a message
 
 
 def offline_settings() -> Settings:
-    """Take the daemon's defaults and environment, with room for every defect and time for lines."""
+    """Take the daemon's defaults and environment, with room for every defect and time for all."""
     settings = load_settings()
     always = settings.detectors.domains.model_copy(update={"always": True})
+    in_turn = settings.detectors.vae.model_copy(update={"late": False})
     return settings.model_copy(
         update={
             "source": settings.source.model_copy(update={"name": SOURCE}),
-            "detectors": settings.detectors.model_copy(update={"domains": always}),
+            "detectors": settings.detectors.model_copy(update={"domains": always, "vae": in_turn}),
             "events": settings.events.model_copy(update={"max_defects": MOST_DEFECTS}),
         }
     )
-
-
-def with_detectors(settings: Settings, names: Sequence[str]) -> Settings:
-    """Let these detectors look, and no other."""
-    chosen = {
-        name: getattr(settings.detectors, name).model_copy(update={"enabled": name in names})
-        for name in DETECTORS
-    }
-    return settings.model_copy(update={"detectors": settings.detectors.model_copy(update=chosen)})
-
-
-def chosen_detectors(text: str) -> list[str]:
-    """Names with commas between, of who looks.
-
-    Raises
-    ------
-    ValueError
-        A name is unknown, or nobody would look for points.
-    """
-    names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-    if not names or not set(names) <= set(DETECTORS):
-        known = ", ".join(DETECTORS)
-        raise ValueError(f"{text!r}: expected one or more of {known}, commas between")
-    if names == ["domains"]:
-        raise ValueError("domains draws lines beside points: add reference_cell or patterson")
-    return names
 
 
 def with_material(settings: Settings, text: str) -> Settings:
@@ -122,7 +100,9 @@ def looking(settings: Settings) -> list[str]:
     return [name for name in DETECTORS if getattr(settings.detectors, name).enabled]
 
 
-def make_pipeline(settings: Settings, *, artifacts: Mapping[str, str] | None = None) -> Pipeline:
+def make_pipeline(
+    settings: Settings, *, artifacts: Mapping[str, str] | None = None, pictures: bool = False
+) -> Pipeline:
     """Build the daemon's pipeline, without the daemon.
 
     Parameters
@@ -132,6 +112,8 @@ def make_pipeline(settings: Settings, *, artifacts: Mapping[str, str] | None = N
     artifacts
         What the events call the model of a detector; one that is not in it is called as the
         settings do.
+    pictures
+        Whether detectors draw what they could not explain.
 
     Raises
     ------
@@ -150,8 +132,9 @@ def make_pipeline(settings: Settings, *, artifacts: Mapping[str, str] | None = N
             patterson,
             settings.detectors.reference_cell.enabled,
             domain_looks(settings.detectors.domains),
+            vae_in_force(settings.detectors.vae),
         ),
-        settings=pipeline_settings(settings),
+        settings=dataclasses.replace(pipeline_settings(settings), pictures=pictures),
         clock=SystemClock(),
     )
 
@@ -185,12 +168,15 @@ class FitOnItself:
         Who looks.
     names
         Of those for whom no model was given.
+    pictures
+        Whether detectors draw what they could not explain.
     """
 
     fitter: Fitter
     folder: Path
     settings: Settings
     names: Sequence[str] = ("patterson",)
+    pictures: bool = False
 
     def __call__(self, recording: Recording) -> Pipeline:
         """Fit, say what the fits warned of, and build."""
@@ -212,7 +198,7 @@ class FitOnItself:
             # The file is gone after the run, and its folder has another name in each: say what
             # it was.
             artifacts[name] = f"fitted:{recording.name}"
-        return make_pipeline(settings, artifacts=artifacts)
+        return make_pipeline(settings, artifacts=artifacts, pictures=self.pictures)
 
     def _fit(self, recording: Recording, name: str, model: Path) -> FitReport:
         reference = reference_of([recording])

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,8 @@ from msgspec import UNSET
 from latticewatch.adapters.errors import InputError
 from latticewatch.adapters.recorded import Recording
 from latticewatch.daemon.offline_report import Report, found_in
-from latticewatch.daemon.plots import Mark, draw_frame
+from latticewatch.daemon.plots import Mark, draw_frame, draw_residual
+from latticewatch.daemon.sights import Picture
 from latticewatch.wire.events import DefectEvent
 from latticewatch.wire.plain import to_jsonable
 
@@ -45,16 +47,27 @@ class Results:
         sys.stderr.write(f"{failure}\n")
 
     def write(
-        self, recording: Recording, index: int, event: DefectEvent, *, note: str = ""
+        self,
+        recording: Recording,
+        index: int,
+        event: DefectEvent,
+        *,
+        note: str = "",
+        pictures: Sequence[Picture] = (),
     ) -> None:
-        """Write the line of a frame and its picture, and tell of it, with a note for people."""
+        """Write the line of a frame and its pictures, and tell of it, with a note for people."""
         line = to_jsonable(event)
         line["input"] = {"path": str(recording.path), "index": index}
         self.lines.write(json.dumps(line, allow_nan=False) + "\n")
         if self.plot_folder is not None:
             path = self.plot_folder / self._new_name(recording, index)
             image = recording.frame(index)
-            draw_frame(image, marks_of(event), title=title_of(recording, index, event), path=path)
+            title, marks = title_of(recording, index, event), marks_of(event)
+            draw_frame(image, marks, title=title, path=path)
+            for picture in pictures:
+                beside = path.with_name(f"{path.stem}.{picture.layer}.png")
+                told = f"what {picture.layer} cannot explain: red too much, blue too little"
+                draw_residual(picture.values, marks, title=f"{title}\n{told}", path=beside)
         self.report.add(recording, index, event, note)
 
     def _new_name(self, recording: Recording, index: int) -> str:

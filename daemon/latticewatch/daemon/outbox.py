@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from latticewatch.daemon.books import Books
-from latticewatch.daemon.pipeline import Outcome
+from latticewatch.daemon.outcome import Outcome
 from latticewatch.daemon.ports import EventSink
 from latticewatch.wire.codec import encode, topic
 from latticewatch.wire.events import (
@@ -86,14 +86,16 @@ class Outbox:
         self._items = queue.Queue(maxsize=CAPACITY)
 
     def submit(self, outcome: Outcome) -> bool:
-        """Queue the event of a frame; False, and counted, if there is no room.
+        """Queue an event; False, and counted, if there is no room.
 
-        Only the loop calls it.
+        First events come from the loop, late ones from one other thread.
         """
         try:
             self._items.put_nowait(_Item(outcome, self.books.clock.monotonic_ns()))
         except queue.Full:
-            self._n_overflow += 1
+            # A late event is none of the frames that clients are told the fate of.
+            if not outcome.is_late:
+                self._n_overflow += 1
             self.books.metrics.count_overflow()
             return False
         return True
@@ -176,14 +178,15 @@ class Outbox:
         )
         body = self._written(event)
         if body is None:
-            tally.n_unsent += 1
+            tally.n_unsent += not outcome.is_late
             return
         self.sink.publish(topic("ev", self.source_name), body)
         tally.event_seq += 1
         tally.n_dropped += n_new_dropped
         tally.n_missing += n_new_missing
         self.books.metrics.count_published()
-        self.books.metrics.observe("end_to_end", (t_pub_ns - event.frame.t_complete_ns) / 1e9)
+        if not outcome.is_late:
+            self.books.metrics.observe("end_to_end", (t_pub_ns - event.frame.t_complete_ns) / 1e9)
 
     def _publish_status(self, status: Status) -> None:
         numbered = msgspec.structs.replace(

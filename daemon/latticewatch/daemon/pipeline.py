@@ -4,70 +4,99 @@ The daemon, `analyze` and the demo all go through here, so the same frames in th
 the same events, times apart.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.daemon.drift import Followed
 from latticewatch.daemon.exchange import Incoming as Incoming
-from latticewatch.daemon.exchange import Outcome as Outcome
 from latticewatch.daemon.exchange import PipelineSettings as PipelineSettings
-from latticewatch.daemon.look_cell import CellLooker
-from latticewatch.daemon.look_domains import DomainLooker
-from latticewatch.daemon.look_patterson import PattersonLooker
-from latticewatch.daemon.material import MaterialScale
+from latticewatch.daemon.image_pool import ImagePool
+from latticewatch.daemon.late_stage import LateStage
+from latticewatch.daemon.lookers import ARITHMETIC, Shares, ask_all, first_lookers
+from latticewatch.daemon.material import MaterialScale, Scaled
 from latticewatch.daemon.models import ModelSet, digest_of
-from latticewatch.daemon.pixel_check import PixelCheck
+from latticewatch.daemon.outcome import LateJob
+from latticewatch.daemon.outcome import Outcome as Outcome
+from latticewatch.daemon.pixel_check import CheckedPixels, PixelCheck
 from latticewatch.daemon.ports import Clock
 from latticewatch.daemon.report import Reporter
 from latticewatch.daemon.sights import Budget, Looker, Scene, Sight
 from latticewatch.daemon.stopwatch import Stopwatch
 from latticewatch.daemon.verdicts import verdict_of
 from latticewatch.detectors.follow import FrameLattice, Refusal
-from latticewatch.wire.events import Drift
+from latticewatch.wire.events import DefectEvent, Drift
 from latticewatch.wire.frames import FrameHeader
 
-# Of the false alarms that are allowed, what the first detector that answers may spend, where
-# others look, too. Fixed before anybody looks, so that the sum is what was allowed. The reference
-# cell finds nearly all that the others do: at a half of it, it lost one defect in twenty at the
-# lowest doses.
-_SHARE_OF_THE_FIRST = 0.9
-# What pixels can do to arithmetic that the detectors did not foresee; anything else is a mistake
-# of ours and ends the loop, loudly.
-_ARITHMETIC = (ArithmeticError, np.linalg.LinAlgError)
 # Two vectors at 60 degrees, not along the scan.
 _REHEARSAL_BASIS_PX = np.array([[6.0, 22.0], [22.0, 6.0]])
 
 
-class Pipeline:
-    """One frame at a time, in buffers that it keeps; belongs to one thread."""
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What was seen of a frame, and what each stage took; without a scene it was not looked at."""
 
-    def __init__(self, *, models: ModelSet, settings: PipelineSettings, clock: Clock) -> None:
+    checked: CheckedPixels
+    us: dict[str, int]
+    scene: Scene | None = None
+    drift: Drift | None = None
+    sights: tuple[Sight, ...] = ()
+    note: str = ""
+
+
+class Pipeline:
+    """One frame at a time, in buffers that it keeps; belongs to one thread.
+
+    Parameters
+    ----------
+    models
+        Who looks, and with what.
+    settings
+        What is listed, and how.
+    late
+        Further detectors of points, which take longer.
+    leaves_late
+        Leave late detectors, that of `models` among them, to `late_stage`, which answers in an
+        event of its own; else they are asked in turn, and their findings merged into the one event.
+
+    Attributes
+    ----------
+    late_stage
+        Answers what `process` left, in whichever thread; None if nothing is left.
+    model_set
+        Digest of everything that decides.
+    """
+
+    def __init__(
+        self,
+        *,
+        models: ModelSet,
+        settings: PipelineSettings,
+        clock: Clock,
+        late: Sequence[Looker] = (),
+        leaves_late: bool = False,
+    ) -> None:
         self._clock = clock
         self._source = settings.source
-        self._pixels = PixelCheck()
+        self._pool = ImagePool()
+        self._pixels = PixelCheck(self._pool)
         self._followed = Followed()
         self._scale = MaterialScale(settings.material)
-        self._lookers: list[Looker] = []
-        if models.reference_cell:
-            self._lookers.append(
-                CellLooker(clock, dopants_are_defects=settings.dopants_are_defects)
-            )
+        self._chain = 0
+        self._lookers, patterson = first_lookers(models, settings, clock)
+        if models.vae is not None:
+            late = (*late, models.vae.looker(clock, pictures=settings.pictures))
+        n_of_points = int(models.reference_cell) + int(patterson is not None) + len(late)
+        self._shares = Shares(Budget.of(settings), n_of_points)
         basis_px, polarity, margin_px = _REHEARSAL_BASIS_PX, 1, 0
-        if models.patterson is not None:
-            patterson = PattersonLooker(
-                models.patterson, clock, dopants_are_defects=settings.dopants_are_defects
-            )
-            self._lookers.append(patterson)
+        if models.patterson is not None and patterson is not None:
             rule = models.patterson.detector.model.rule
             basis_px, polarity = rule.basis_px_yx, rule.polarity
             margin_px = patterson.margin_px
-        if models.domains != "never":
-            always = models.domains == "always"
-            self._lookers.append(DomainLooker(clock, always=always))
         self._rehearsal = (basis_px, polarity)
-        self._n_of_points = int(models.reference_cell) + int(models.patterson is not None)
-        self._budget = Budget.of(settings)
         self.model_set = digest_of(
             [
                 models.digest,
@@ -78,6 +107,13 @@ class Pipeline:
             ]
         )
         self._reporter = Reporter(settings, self.model_set, margin_px)
+        self.late_stage: LateStage | None = None
+        if late and leaves_late:
+            self.late_stage = LateStage(
+                late, reporter=self._reporter, shares=self._shares, clock=clock
+            )
+        else:
+            self._lookers += late
 
     def warm_up(self, shape_yx: tuple[int, int], dtype: str) -> None:
         """Run every branch once on arrays of production: this shape and type, read-only or not.
@@ -100,45 +136,31 @@ class Pipeline:
             pixels = frame.astype(dtype)
             for writable in (True, False):
                 pixels.flags.writeable = writable
-                self.process(Incoming(header, pixels, t_recv_ns=1))
+                outcome = self.process(Incoming(header, pixels, t_recv_ns=1))
+                if self.late_stage is not None and outcome.late is not None:
+                    self.late_stage.process(outcome.late)
+                    outcome.late.release()
         dead = crystal.astype(np.float32)
         dead[::16, ::16] = np.nan
         self._pixels.check(dead, None)
         self._followed.warm_up()
         for looker in self._lookers:
             looker.warm_up(crystal.astype(np.float32))
+        if self.late_stage is not None:
+            self.late_stage.warm_up(crystal.astype(np.float32))
 
     def process(self, incoming: Incoming) -> Outcome:
         """Turn a frame into its event; never raises for what the pixels hold."""
         start_ns = self._clock.monotonic_ns()
-        watch = Stopwatch(self._clock)
-        checked = self._pixels.check(incoming.pixels, incoming.header.full_scale)
-        watch.lap("validate")
-        sights: list[Sight] = []
-        lattices: tuple[FrameLattice, ...] = ()
-        drift, note = None, ""
-        if checked.usable:
-            found, drift = self._follow(incoming.header, checked.image)
-            watch.lap("lattice")
-            if isinstance(found, Refusal):
-                note = str(found)
-            else:
-                lattices = found
-            first, others = (lattices[0], lattices[1:]) if lattices else (None, ())
-            channel = incoming.header.channel or None
-            session = incoming.header.session
-            scene = Scene(checked.image, checked.bad_yx, first, channel, others, session)
-            sights = self._look(scene)
-        if lattices:
-            note = "; ".join(sight.note for sight in sights if sight.note)
+        seen = self._look(incoming)
         fuse = Stopwatch(self._clock)
-        verdict = verdict_of(checked.quality, sights)
-        seen = lattices[0].lattice if lattices else None
-        scaled = self._scale.measure(incoming.header, seen)
-        event = self._reporter.report(incoming, verdict, drift, scaled)
+        verdict = verdict_of(seen.checked.quality, seen.sights)
+        lattice = None if seen.scene is None else seen.scene.lattice
+        scaled = self._scale.measure(incoming.header, None if lattice is None else lattice.lattice)
+        event = self._reporter.report(incoming.t_recv_ns, verdict, seen.drift, scaled)
         fuse.lap("fuse")
-        stages = dict(watch.us)
-        for sight in sights:
+        stages = dict(seen.us)
+        for sight in seen.sights:
             stages |= sight.stage_us
         stages |= fuse.us
         stages["total"] = (self._clock.monotonic_ns() - start_ns) // 1000
@@ -146,16 +168,58 @@ class Pipeline:
             "queue": incoming.queue_us,
             "validate": incoming.validate_us + stages["validate"],
             "lattice": stages.get("lattice", 0),
-            **{sight.name: sum(sight.stage_us.values()) for sight in sights},
+            **{sight.name: sum(sight.stage_us.values()) for sight in seen.sights},
             "fuse": stages["fuse"],
             "total": incoming.queue_us + incoming.validate_us + stages["total"],
         }
+        event = msgspec.structs.replace(event, latency_us=latency_us)
         return Outcome(
-            msgspec.structs.replace(event, latency_us=latency_us),
+            event,
             stages,
             event.n_defects,
-            note,
+            seen.note,
             scaled.warning,
+            n_refused={one.name: one.n_refused for one in seen.sights if one.n_refused},
+            late=self._left_of(seen, event, scaled),
+            pictures=tuple(one.picture for one in seen.sights if one.picture is not None),
+        )
+
+    def _look(self, incoming: Incoming) -> _Seen:
+        """Check the pixels, follow the lattice, ask the detectors."""
+        watch = Stopwatch(self._clock)
+        header = incoming.header
+        checked = self._pixels.check(incoming.pixels, header.full_scale)
+        watch.lap("validate")
+        if not checked.usable:
+            return _Seen(checked, watch.us)
+        found, drift = self._follow(header, checked.image)
+        watch.lap("lattice")
+        lattices = () if isinstance(found, Refusal) else found
+        first, others = (lattices[0], lattices[1:]) if lattices else (None, ())
+        channel = header.channel or None
+        scene = Scene(checked.image, checked.bad_yx, first, channel, others, header.session)
+        sights = ask_all(self._lookers, scene, self._shares)
+        note = "; ".join(sight.note for sight in sights if sight.note)
+        note = str(found) if isinstance(found, Refusal) else note
+        return _Seen(checked, watch.us, scene, drift, tuple(sights), note)
+
+    def _left_of(self, seen: _Seen, event: DefectEvent, scaled: Scaled) -> LateJob | None:
+        """Hand over a frame that holds a lattice to the late detectors, its image with it."""
+        if self.late_stage is None or seen.scene is None or seen.scene.lattice is None:
+            return None
+        self._pixels.hand_over()
+        ready_ns = self._clock.monotonic_ns()
+        return LateJob(
+            scene=seen.scene,
+            chain=self._chain,
+            answered=any(sight.n_scored for sight in seen.sights),
+            quality=seen.checked.quality,
+            drift=seen.drift,
+            scaled=scaled,
+            received_ns=ready_ns - 1000 * event.latency_us["total"],
+            ready_ns=ready_ns,
+            first=event,
+            pool=self._pool,
         )
 
     def _follow(
@@ -163,31 +227,14 @@ class Pipeline:
     ) -> tuple[tuple[FrameLattice, ...] | Refusal, Drift | None]:
         """Lattices of a frame; arithmetic that fails is a frame without one, not the end."""
         try:
-            return self._followed.look(header, image, self._scale.geometry(header))
-        except _ARITHMETIC as error:
+            found, drift = self._followed.look(header, image, self._scale.geometry(header))
+        except ARITHMETIC as error:
             self._followed.forget()
             return Refusal(f"the search failed: {error}", 0.0, 0.0), None
-
-    def _look(self, scene: Scene) -> list[Sight]:
-        """Ask every detector; those after the first that answers share what it left."""
-        sights: list[Sight] = []
-        answered = False
-        for looker in self._lookers:
-            share = _SHARE_OF_THE_FIRST if self._n_of_points > 1 else 1.0
-            if answered:
-                share = 1.0 - _SHARE_OF_THE_FIRST
-            sight = _ask(looker, scene, self._budget.share(share))
-            answered = answered or sight.n_scored > 0
-            sights.append(sight)
-        return sights
-
-
-def _ask(looker: Looker, scene: Scene, budget: Budget) -> Sight:
-    """Let a detector look; one whose arithmetic fails says so, and the others go on."""
-    try:
-        return looker.look(scene, budget)
-    except _ARITHMETIC as error:
-        return Sight(looker.name, "none", "0" * 64, "error", note=f"{looker.name}: {error}")
+        # Of a chain that goes on at least one lattice is followed.
+        if isinstance(found, Refusal) or not any(one.followed for one in found):
+            self._chain += 1
+        return found, drift
 
 
 def _plane_waves(

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from latticewatch.daemon.image_pool import ImagePool
 from latticewatch.detectors.dead_pixels import fill_dead, near_pixels, take_out_wild
 from latticewatch.kernels.pixels import count_pixels, native_float32
 
@@ -20,7 +21,7 @@ _LEAST_TYPICAL, _MOST_TYPICAL = 1e-5, 1e7
 
 @dataclass(frozen=True, slots=True)
 class CheckedPixels:
-    """Native pixels and their faults. The array lives until the next frame.
+    """Native pixels and their faults. The array lives until the next frame, or is handed over.
 
     Attributes
     ----------
@@ -42,11 +43,22 @@ class CheckedPixels:
 
 
 class PixelCheck:
-    """Converts and counts, frame after frame, in a buffer that it keeps."""
+    """Converts and counts, frame after frame, in a buffer that it keeps until it hands it over.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    pool
+        Where the next buffer comes from; None takes new ones.
+    """
+
+    def __init__(self, pool: ImagePool | None = None) -> None:
+        self._pool = pool or ImagePool()
         self._image = np.empty((0, 0), np.float32)
         self._counts = np.zeros(4, np.int64)
+
+    def hand_over(self) -> None:
+        """Leave the array of the last frame to whoever has it: the next one gets another."""
+        self._image = np.empty((0, 0), np.float32)
 
     def check(self, pixels: NDArray[np.generic], full_scale: float | None) -> CheckedPixels:
         """Convert a frame to native float32 and judge its pixels.
@@ -60,7 +72,7 @@ class PixelCheck:
             type, and for floats no limit.
         """
         if self._image.shape != pixels.shape:
-            self._image = np.empty(pixels.shape, np.float32)
+            self._image = self._pool.take(pixels.shape)
         native_float32(pixels, self._image)
         typical = 1.0 if pixels.dtype.kind in "iu" else take_out_wild(self._image)
         limit = full_scale if full_scale is not None else _largest(pixels.dtype)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +60,53 @@ def cell_findings(
     return [found[k] for k in kept], q_value[kept]
 
 
+class Placed(Protocol):
+    """Whatever has a place and a chance: a finding, or a defect of an event."""
+
+    @property
+    def pixel_yx(self) -> tuple[float, float]:
+        """Place in pixels."""
+        ...
+
+    @property
+    def p_value(self) -> float:
+        """Chance that a defect-free place looks as strange."""
+        ...
+
+
+class KnownPlaces:
+    """Places that a precise detector named, to be told from those of another one.
+
+    Parameters
+    ----------
+    known
+        What it found.
+    period_px
+        Of the lattice.
+    """
+
+    def __init__(self, known: Sequence[Placed], period_px: float) -> None:
+        places = np.array([one.pixel_yx for one in known]).reshape(-1, 2)
+        self._tree = KDTree(places) if len(places) else None
+        self._p_values = [one.p_value for one in known]
+        self._period_px = period_px
+
+    def find(self, other: Placed) -> int | None:
+        """Index of the known place that the other one means, too; None for another place.
+
+        It does within a third of a period, or within a period where the other's evidence is the
+        weaker: windows that hold the same defect. The stronger evidence of both is kept.
+        """
+        if self._tree is None:
+            return None
+        apart, same = self._tree.query(other.pixel_yx)
+        weaker = other.p_value >= self._p_values[same]
+        if apart > (_SAME_WINDOW if weaker else _SAME_PLACE) * self._period_px:
+            return None
+        self._p_values[same] = min(self._p_values[same], other.p_value)
+        return int(same)
+
+
 def merge_findings(
     precise: tuple[Sequence[Finding], NDArray[np.float64]],
     other: tuple[Sequence[Finding], NDArray[np.float64]],
@@ -81,12 +129,10 @@ def merge_findings(
         Strongest first.
     """
     findings, q_values = list(precise[0]), list(precise[1])
-    places = np.array([finding.pixel_yx for finding in findings]).reshape(-1, 2)
-    tree = KDTree(places) if len(places) else None
+    known = KnownPlaces(findings, period_px)
     for finding, q_value in zip(*other, strict=True):
-        apart, same = (np.inf, 0) if tree is None else tree.query(finding.pixel_yx)
-        weaker = tree is not None and finding.p_value >= findings[same].p_value
-        if apart > (_SAME_WINDOW if weaker else _SAME_PLACE) * period_px:
+        same = known.find(finding)
+        if same is None:
             findings.append(finding)
             q_values.append(q_value)
             continue

@@ -7,7 +7,7 @@ import numpy as np
 from msgspec import UNSET
 from numpy.typing import NDArray
 
-from latticewatch.daemon.exchange import Incoming, PipelineSettings
+from latticewatch.daemon.exchange import PipelineSettings
 from latticewatch.daemon.material import Scaled
 from latticewatch.daemon.sights import Sight
 from latticewatch.daemon.verdicts import Verdict
@@ -28,7 +28,7 @@ from latticewatch.wire.geometry import Geometry
 
 
 class Reporter:
-    """Writes events; holds what is the same in all of them.
+    """Writes events; holds what is the same in all of them. Any thread may use it.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class Reporter:
             self._cut = Cut(rule="per_frame", value=settings.false_alarms_per_frame or 0.0)
 
     def report(
-        self, incoming: Incoming, verdict: Verdict, drift: Drift | None, scaled: Scaled
+        self, t_recv_ns: int, verdict: Verdict, drift: Drift | None, scaled: Scaled
     ) -> DefectEvent:
         """Build the event of a frame, envelope and latencies still empty.
 
@@ -70,7 +70,7 @@ class Reporter:
             t_pub_ns=0,
             valid_for_ms=settings.valid_for_ms,
             frame=FrameRef.from_header(header),
-            t_recv_ns=incoming.t_recv_ns,
+            t_recv_ns=t_recv_ns,
             latency_us={},
             context=header.full_context,
             roi=header.full_roi,

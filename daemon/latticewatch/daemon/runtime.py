@@ -3,32 +3,35 @@
 Called by the command line, it is the one place of the running daemon that builds objects.
 """
 
-import errno
 import gc
 import json
 import sys
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
 
 import zmq
 
-from latticewatch.adapters.errors import EndpointError, PortInUseError
-from latticewatch.adapters.native import FrameReceiver
 from latticewatch.adapters.publisher import EventPublisher
 from latticewatch.daemon.accounting import FrameAccounting
 from latticewatch.daemon.backlog import LatestBacklog, WaitingBacklog
 from latticewatch.daemon.books import Books
 from latticewatch.daemon.config import Settings
 from latticewatch.daemon.exchange import pipeline_settings
-from latticewatch.daemon.health import HealthServer
 from latticewatch.daemon.intake import Intake
+from latticewatch.daemon.late_worker import LateAnalyser, LateWorker
 from latticewatch.daemon.lifecycle import EXIT_ASKED, Daemon
 from latticewatch.daemon.logs import LogBook, make_logger
 from latticewatch.daemon.metrics import Metrics, count_kernel_variants, resident_bytes
 from latticewatch.daemon.models import ModelError, load_models
+from latticewatch.daemon.opening import (
+    CannotStartError,
+    open_http,
+    open_publisher,
+    open_receiver,
+)
 from latticewatch.daemon.outbox import Outbox
 from latticewatch.daemon.pipeline import Pipeline
 from latticewatch.daemon.ports import Clock, SystemClock
@@ -38,40 +41,31 @@ from latticewatch.daemon.signals import AskedToStop, StopRequest
 
 __all__ = ["Analysis", "CannotStartError", "build_daemon", "load_analysis", "run_daemon"]
 
-EXIT_SETTINGS: Final = 2
-EXIT_PORT_IN_USE: Final = 75
 EXIT_MODEL_REFUSED: Final = 78
 
-ALIVE_NS: Final = 2_000_000_000  # /healthz: the loop turned within this time
+# How long a thread may keep the interpreter while others want it. By default 5 ms: a late detector
+# in plain Python then delayed one event in ten by 10 ms, with this by nothing that could be seen.
+SWITCH_S: Final = 0.0005
 WATCH_S: Final = 0.1  # how late a signal or a dead thread is noticed
 # The plan that is compiled before READY; another shape costs its first frame some allocation.
 WARM_UP_SHAPE_YX: Final = (512, 512)
 WARM_UP_DTYPE: Final = "<u2"
 
 
-class CannotStartError(RuntimeError):
-    """The daemon cannot begin; the text names the setting that the operator has to change.
-
-    Parameters
-    ----------
-    text
-        One line.
-    exit_code
-        What the process should end with.
-    """
-
-    def __init__(self, text: str, *, exit_code: int) -> None:
-        super().__init__(text)
-        self.exit_code = exit_code
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Analysis:
-    """What judges frames, and how it is described to others."""
+    """What judges frames, and how it is described to others.
+
+    Attributes
+    ----------
+    late
+        Answers what the pipeline leaves, in a thread of its own; None if it leaves nothing.
+    """
 
     pipeline: Analyser
     model_set: str
     models: Sequence[Mapping[str, object]]
+    late: LateAnalyser | None = None
 
 
 def run_daemon(settings: Settings, *, announce: Callable[[str], None] | None = None) -> int:
@@ -108,6 +102,8 @@ def run_daemon(settings: Settings, *, announce: Callable[[str], None] | None = N
         log.note("not_started", level="error", text=str(error))
         log.flush(final=True)
         return error.exit_code if isinstance(error, CannotStartError) else EXIT_MODEL_REFUSED
+    if daemon.late is not None:
+        sys.setswitchinterval(SWITCH_S)
     if not stop.is_set:
         daemon.start()
         (announce or _write_line)(json.dumps(daemon.describe()))
@@ -129,12 +125,18 @@ def load_analysis(settings: Settings, *, clock: Clock) -> Analysis:
         models=models,
         settings=pipeline_settings(settings),
         clock=clock,
+        leaves_late=settings.detectors.vae.late,
     )
     pipeline.warm_up(WARM_UP_SHAPE_YX, WARM_UP_DTYPE)
     # What is alive now lives for ever: without this a full collection took 63 ms in mid-run.
     gc.collect()
     gc.freeze()
-    return Analysis(pipeline=pipeline, model_set=pipeline.model_set, models=models.describe())
+    return Analysis(
+        pipeline=pipeline,
+        model_set=pipeline.model_set,
+        models=models.describe(),
+        late=pipeline.late_stage,
+    )
 
 
 def build_daemon(*, settings: Settings, analysis: Analysis, log: LogBook, clock: Clock) -> Daemon:
@@ -150,12 +152,13 @@ def build_daemon(*, settings: Settings, analysis: Analysis, log: LogBook, clock:
     with ExitStack() as undo:
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         undo.callback(context.destroy, linger=0)
-        receiver = _open_receiver(settings, context)
+        receiver = open_receiver(settings, context)
         undo.callback(receiver.close)
-        publisher = _open_publisher(settings, context)
+        publisher = open_publisher(settings, context)
         undo.callback(publisher.close)
         outbox = _make_outbox(settings, sink=publisher, books=books)
-        service = _make_service(settings, analysis=analysis, outbox=outbox, books=books)
+        late = _make_late(settings, stage=analysis.late, outbox=outbox, books=books)
+        service = _make_service(settings, analysis=analysis, outbox=outbox, late=late, books=books)
         intake = Intake(
             source_name=settings.source.name,
             settings=settings.ingest,
@@ -164,7 +167,7 @@ def build_daemon(*, settings: Settings, analysis: Analysis, log: LogBook, clock:
             announcer=outbox,
             books=books,
         )
-        http = _open_http(settings, service=service, books=books)
+        http = open_http(settings, service=service, books=books)
         _watch(settings, books=books, intake=intake, outbox=outbox)
         undo.pop_all()
     return Daemon(
@@ -176,6 +179,7 @@ def build_daemon(*, settings: Settings, analysis: Analysis, log: LogBook, clock:
         books=books,
         intake=intake,
         service=service,
+        late=late,
         outbox=outbox,
     )
 
@@ -203,8 +207,27 @@ def _make_outbox(settings: Settings, *, sink: EventPublisher, books: Books) -> O
     )
 
 
+def _make_late(
+    settings: Settings, *, stage: LateAnalyser | None, outbox: Outbox, books: Books
+) -> LateWorker | None:
+    if stage is None:
+        return None
+    return LateWorker(
+        stage=stage,
+        outbox=outbox,
+        books=books,
+        within_ms=settings.detectors.late_within_ms,
+        keeps_all=settings.ingest.mode == "lossless",
+    )
+
+
 def _make_service(
-    settings: Settings, *, analysis: Analysis, outbox: Outbox, books: Books
+    settings: Settings,
+    *,
+    analysis: Analysis,
+    outbox: Outbox,
+    late: LateWorker | None,
+    books: Books,
 ) -> Service:
     is_live = settings.ingest.mode == "live"
     return Service(
@@ -213,41 +236,8 @@ def _make_service(
         pipeline=analysis.pipeline,
         outbox=outbox,
         books=books,
+        late=late,
     )
-
-
-def _open_receiver(settings: Settings, context: zmq.Context[zmq.Socket[bytes]]) -> FrameReceiver:
-    with _blaming("ingest.endpoint"):
-        return FrameReceiver(
-            context=context,
-            endpoint=settings.ingest.endpoint,
-            hwm=settings.ingest.hwm,
-            max_message_bytes=settings.ingest.max_message_mib * 2**20,
-        )
-
-
-def _open_publisher(settings: Settings, context: zmq.Context[zmq.Socket[bytes]]) -> EventPublisher:
-    with _blaming("events.endpoint"):
-        return EventPublisher(
-            context=context,
-            endpoint=settings.events.endpoint,
-            source=settings.source.name,
-            hwm=settings.events.hwm,
-        )
-
-
-def _open_http(settings: Settings, *, service: Service, books: Books) -> HealthServer:
-    def not_alive() -> list[str]:
-        idle_ns = service.idle_ns
-        return [f"loop has not turned for {idle_ns / 1e9:.1f} s"] if idle_ns > ALIVE_NS else []
-
-    with _blaming(f"http.port = {settings.http.port}"):
-        return HealthServer(
-            address=(settings.http.host, settings.http.port),
-            registry=books.metrics.registry,
-            not_alive=not_alive,
-            not_ready=books.readiness.reasons,
-        )
 
 
 def _watch(settings: Settings, *, books: Books, intake: Intake, outbox: Outbox) -> None:
@@ -261,20 +251,6 @@ def _watch(settings: Settings, *, books: Books, intake: Intake, outbox: Outbox) 
             "resident_bytes": resident_bytes,
         }
     )
-
-
-@contextmanager
-def _blaming(setting: str) -> Iterator[None]:
-    """Turn what goes wrong with an address into a line that names its setting."""
-    try:
-        yield
-    except EndpointError as error:
-        raise CannotStartError(f"{setting}: {error}", exit_code=EXIT_SETTINGS) from error
-    except OSError as error:
-        is_taken = isinstance(error, PortInUseError) or error.errno == errno.EADDRINUSE
-        code = EXIT_PORT_IN_USE if is_taken else EXIT_SETTINGS
-        text = error.strerror or str(error)
-        raise CannotStartError(f"{setting}: {text}", exit_code=code) from error
 
 
 def _write_line(line: str) -> None:

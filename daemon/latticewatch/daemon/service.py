@@ -4,30 +4,19 @@ It waits for the backlog and for nothing else: no disk, subscriber, scraper or t
 """
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from latticewatch.daemon.backlog import Backlog, Received
 from latticewatch.daemon.books import Books
 from latticewatch.daemon.config import IngestSettings
-from latticewatch.daemon.hints import HINTS, troubles
-from latticewatch.daemon.metrics import Stage
-from latticewatch.daemon.pipeline import Incoming, Outcome
+from latticewatch.daemon.exchange import Incoming
+from latticewatch.daemon.measuring import measure_first
+from latticewatch.daemon.outcome import LateJob, Outcome
 
-__all__ = ["Analyser", "OutcomeSink", "Service"]
+__all__ = ["Analyser", "LateSink", "OutcomeSink", "Service"]
 
 IDLE_S: Final = 0.25  # an idle loop still turns four times in the second that /healthz allows
-_PIPELINE_STAGES: Final[tuple[Stage, ...]] = (
-    "lattice",
-    "segment",
-    "features",
-    "score",
-    "locate",
-    "reference_cell",
-    "domains",
-    "fuse",
-    "total",
-)
 
 
 class Analyser(Protocol):
@@ -44,11 +33,26 @@ class OutcomeSink(Protocol):
         """Take a verdict without waiting; False if there was no room."""
 
 
+class LateSink(Protocol):
+    """Who goes on with a frame after its first event."""
+
+    def offer(self, job: LateJob) -> None:
+        """Take a frame over; waits for room only where nothing may be lost."""
+
+    def drop(self, job: LateJob) -> None:
+        """Give a frame up."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Service:
     """Takes frames from the backlog and settles each of them.
 
     Only the loop thread calls `step`; others read `idle_ns`.
+
+    Attributes
+    ----------
+    late
+        Gets what the pipeline leaves; None where it leaves nothing.
     """
 
     settings: IngestSettings
@@ -56,6 +60,7 @@ class Service:
     pipeline: Analyser
     outbox: OutcomeSink
     books: Books
+    late: LateSink | None = None
     _turned_ns: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
@@ -105,9 +110,13 @@ class Service:
         )
         # In this order: the end of a session is announced once its last frame is settled, and
         # must stand behind the event of that frame.
-        self.outbox.submit(outcome)
+        # The queue of the outbox must not keep an image that is somebody else's.
+        is_sent = self.outbox.submit(replace(outcome, late=None))
         self.books.accounting.process(frame.ticket)
         self._measure(outcome, frame=frame, queue_us=queue_us)
+        # Last: where nothing may be lost it waits, and the first event stands before the late one.
+        if self.late is not None and outcome.late is not None:
+            (self.late.offer if is_sent else self.late.drop)(outcome.late)
         return True
 
     def _is_stale(self, frame: Received, now_ns: int) -> bool:
@@ -120,33 +129,11 @@ class Service:
         return age_ns > self.settings.max_age_ms * 1_000_000
 
     def _measure(self, outcome: Outcome, *, frame: Received, queue_us: int) -> None:
-        stage_us = outcome.stage_us
         # Checks of the message, then of the pixels.
-        validate_us = frame.validate_us + stage_us.get("validate", 0)
+        validate_us = frame.validate_us + outcome.stage_us.get("validate", 0)
         self.books.metrics.observe("validate", validate_us / 1e6)
         self.books.metrics.observe("queue", queue_us / 1e6)
-        for stage in _PIPELINE_STAGES:
-            if stage in stage_us:
-                self.books.metrics.observe(stage, stage_us[stage] / 1e6)
-        for defect in outcome.event.defects:
-            self.books.metrics.count_defect(defect.kind)
-        if outcome.event.outcome == "not_scored":
-            self.books.metrics.count_not_scored(outcome.event.quality)
-            for word in troubles(outcome.event.quality):
-                why = f"; {outcome.note}" if outcome.note else ""
-                text = f"{frame.header.label}: {HINTS[word]}{why}"
-                self.books.log.refused("frame_not_scored", reason=word, text=text)
-        if outcome.warning:
-            text = f"{frame.header.label}: {outcome.warning}"
-            self.books.log.refused("material_does_not_fit", reason="pixel_size", text=text)
-        troubled = [state for state in outcome.event.detectors if state.state != "ok"]
-        for state in troubled:
-            text = f"{frame.header.label}: {outcome.note or state.state}"
-            self.books.log.refused("detector_has_no_answer", reason=state.name, text=text)
-        if outcome.note and not troubled and outcome.event.outcome == "scored":
-            # A detector that leaves out one odd frame, and is not stale for that.
-            text = f"{frame.header.label}: {outcome.note}"
-            self.books.log.refused("detector_has_no_answer", reason="odd_frame", text=text)
+        measure_first(self.books, outcome, label=frame.header.label)
 
     def _drop_rest(self) -> None:
         while (frame := self.backlog.take(0.0)) is not None:

@@ -101,6 +101,22 @@ class LatticeSight:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """What a detector could not explain of a frame.
+
+    Attributes
+    ----------
+    layer
+        Name of the map.
+    values : (H, W) float32
+        Of each pixel of the frame: what is there less what was expected; NaN where nothing was.
+    """
+
+    layer: str
+    values: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
 class Sight:
     """What one detector says of one frame.
 
@@ -128,6 +144,10 @@ class Sight:
         Of the frame, None where nobody counted.
     note
         Why there is no answer, in words for a person; else empty.
+    n_refused
+        Scores that were not finite, and count as none.
+    picture
+        Where pictures are asked for, and the detector has one.
     """
 
     name: str
@@ -144,10 +164,17 @@ class Sight:
     is_extended: bool = False
     n_domains: int | None = None
     note: str = ""
+    n_refused: int = 0
+    picture: Picture | None = None
 
 
 class Looker(Protocol):
-    """A detector as the pipeline knows it: buffers of its own, one frame at a time."""
+    """A detector as the pipeline knows it: buffers of its own, one frame at a time.
+
+    A scene is lent for one call: nothing in it may be written to, nor looked at afterwards. A late
+    looker does not see every frame; `followed` of a lattice then speaks of the frame that it saw
+    last, drift still of the one before.
+    """
 
     name: str
 

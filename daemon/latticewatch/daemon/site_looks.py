@@ -9,7 +9,6 @@ from latticewatch.daemon.pixel_check import near_bad_pixel
 from latticewatch.daemon.sights import Budget, LatticeSight, Scene
 from latticewatch.detectors.calibration import adjusted_q
 from latticewatch.detectors.held import at_blocks, well_within
-from latticewatch.detectors.polarity import contrast_of_channel
 from latticewatch.detectors.protocols import Finding, Scores
 from latticewatch.detectors.view import View
 
@@ -28,15 +27,6 @@ def may_be_judged(
         lock = scene.lattice.lock
         may &= at_blocks(well_within(lock), lock.step_px, places_yx)
     return may
-
-
-def wrong_contrast(name: str, channel: str | None, contrast: int) -> str:
-    """Say that a bright-field model is asked about a dark-field frame, or the other way."""
-    said = None if channel is None else contrast_of_channel(channel)
-    if said is None or said == contrast:
-        return ""
-    shown, known = (("bright" if one > 0 else "dark") for one in (said, -said))
-    return f"{name}: columns of channel {channel} are {shown}, the model knows {known} ones"
 
 
 def cut(

@@ -38,6 +38,7 @@ class WatchState:
     source: str
     endpoint: str
     n_events: int = 0
+    n_late: int = 0
     n_missed: int = 0
     lost: str = "waiting for the daemon"
     events: deque[DefectEvent] = field(default_factory=lambda: deque(maxlen=N_EVENTS))
@@ -47,7 +48,9 @@ class WatchState:
         """Take in one message of any kind: each is a sign of life."""
         self.lost = ""
         if isinstance(message, DefectEvent):
-            self.n_events += 1
+            # Of a frame that was counted already there may be another event.
+            self.n_events += message.stage == "first"
+            self.n_late += message.stage != "first"
             self.n_missed += message.missed_before
             self.events.append(message)
         elif isinstance(message, Status):
@@ -136,7 +139,8 @@ def age_ms(event: DefectEvent) -> float:
 
 def verdict(event: DefectEvent) -> str:
     """Outcome, with everything doubtful about the frame."""
-    return " ".join([event.outcome, *event.quality])
+    stage = [] if event.stage == "first" else [event.stage]
+    return " ".join([*stage, event.outcome, *event.quality])
 
 
 def describe_defect(defect: Defect) -> str:
@@ -150,6 +154,7 @@ def render(state: WatchState) -> RenderableType:
     title = Text.assemble(
         ("latticewatch watch  ", "bold"),
         f"{state.source} at {state.endpoint}   {state.n_events} events",
+        f", {state.n_late} late" if state.n_late else "",
         (f"   {state.n_missed} missed" if state.n_missed else "", "bold yellow"),
     )
     table = Table(box=None, pad_edge=False, header_style="dim", expand=True)
@@ -166,7 +171,7 @@ def render(state: WatchState) -> RenderableType:
             f"{event.n_scored}/{event.n_sites}",
             f"[bold]{event.n_defects}[/]" if event.n_defects else "0",
             strongest,
-            verdict(event) if event.quality else event.outcome,
+            verdict(event),
         )
     for _ in range(N_EVENTS - len(state.events)):  # so that the view does not jump
         table.add_row()

@@ -30,6 +30,7 @@ NAMES = sorted(
 
 # Left out of the wire where there is none, where other keys are written as nil.
 LEFT_OUT = frozenset({"outline_px_yx", "pixel_size"})
+OF_LATER_STAGES = frozenset({"stage", "confirms"})
 
 
 def as_json(message: Any) -> Any:  # noqa: ANN401 - any dataclass, any JSON
@@ -40,6 +41,7 @@ def as_json(message: Any) -> Any:  # noqa: ANN401 - any dataclass, any JSON
             for field in dataclasses.fields(message)
             if field.metadata.get("wire", True)
             and not (field.name in LEFT_OUT and getattr(message, field.name) is None)
+            and not (field.name in OF_LATER_STAGES and message.stage == "first")
         }
     )
 

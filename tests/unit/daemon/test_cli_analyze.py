@@ -67,7 +67,7 @@ def test_those_detectors_look_that_are_asked_for(
     assert all(event["outcome"] == "scored" for event in events)
 
 
-@pytest.mark.parametrize("asked", ["vae", "patterson,vae", ""])
+@pytest.mark.parametrize("asked", ["symmetry", "patterson,symmetry", ""])
 def test_detectors_that_are_not_there_are_refused(crystal: Path, asked: str) -> None:
     done = CliRunner().invoke(app, ["analyze", str(crystal), "--detectors", asked])
 

@@ -275,6 +275,7 @@ class Choice:
     enabled: bool = True
     model: str = "pretrained:mos2"
     always: bool = False
+    late: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -282,6 +283,7 @@ class Choices:
     patterson: Choice
     reference_cell: Choice = Choice(enabled=False)
     domains: Choice = Choice(enabled=False)
+    vae: Choice = Choice(enabled=False)
 
 
 def test_settings_choose_the_model() -> None:
@@ -300,3 +302,8 @@ def test_no_model_is_read_where_none_is_asked_for() -> None:
 def test_daemon_without_any_detector_is_refused() -> None:
     with pytest.raises(ModelError, match=r"detectors\.reference_cell\.enabled"):
         load_models(Choices(Choice(enabled=False)))
+
+
+def test_a_late_detector_alone_has_nobody_to_follow() -> None:
+    with pytest.raises(ModelError, match=r"^detectors\.vae\.late = true: .*nobody to follow"):
+        load_models(Choices(Choice(enabled=False), vae=Choice()))

@@ -209,6 +209,37 @@ def train(
     return trained
 
 
+def jitter(gain_sd: float, noise_sd: float, blur_points: float) -> Augment:
+    """Make of a window what another frame would show: another gain, and noise of a lower dose.
+
+    Parameters
+    ----------
+    gain_sd
+        Standard deviation of the gain, about 1.
+    noise_sd
+        Most of the noise that is added, on the scale of the windows; each window has a share.
+    blur_points
+        Standard deviation of the blur that the noise of a frame has been through, points.
+    """
+    reach = int(np.ceil(3.0 * blur_points))
+    line = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / blur_points) ** 2)
+    kernel = line[:, None] * line
+    kernel = (kernel / kernel.square().sum().sqrt())[None, None]
+
+    def augment(windows: Tensor, dice: torch.Generator) -> Tensor:
+        changed = windows
+        if gain_sd:
+            factor = torch.randn(len(windows), 1, 1, 1, generator=dice)
+            changed = changed * (1.0 + gain_sd * factor)
+        if noise_sd:
+            share = torch.rand(len(windows), 1, 1, 1, generator=dice)
+            grain = torch.randn(windows.shape, generator=dice)
+            changed = changed + noise_sd * share * functional.conv2d(grain, kernel, padding=reach)
+        return changed
+
+    return augment
+
+
 @torch.no_grad()
 def redraw(trained: Trained, windows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Draw (N, C, C) of windows (N, S, S) with torch: what an exported network must equal."""

@@ -1,0 +1,94 @@
+"""The network at run time: onnxruntime, one thread, batches of one size, no torch."""
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from latticewatch.detectors.protocols import ModelError
+from latticewatch.detectors.vae.graph import refuse_foreign
+
+BATCH = 256  # stays in the cache; 961 windows in one go took 24-42 % longer (methods/vae.md 3.2)
+
+
+class Redrawer:
+    """Draws what bulk would look like in the middle of windows, in buffers that it keeps.
+
+    Parameters
+    ----------
+    network
+        ONNX file: `windows` (n, 1, S, S) to `redrawn` (n, 1, C, C), float32.
+    size, drawn
+        S and C.
+    where
+        Name of the model, for messages.
+
+    Raises
+    ------
+    ModelError
+        The file is too large, damaged, holds what our networks do not, or has other inputs.
+    """
+
+    def __init__(self, network: bytes, size: int, drawn: int, where: str = "model") -> None:
+        refuse_foreign(network, where)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        # A thread that waits in a loop takes the core of the next frame.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 4
+        try:
+            self._session = onnxruntime.InferenceSession(
+                network, options, providers=["CPUExecutionProvider"]
+            )
+        # Whatever it raises, of classes that it does not name: the file is of no use.
+        except Exception as error:
+            told = " ".join(str(error).split())[:200]
+            raise ModelError(f"{where}: the network cannot be loaded: {told}") from error
+        self._refuse_other(where, (1, size, size), (1, drawn, drawn))
+        self._windows = np.zeros((BATCH, 1, size, size), np.float32)
+        self._redrawn = np.zeros((BATCH, 1, drawn, drawn), np.float32)
+        self._bind()
+
+    def _refuse_other(
+        self, where: str, size: tuple[int, int, int], drawn: tuple[int, int, int]
+    ) -> None:
+        for found, name, sides in (
+            (self._session.get_inputs(), "windows", size),
+            (self._session.get_outputs(), "redrawn", drawn),
+        ):
+            told = [f"{one.name} {one.type} {one.shape}" for one in found]
+            one = found[0]
+            plain = one.name == name and one.type == "tensor(float)"
+            if len(found) != 1 or not plain or tuple(one.shape[1:]) != sides:
+                raise ModelError(
+                    f"{where}: the network has {'; '.join(told)}, expected {name} of floats "
+                    f"(n, {', '.join(str(side) for side in sides)})"
+                )
+
+    def _bind(self) -> None:
+        self._binding = self._session.io_binding()
+        for bind, name, array in (
+            (self._binding.bind_input, "windows", self._windows),
+            (self._binding.bind_output, "redrawn", self._redrawn),
+        ):
+            bind(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
+
+    def redraw(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Draw the middles of at most 256 windows.
+
+        Parameters
+        ----------
+        windows : (N, S, S)
+            As the network was taught.
+
+        Returns
+        -------
+        (N, C, C)
+            Belongs to this object and lives until the next call.
+        """
+        n = len(windows)
+        self._windows[:n, 0] = windows
+        # What is left of the last call changes nothing but the time; NaN among it would be slow.
+        self._windows[n:] = 0.0
+        self._session.run_with_iobinding(self._binding)
+        drawn: NDArray[np.float32] = self._redrawn[:n, 0]
+        return drawn

@@ -1,0 +1,69 @@
+"""Whether a frame as a whole still is what a model was fitted on."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from latticewatch.detectors.staleness import STALE_ANGLE_RAD, STALE_PERIOD
+from latticewatch.detectors.vae.parameters import STALE_FLAGGED, STALE_SCORE
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How far a frame is from the reference of a model.
+
+    Attributes
+    ----------
+    median_score
+        Median logarithm of the local energy less that of the reference, over how much it differs
+        from frame to frame.
+    flagged_share
+        Of the scored sites, those with p below 0.002.
+    period_ratio
+        Lattice period of the frame over that of the model.
+    turn_rad
+        Angle from the model's lattice to the frame's, +x towards +y.
+    """
+
+    median_score: float
+    flagged_share: float
+    period_ratio: float
+    turn_rad: float
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """What speaks against the model: score, flagged, period, angle; in words."""
+        return tuple(self._against())
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The same for a person: each with its value and its limit."""
+        return tuple(self._against().values())
+
+    @property
+    def is_stale(self) -> bool:
+        """Anything speaks against the model."""
+        return bool(self._against())
+
+    def _against(self) -> dict[str, str]:
+        stretched = self.period_ratio - 1.0
+        turned, most = np.degrees(self.turn_rad), np.degrees(STALE_ANGLE_RAD)
+        measures = {
+            "score": (
+                not abs(self.median_score) <= STALE_SCORE,
+                f"median score {self.median_score:+.1f} (limit {STALE_SCORE:.1f})",
+            ),
+            "flagged": (
+                self.flagged_share > STALE_FLAGGED,
+                f"{self.flagged_share:.0%} of the sites strange (limit {STALE_FLAGGED:.0%})",
+            ),
+            "period": (
+                not abs(stretched) <= STALE_PERIOD,
+                f"period {stretched:+.1%} (limit {STALE_PERIOD:.1%})",
+            ),
+            "angle": (
+                not abs(turned) <= most,
+                f"turned by {turned:.1f} degrees (limit {most:.1f})",
+            ),
+        }
+        return {reason: told for reason, (holds, told) in measures.items() if holds}
