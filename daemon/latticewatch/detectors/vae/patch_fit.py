@@ -69,7 +69,7 @@ class PublishedFit:
     header
         All of it in words and numbers, for JSON.
     arrays
-        Scores of the held-out windows, and the history of the training.
+        The graph again, as bytes; scores of the held-out windows; history of the training.
     parity
         Largest difference between the ONNX graph and torch, of a drawing from 0 to 1.
     """
@@ -131,7 +131,11 @@ def fit_windows(
     rule = replace(rule, band_mean=mean, band_sd=sd)
     header = header_of(rule) | told_of(trained, len(learned), len(held_out), parity)
     header |= {"network": chosen.network, "seed": chosen.seed}
-    arrays: dict[str, NDArray[np.generic]] = {"scores": scores, "history": trained.history}
+    arrays: dict[str, NDArray[np.generic]] = {
+        "network_onnx": np.frombuffer(network, np.uint8),
+        "scores": scores,
+        "history": trained.history,
+    }
     return PublishedFit(network, rule, header, arrays, parity)
 
 
