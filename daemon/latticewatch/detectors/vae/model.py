@@ -12,7 +12,9 @@ from latticewatch.detectors.protocols import ModelError
 from latticewatch.detectors.vae.graph import refuse_foreign
 from latticewatch.detectors.vae.null import NullLaw
 from latticewatch.detectors.vae.parameters import MODES, Mode
+from latticewatch.detectors.vae.pca import DensePca
 from latticewatch.detectors.vae.provenance import Provenance, read_provenance
+from latticewatch.detectors.vae.twin import read_twin, twin_arrays, twin_header
 from latticewatch.detectors.vae.windows import WindowRule
 from latticewatch.detectors.view import SiteRule
 
@@ -59,6 +61,8 @@ class VaeModel:
         How frames are scored.
     provenance
         Where it comes from.
+    pca
+        The linear twin, fitted on the same frames; None where the file holds none.
     """
 
     rule: SiteRule
@@ -72,6 +76,7 @@ class VaeModel:
     probe_residual: NDArray[np.float32]
     mode: Mode = "default"
     provenance: Provenance = field(default_factory=Provenance)
+    pca: DensePca | None = None
 
     def header(self) -> dict[str, Any]:  # Any: JSON
         """Numbers of the model as they stand in `model.json`."""
@@ -103,6 +108,7 @@ class VaeModel:
             "frames": list(known.frames),
             "folds": [list(one) for one in known.folds],
             "in_sample": known.in_sample,
+            **twin_header(self.pca),
             "units": {"lengths": "px", "levels": "2nd to 98th percentile of the blurred frame"},
         }
 
@@ -115,6 +121,7 @@ class VaeModel:
             "probe_window": self.probe_window,
             "probe_residual": self.probe_residual,
             "network_onnx": np.frombuffer(self.network, np.uint8),
+            **twin_arrays(self.pca),
         }
 
     @classmethod
@@ -169,6 +176,7 @@ class VaeModel:
             probe_residual=arrays["probe_residual"].astype(np.float32),
             mode=cast(Mode, _mode(artifact, where)),
             provenance=known,
+            pca=read_twin(artifact, where),
         )
         _check(model, where)
         if known.in_sample:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from latticewatch.detectors.artifact import Artifact, write_artifact
 from latticewatch.detectors.protocols import ModelError
 from latticewatch.detectors.vae.model import DETECTOR, VaeModel
+from latticewatch.detectors.vae.pca import DensePca
 from latticewatch.detectors.vae.provenance import Provenance
 from latticewatch.detectors.vae.score import VaeDetector
 from support.vae_models import flat_model, flat_network, with_network
@@ -50,6 +51,37 @@ def test_model_comes_back_from_its_file(tmp_path: Path) -> None:
     assert again.header() == model.header()
     for name, array in model.arrays().items():
         np.testing.assert_array_equal(again.arrays()[name], array)
+
+
+def with_twin() -> VaeModel:
+    twin = DensePca(np.eye(5, dtype=np.float32), 0.25, np.diag([20.0, 20.0]), 40, 800)
+    return replace(flat_model(), pca=twin)
+
+
+def test_linear_twin_comes_back_from_its_file(tmp_path: Path) -> None:
+    model, path = with_twin(), tmp_path / "a.model"
+    write_artifact(path, detector=DETECTOR, header=model.header(), arrays=model.arrays())
+    twin = VaeModel.from_artifact(Artifact.read(path), WHERE).pca
+    assert twin is not None
+    np.testing.assert_array_equal(twin.weights, np.eye(5))
+    assert (twin.bias, twin.rank, twin.n_windows) == (0.25, 40, 800)
+
+
+@pytest.mark.parametrize(
+    ("header", "arrays", "told"),
+    [
+        ({"pca": {"bias": 0.1}}, {}, "pca"),
+        ({"pca": 3}, {}, "pca"),
+        ({}, {"pca_weights": np.eye(4)}, "pca_weights"),
+        ({}, {"pca_basis_px_yx": np.eye(3)}, "pca_basis_px_yx"),
+    ],
+)
+def test_broken_twins_are_refused(
+    header: dict[str, object], arrays: dict[str, NDArray[Any]], told: str
+) -> None:
+    twin = with_twin()
+    refused = artifact_with(header=twin.header() | header, arrays=twin.arrays() | arrays)
+    assert told in refusal_of(refused)
 
 
 def test_other_detectors_are_refused() -> None:
