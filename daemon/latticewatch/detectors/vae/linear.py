@@ -27,10 +27,13 @@ class LinearTwin:
         The filter.
     windows
         Whose usual window says where columns are expected.
+    smooth_sigma_px
+        Of the blur of the frames.
     """
 
-    def __init__(self, pca: DensePca, windows: WindowRule) -> None:
+    def __init__(self, pca: DensePca, windows: WindowRule, smooth_sigma_px: float) -> None:
         self._scorer = DenseScorer(pca)
+        self._smooth_sigma_px = smooth_sigma_px
         self._windows = windows
         self._residual = np.empty((0, 0), np.float32)
         self._places = np.empty((0, 2))
@@ -68,4 +71,5 @@ class LinearTwin:
             noise=np.full(len(sites), noise),
             expected=expected_at(usual, self._windows.step_px, found[:, 1:3] - places),
             contrast=float(np.ptp(usual)),
+            width_px=self._smooth_sigma_px,
         )

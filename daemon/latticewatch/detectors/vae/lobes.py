@@ -25,6 +25,8 @@ class Lobes:
         Level of the usual window at the strongest one, above its background.
     contrast
         Largest level of the usual window less its smallest.
+    width_px
+        Of the blur.
     """
 
     height: NDArray[np.float64]
@@ -34,6 +36,7 @@ class Lobes:
     noise: NDArray[np.float64]
     expected: NDArray[np.float64]
     contrast: float
+    width_px: float
 
 
 def expected_at(

@@ -3,14 +3,15 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from latticewatch.detectors.fusion import bonferroni
+from latticewatch.detectors.calibration import MAD_TO_SIGMA
 from latticewatch.detectors.protocols import ModelError, Scores
-from latticewatch.detectors.staleness import turn_rad
+from latticewatch.detectors.vae.evidence import evidence_of, together
+from latticewatch.detectors.vae.linear import LinearTwin
+from latticewatch.detectors.vae.lobes import LOBE_PERIODS, Lobes, expected_at
 from latticewatch.detectors.vae.model import STATISTICS, VaeModel
-from latticewatch.detectors.vae.null import deviations, p_values
 from latticewatch.detectors.vae.parameters import ENERGY_SIGMA
 from latticewatch.detectors.vae.session import BATCH, Redrawer
-from latticewatch.detectors.vae.stale import Freshness
+from latticewatch.detectors.vae.stale import Freshness, freshness_of
 from latticewatch.detectors.vae.windows import (
     cell_points,
     compared,
@@ -19,14 +20,12 @@ from latticewatch.detectors.vae.windows import (
 )
 from latticewatch.detectors.view import View
 from latticewatch.kernels.gather import paste_windows, sample_windows
+from latticewatch.kernels.lobes import find_lobes
 from latticewatch.kernels.local_energy import window_statistics
 from latticewatch.kernels.smooth import gaussian_weights
 
 # onnxruntime here against the one that wrote the answer; measured below 1e-6.
 _PROBE_TOLERANCE = 1e-3
-_FLAGGED_P = 0.002
-_TINY = float(np.finfo(np.float32).tiny)
-_LEAST_Z = -38.0  # a residual of zero is as ordinary as can be
 _NAMES = ("vae_residual", "vae_energy")
 
 
@@ -62,12 +61,22 @@ class VaeDetector:
         windows = model.windows
         self._network = Redrawer(model.network, windows.size, windows.drawn_px, where)
         self.cell = cell_points(model.rule.basis_px_yx, windows.step_px, windows.drawn_px)
+        self._twin = (
+            None
+            if model.pca is None
+            else LinearTwin(model.pca, windows, model.rule.smooth_sigma_px)
+        )
         self._blur = gaussian_weights(ENERGY_SIGMA * model.rule.period_px / windows.step_px)
         self._windows = np.empty((BATCH, windows.size, windows.size), np.float32)
         self._whole = np.empty(BATCH, np.bool_)
         self._reserved = 0
         self._rows = np.empty(0, np.intp)
         self._reserve(1)
+
+    @property
+    def span_px(self) -> int:
+        """Side of the square of pixels that a site needs, odd."""
+        return self.model.windows.span_px
 
     def check_probe(self, where: str) -> None:
         """Redraw the stored probe; a model that no longer gives its own answer is refused."""
@@ -129,22 +138,22 @@ class VaeDetector:
         scored = inside & np.isfinite(raw).all(axis=0)
         self.n_not_finite += int(np.count_nonzero(inside & ~scored))
         raw[:, ~scored] = np.nan
-        parts, each, beyond = [], [], []
-        for name, values, law in zip(_NAMES, raw, self.model.nulls, strict=True):
-            each_p, tail = p_values(values, law)
-            parts.append((name, np.maximum(deviations(values) / law.width, _LEAST_Z), each_p))
-            each.append(each_p)
-            beyond.append(tail)
-        # Of two that see the same residual the smaller one is hardly more than one test.
-        p_value = np.minimum(bonferroni(np.stack(each)) * (self.model.n_tests / len(each)), 1.0)
+        model = self.model
+        evidence = evidence_of(_NAMES, raw, model.nulls, model.n_tests)
+        if self._twin is not None:
+            beside = self._twin.look(view, np.ascontiguousarray(view.places_yx))
+            beside[:, ~scored] = np.nan
+            evidence = together(evidence, self._twin.judge(beside))
         # A frame of few sites, or of sites all alike, has no scale of its own.
-        scored &= np.isfinite(p_value)
+        scored &= np.isfinite(evidence.p_value)
+        self.freshness = freshness_of(
+            view,
+            model.rule,
+            (model.score_median, model.score_spread),
+            (raw[1, scored], evidence.p_value[scored]),
+        )
         return Scores(
-            scored=scored,
-            p_value=p_value,
-            tail=np.where(each[0] < each[1], *beyond),
-            parts=tuple(parts),
-            stale=self._note_freshness(view, raw[1, scored], p_value[scored]).is_stale,
+            scored, evidence.p_value, evidence.tail, evidence.parts, self.freshness.is_stale
         )
 
     def score(self, view: View) -> Scores:
@@ -181,22 +190,30 @@ class VaeDetector:
         picture *= np.float32(rule.scale)
         return picture
 
-    def _note_freshness(
-        self, view: View, energy: NDArray[np.float64], p_value: NDArray[np.float64]
-    ) -> Freshness:
-        """Measure, and keep for who asks, how far the frame is from the reference."""
-        model, n_scored = self.model, len(energy)
-        middle = model.score_median
-        if n_scored:
-            middle = float(np.log(np.maximum(np.median(energy), _TINY)))
-        flagged = int(np.count_nonzero(p_value < _FLAGGED_P))
-        self.freshness = Freshness(
-            median_score=(middle - model.score_median) / model.score_spread,
-            flagged_share=flagged / n_scored if n_scored else 0.0,
-            period_ratio=view.period_px / model.rule.period_px,
-            turn_rad=turn_rad(model.rule.basis_px_yx, view.basis_px_yx),
+    def lobes_of(self, sites: NDArray[np.intp]) -> Lobes:
+        """Say what disturbs the cells of some sites (M,) of the last frame."""
+        windows, (residuals, places) = self.model.windows, self.residuals_of(sites)
+        n, size = len(residuals), windows.drawn_px
+        # One above the other they are a picture, and the middle of each a place in it.
+        half = size // 2
+        middles = np.stack([np.arange(n) * size + half, np.full(n, half)], axis=1)
+        middles = middles.astype(np.float64)
+        found = np.empty((n, 6))
+        reach = LOBE_PERIODS * self.model.rule.period_px / windows.step_px
+        find_lobes(residuals.reshape(n * size, size), middles, self.cell, reach, found)
+        offsets = [(found[:, k : k + 2] - middles) * windows.step_px for k in (1, 4)]
+        outside = residuals[:, ~self.cell]
+        noise = MAD_TO_SIGMA * np.median(np.abs(outside), axis=1).astype(np.float64)
+        return Lobes(
+            height=found[:, 0] * windows.scale,
+            place_yx=places + offsets[0],
+            opposite=found[:, 3] * windows.scale,
+            opposite_yx=places + offsets[1],
+            noise=noise * windows.scale,
+            expected=expected_at(windows.usual, windows.step_px, offsets[0]),
+            contrast=float(np.ptp(windows.usual)),
+            width_px=self.model.rule.smooth_sigma_px,
         )
-        return self.freshness
 
     def _reserve(self, n_sites: int) -> None:
         if n_sites <= self._reserved:

@@ -3,9 +3,14 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from latticewatch.detectors.staleness import STALE_ANGLE_RAD, STALE_PERIOD
+from latticewatch.detectors.staleness import STALE_ANGLE_RAD, STALE_PERIOD, turn_rad
 from latticewatch.detectors.vae.parameters import STALE_FLAGGED, STALE_SCORE
+from latticewatch.detectors.view import SiteRule, View
+
+_FLAGGED_P = 0.002
+_TINY = float(np.finfo(np.float32).tiny)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,3 +72,35 @@ class Freshness:
             ),
         }
         return {reason: told for reason, (holds, told) in measures.items() if holds}
+
+
+def freshness_of(
+    view: View,
+    rule: SiteRule,
+    usual: tuple[float, float],
+    scored: tuple[NDArray[np.float64], NDArray[np.float64]],
+) -> Freshness:
+    """Measure how far a frame is from the reference.
+
+    Parameters
+    ----------
+    view
+        The frame.
+    rule
+        Of the model.
+    usual
+        Median logarithm of the scores of a reference frame, and how it differs between frames.
+    scored
+        Scores (M,) and p-values (M,) of the scored sites.
+    """
+    scores, p_value = scored
+    middle = usual[0]
+    if len(scores):
+        middle = float(np.log(np.maximum(np.median(scores), _TINY)))
+    flagged = int(np.count_nonzero(p_value < _FLAGGED_P))
+    return Freshness(
+        median_score=(middle - usual[0]) / usual[1],
+        flagged_share=flagged / len(scores) if len(scores) else 0.0,
+        period_ratio=view.period_px / rule.period_px,
+        turn_rad=turn_rad(rule.basis_px_yx, view.basis_px_yx),
+    )
