@@ -9,6 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal, Protocol
 
+from latticewatch.daemon.look_vae import LoadedVae, read_vae, site_detector
 from latticewatch.daemon.model_choices import DetectorChoice, DomainChoice, VaeChoice
 from latticewatch.daemon.ports import Clock
 from latticewatch.daemon.sights import Looker
@@ -17,6 +18,7 @@ from latticewatch.detectors.artifact import Artifact
 from latticewatch.detectors.patterson.model import DETECTOR, PattersonModel
 from latticewatch.detectors.patterson.score import PattersonDetector
 from latticewatch.detectors.protocols import ModelError as ModelError
+from latticewatch.detectors.vae.window_model import WindowModel
 
 DomainLooks = Literal["never", "where_lost", "always"]
 _PRETRAINED = "pretrained:"
@@ -119,7 +121,7 @@ def load_models(choice: DetectorChoice) -> ModelSet:
     require_detector(choice)
     patterson = None
     if choice.patterson.enabled:
-        with _naming_the_setting():
+        with _naming_the_setting("patterson"):
             patterson = load_patterson(choice.patterson.model)
     return ModelSet(
         patterson,
@@ -146,9 +148,11 @@ def check_models(choice: DetectorChoice) -> None:
     """
     require_detector(choice)
     if choice.patterson.enabled:
-        with _naming_the_setting():
+        with _naming_the_setting("patterson"):
             _read_patterson(choice.patterson.model)
-    vae_in_force(choice.vae)
+    if choice.vae.enabled:
+        with _naming_the_setting("vae"):
+            read_vae(_read(choice.vae.model), choice.vae.model)
 
 
 def model_mistakes(choice: DetectorChoice) -> list[str]:
@@ -183,11 +187,11 @@ def require_detector(choice: DetectorChoice) -> None:
 
 
 @contextmanager
-def _naming_the_setting() -> Iterator[None]:
+def _naming_the_setting(detector: str) -> Iterator[None]:
     try:
         yield
     except ModelError as error:
-        raise ModelError(f"detectors.patterson.model: {error}") from error
+        raise ModelError(f"detectors.{detector}.model: {error}") from error
 
 
 def load_patterson(name: str) -> PattersonInForce:
@@ -214,7 +218,23 @@ def vae_in_force(choice: VaeChoice) -> VaeInForce | None:
     """
     if not choice.enabled:
         return None
-    raise ModelError("detectors.vae: not built yet")
+    with _naming_the_setting("vae"):
+        return load_vae(choice.model)
+
+
+def load_vae(name: str) -> LoadedVae:
+    """Load one model of the autoencoder by path or as `pretrained:NAME`.
+
+    Raises
+    ------
+    ModelError
+        It is missing, damaged or does not give its own answer; the message opens with its name.
+    """
+    artifact = _read(name)
+    model = read_vae(artifact, name)
+    if not isinstance(model, WindowModel):
+        site_detector(model, name)  # gives its own answer, or is refused
+    return LoadedVae(model, name, artifact.sha256)
 
 
 def _read_patterson(name: str) -> tuple[PattersonModel, str]:

@@ -22,6 +22,7 @@ from latticewatch.daemon.fitting import (
     Reference,
     reference_of,
 )
+from latticewatch.daemon.look_vae import LoadedVae
 from latticewatch.daemon.models import (
     MODEL_SUFFIX,
     ModelSet,
@@ -127,12 +128,15 @@ def make_pipeline(
         patterson = load_patterson(settings.detectors.patterson.model)
         artifact = called.get("patterson", patterson.artifact)
         patterson = dataclasses.replace(patterson, artifact=artifact)
+    vae = vae_in_force(settings.detectors.vae)
+    if isinstance(vae, LoadedVae):
+        vae = dataclasses.replace(vae, artifact=called.get("vae", vae.artifact))
     return Pipeline(
         models=ModelSet(
             patterson,
             settings.detectors.reference_cell.enabled,
             domain_looks(settings.detectors.domains),
-            vae_in_force(settings.detectors.vae),
+            vae,
         ),
         settings=dataclasses.replace(pipeline_settings(settings), pictures=pictures),
         clock=SystemClock(),

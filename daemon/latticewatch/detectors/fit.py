@@ -27,6 +27,8 @@ from latticewatch.detectors.patterson import fit as patterson
 from latticewatch.detectors.patterson.model import DETECTOR as PATTERSON
 from latticewatch.detectors.patterson.parameters import PattersonParameters
 from latticewatch.detectors.reference_rule import FitError
+from latticewatch.detectors.vae import fit_any
+from latticewatch.detectors.vae.model import DETECTOR as VAE
 from latticewatch.kernels.pixels import native_float32
 
 Frames = list[NDArray[np.float32]]
@@ -108,8 +110,14 @@ def _fit_patterson(given: Plain, frames: Frames, labels: list[str], _: Tell) -> 
     )
 
 
+def _fit_vae(given: Plain, frames: Frames, labels: list[str], tell: Tell) -> Fitted:
+    """Fit the autoencoder: on sites of a lattice, on windows without one, or as published."""
+    made = fit_any.fit_any(given, frames, labels, tell)
+    return Fitted(made.header, made.arrays, made.report, made.told)
+
+
 _Fit = Callable[[Plain, Frames, list[str], Tell], Fitted]
-_FITS: dict[str, _Fit] = {PATTERSON: _fit_patterson}
+_FITS: dict[str, _Fit] = {PATTERSON: _fit_patterson, VAE: _fit_vae}
 
 
 def _read_frames(path: Path, labels: list[str] | None) -> tuple[Frames, list[str]]:

@@ -22,6 +22,7 @@ from latticewatch.detectors.vae.reference import ReferenceSet, look_at
 from latticewatch.detectors.vae.session import BATCH, Redrawer
 from latticewatch.detectors.vae.shape import Trained
 from latticewatch.detectors.vae.teaching import Report, Teacher, exported
+from latticewatch.detectors.vae.twin_fit import fit_twin
 
 # A width that nothing is known of is the usual one, and that knowledge is worth so many values.
 _WORTH_VALUES = 500
@@ -105,7 +106,7 @@ def fit(
     if settings.mode != "default":
         raise FitError(f"mode {settings.mode!r} is fitted on windows, not on frames of a lattice")
     notes: list[str] = []
-    _require_torch()
+    require_torch()
     known = look_at(frames, settings, notes, labels)
     teacher = Teacher(known, settings, progress, checkpoint)
     judged = teacher.judge_halves(notes)
@@ -133,10 +134,12 @@ def fit(
         widths=(nulls[0].width, nulls[1].width),
         warnings=tuple(notes),
     )
-    return replace(model, provenance=_provenance(known, judged, report, settings)), report
+    provenance = _provenance(known, judged, report, settings)
+    return replace(model, provenance=provenance, pca=fit_twin(frames, known.rule)), report
 
 
-def _require_torch() -> None:
+def require_torch() -> None:
+    """Refuse to train where the extra is not installed; one thread for all that follows."""
     try:
         import onnx  # noqa: F401
         import torch
