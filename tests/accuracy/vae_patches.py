@@ -93,7 +93,7 @@ def rule_rows() -> Iterator[str]:
 
 
 def linear_twenty(learned: Windows, held_out: Windows) -> Residual:
-    """Train `lin20` of methods/vae.md, today's floor."""
+    """Train the smallest network: three convolutions, 20 latents, one dense layer."""
     shape = NetworkShape(64, (4, 8, 16), 20, (), 64, "sigmoid")
     recipe = Recipe(epochs=150, loss="cross_entropy", patience=150)
     trained = train(TrainingSet(learned, held_out), shape, recipe)

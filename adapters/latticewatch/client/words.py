@@ -9,7 +9,7 @@ _QUALITIES = (
     "nonfinite saturated constant low_dose not_periodic model_stale model_missing clock_skew "
     "line_glitch truncated_rows replay"
 )
-_FLAGS = "merged row_glitch tail_p human dopant"
+_FLAGS = "merged row_glitch tail_p human dopant unlocked"
 _CODES = (
     "started ready not_ready stopping source_up source_down source_stalled session_started "
     "session_ended two_senders overload overload_over model_loaded model_swapped model_refused "

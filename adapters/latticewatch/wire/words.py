@@ -22,7 +22,7 @@ Quality = Literal[
     "truncated_rows",
     "replay",
 ]
-Flag = Literal["merged", "row_glitch", "tail_p", "human", "dopant"]
+Flag = Literal["merged", "row_glitch", "tail_p", "human", "dopant", "unlocked"]
 EventStage = Literal["first", "late"]
 StatusCode = Literal[
     "started",

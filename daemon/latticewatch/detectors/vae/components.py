@@ -97,7 +97,7 @@ def choose_rank(
     Returns
     -------
     int
-        How many of the others: 17 to 31 on the image of methods/vae.md, 0 to 3 on simulated ones.
+        How many of the others: 17 to 31 on the image of methods/vae.md, 0 to 4 on simulated ones.
     """
     column = drawn_column(round(np.sqrt(len(mean))), period_px).ravel()
     middle = len(mean) // 2

@@ -27,6 +27,9 @@ _BESIDE_PERIODS = 0.75
 # columns: with 1.3 times its side lobes a third of what was found lay beside a vacancy.
 SHADOW_PERIODS = 2.5
 SHADOW_SHARE = 2.0
+# A neighbour of nearly the same score is a defect of its own. Many learned components, 18 on the
+# image of methods/vae.md, have side lobes of a half.
+MOST_SHADOW = 0.6
 # A blur of 3 px needs no more of the rows to say where it is largest.
 ENERGY_STEP = 2
 
@@ -51,7 +54,7 @@ class DenseScores:
 
 
 def sidelobe_of(model: DensePca) -> float:
-    """How strong the residual of one column is beside it, over what it is there; 0.1 to 0.4.
+    """How strong the residual of one column is beside it, over what it is there; 0.1 to 0.5.
 
     The waves that bulk is redrawn with redraw a part of what is strange in all cells of a window.
     """
@@ -144,7 +147,8 @@ class DenseScorer:
             As they were scored.
         """
         reach_px = SHADOW_PERIODS * self.model.period_px
-        return in_shadow(scores, places_yx, reach_px, SHADOW_SHARE * self.sidelobe)
+        share = min(SHADOW_SHARE * self.sidelobe, MOST_SHADOW)
+        return in_shadow(scores, places_yx, reach_px, share)
 
     def lobes(self, residual: Image, places_yx: NDArray[np.float64]) -> NDArray[np.float64]:
         """Value, y, x of the strongest lobe (N, 6) in the cells of some sites, and of its opposite.

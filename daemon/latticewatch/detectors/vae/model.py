@@ -14,22 +14,26 @@ from latticewatch.detectors.vae.null import NullLaw
 from latticewatch.detectors.vae.parameters import MODES, Mode
 from latticewatch.detectors.vae.pca import DensePca
 from latticewatch.detectors.vae.provenance import Provenance, read_provenance
+from latticewatch.detectors.vae.site_model import (
+    SITE_AXES,
+    SITE_NUMBERS,
+    read_arrays,
+    read_numbers,
+    refuse_broken,
+    refuse_sizes,
+    rule_of,
+    site_arrays,
+    site_claims,
+    site_header,
+    windows_of,
+)
 from latticewatch.detectors.vae.twin import read_twin, twin_arrays, twin_header
 from latticewatch.detectors.vae.windows import WindowRule
 from latticewatch.detectors.view import SiteRule
 
 DETECTOR = "vae"
 STATISTICS = ("largest", "energy")  # the second as its root
-_AXES = {
-    "basis_px_yx": 2,
-    "usual": 2,
-    "level_weights": 2,
-    "probe_window": 2,
-    "probe_residual": 2,
-    "network_onnx": 1,
-}
-_NUMBERS = ("smooth_sigma_px", "floor", "level_low", "level_high", "step_px", "scale")
-_INTEGERS = ("polarity", "min_distance_px", "contrast", "drawn_px")
+_AXES = {"probe_window": 2, "probe_residual": 2, "network_onnx": 1}
 _NULL = ("width", "counted", "n_values")
 _FRESH = ("n_tests", "score_median", "score_spread")
 _LARGEST = float(np.finfo(np.float32).max)
@@ -80,20 +84,10 @@ class VaeModel:
 
     def header(self) -> dict[str, Any]:  # Any: JSON
         """Numbers of the model as they stand in `model.json`."""
-        rule, windows, known = self.rule, self.windows, self.provenance
+        known = self.provenance
         return {
+            **site_header(self.rule, self.windows),
             "mode": self.mode,
-            "smooth_sigma_px": rule.smooth_sigma_px,
-            "floor": rule.floor,
-            "polarity": rule.polarity,
-            "min_distance_px": rule.min_distance_px,
-            "contrast": rule.contrast,
-            "level_low": rule.levels[0],
-            "level_high": rule.levels[1],
-            "period_px": rule.period_px,
-            "step_px": windows.step_px,
-            "scale": windows.scale,
-            "drawn_px": windows.drawn_px,
             "n_tests": self.n_tests,
             "score_median": self.score_median,
             "score_spread": self.score_spread,
@@ -109,15 +103,12 @@ class VaeModel:
             "folds": [list(one) for one in known.folds],
             "in_sample": known.in_sample,
             **twin_header(self.pca),
-            "units": {"lengths": "px", "levels": "2nd to 98th percentile of the blurred frame"},
         }
 
     def arrays(self) -> dict[str, NDArray[Any]]:  # Any: floats and bytes
         """Arrays of the model as they stand in `arrays.npz`."""
         return {
-            "basis_px_yx": self.rule.basis_px_yx,
-            "usual": self.windows.usual,
-            "level_weights": self.windows.weights,
+            **site_arrays(self.rule, self.windows),
             "probe_window": self.probe_window,
             "probe_residual": self.probe_residual,
             "network_onnx": np.frombuffer(self.network, np.uint8),
@@ -142,7 +133,8 @@ class VaeModel:
         """
         if artifact.detector != DETECTOR:
             raise ModelError(f"{where}: a {artifact.detector} model, expected {DETECTOR}")
-        numbers, arrays = _numbers(artifact, where), _arrays(artifact, where)
+        numbers = read_numbers(artifact, where, (*SITE_NUMBERS, *_FRESH))
+        arrays = read_arrays(artifact, where, SITE_AXES | _AXES)
         network = arrays["network_onnx"].astype(np.uint8).tobytes()
         refuse_foreign(network, where)
         found = hashlib.sha256(network).hexdigest()
@@ -151,22 +143,8 @@ class VaeModel:
             raise ModelError(f"{where}: the network has SHA-256 {found}, the header says {told}")
         known = read_provenance(artifact, where)
         model = cls(
-            rule=SiteRule(
-                smooth_sigma_px=numbers["smooth_sigma_px"],
-                polarity=int(numbers["polarity"]),
-                floor=numbers["floor"],
-                min_distance_px=int(numbers["min_distance_px"]),
-                basis_px_yx=arrays["basis_px_yx"].astype(np.float64),
-                levels=(numbers["level_low"], numbers["level_high"]),
-                contrast=int(numbers["contrast"]),
-            ),
-            windows=WindowRule(
-                step_px=numbers["step_px"],
-                usual=arrays["usual"].astype(np.float32),
-                weights=arrays["level_weights"].astype(np.float32),
-                scale=numbers["scale"],
-                drawn_px=int(numbers["drawn_px"]),
-            ),
+            rule=rule_of(numbers, arrays),
+            windows=windows_of(numbers, arrays),
             network=network,
             nulls=(_null(artifact, where, "largest"), _null(artifact, where, "energy")),
             n_tests=numbers["n_tests"],
@@ -205,39 +183,9 @@ def _null(artifact: Artifact, where: str, name: str) -> NullLaw:
     return NullLaw(numbers[0], numbers[1], int(numbers[2]))
 
 
-def _numbers(artifact: Artifact, where: str) -> dict[str, float]:
-    numbers: dict[str, float] = {}
-    for name in (*_INTEGERS, *_NUMBERS, *_FRESH):
-        value = artifact.header.get(name)
-        plain = isinstance(value, int | float) and not isinstance(value, bool)
-        whole = name not in _INTEGERS or isinstance(value, int)
-        if value is None or not plain or not whole or not abs(value) <= _LARGEST:
-            kind = "a whole" if name in _INTEGERS else "a finite"
-            raise ModelError(f"{where}: {name} = {value!r:.40}, expected {kind} number")
-        numbers[name] = float(value)
-    return numbers
-
-
-def _arrays(artifact: Artifact, where: str) -> dict[str, NDArray[np.generic]]:
-    arrays = {}
-    for name, n_axes in _AXES.items():
-        array = artifact.arrays.get(name)
-        if array is None or array.ndim != n_axes or array.size == 0:
-            shape = None if array is None else array.shape
-            raise ModelError(f"{where}: array {name} has shape {shape}, expected {n_axes} axes")
-        if not np.abs(array.astype(np.float64)).max() <= _LARGEST:
-            raise ModelError(f"{where}: array {name} holds a number beyond single precision")
-        arrays[name] = array
-    if arrays["network_onnx"].dtype != np.uint8:
-        kind = arrays["network_onnx"].dtype.str
-        raise ModelError(f"{where}: array network_onnx is {kind}, expected bytes (|u1)")
-    return arrays
-
-
 def _check(model: VaeModel, where: str) -> None:
     """Refuse numbers out of range and sizes that disagree."""
-    rule, windows = model.rule, model.windows
-    size, drawn = windows.size, windows.drawn_px
+    size, drawn = model.windows.size, model.windows.drawn_px
     wanted = {
         "basis_px_yx": (2, 2),
         "usual": (size, size),
@@ -245,28 +193,10 @@ def _check(model: VaeModel, where: str) -> None:
         "probe_window": (size, size),
         "probe_residual": (drawn, drawn),
     }
-    arrays = model.arrays()
-    for name, shape in wanted.items():
-        if arrays[name].shape != shape:
-            raise ModelError(
-                f"{where}: array {name} has shape {arrays[name].shape}, expected {shape}"
-            )
-    claims = {
-        "smooth_sigma_px > 0": 0 < rule.smooth_sigma_px < 1000,
-        "polarity is 1 or -1": rule.polarity in (1, -1),
-        "contrast is 1 or -1": rule.contrast in (1, -1),
-        "min_distance_px >= 1": 1 <= rule.min_distance_px <= 4096,
-        "0 <= level_low < level_high <= 1": 0 <= rule.levels[0] < rule.levels[1] <= 1,
-        "basis_px_yx spans a cell": abs(float(np.linalg.det(rule.basis_px_yx))) > 1.0,
-        "0 < step_px < 100": 0 < windows.step_px < 100,
-        "window odd, 9 to 129 points": 9 <= size <= 129 and size % 2 == 1,
-        "drawn_px odd, at most the window": 3 <= drawn <= size and drawn % 2 == 1,
-        "scale > 0": windows.scale > 0,
-        "level_weights sum to 1": abs(float(windows.weights.sum()) - 1.0) < 1e-3,
+    refuse_sizes(model.arrays(), wanted, where)
+    claims = site_claims(model.rule, model.windows) | {
         "1 <= n_tests <= 2": 1 <= model.n_tests <= 2,
         "score_spread > 0": model.score_spread > 0,
         "width of the nulls, 0.1 to 10": all(0.1 <= law.width <= 10 for law in model.nulls),
     }
-    broken = [claim for claim, holds in claims.items() if not holds]
-    if broken:
-        raise ModelError(f"{where}: not so: {'; '.join(broken)}")
+    refuse_broken(claims, where)

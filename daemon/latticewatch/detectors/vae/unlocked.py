@@ -1,7 +1,8 @@
 """The default for windows without a lattice: how far what is not redrawn stands out of its window.
 
 A window of three periods shows too little of a lattice to lock to. Its residual is judged by its
-own scale: the kurtosis does not rise with noise, nor on bulk that the network knows less well.
+own scale: the kurtosis does not rise with noise, nor on bulk that the network knows less well. Nor
+does it on a fault that fills the window: this is for defects of points.
 """
 
 import math

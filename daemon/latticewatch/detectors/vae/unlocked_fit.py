@@ -122,5 +122,9 @@ def fit_unlocked(
     rule = replace(rule, tail_start=start, tail_scale=scale)
     header = header_of(rule) | told_of(trained, len(learned), len(held_out), parity)
     header |= {"seed": chosen.seed}
-    arrays: dict[str, NDArray[np.generic]] = {"scores": scores, "history": trained.history}
+    arrays: dict[str, NDArray[np.generic]] = {
+        "network_onnx": np.frombuffer(network, np.uint8),
+        "scores": scores,
+        "history": trained.history,
+    }
     return UnlockedFit(network, rule, header, arrays, parity)

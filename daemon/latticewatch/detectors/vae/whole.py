@@ -4,6 +4,9 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from latticewatch.detectors.protocols import ModelError
+from latticewatch.detectors.vae.graph import refuse_foreign
+
 _BATCH = 256  # more windows at once no longer fit into the cache
 
 
@@ -18,26 +21,40 @@ class WholeNetwork:
         Side of the windows.
     sampled
         The graph takes noise, and decodes a sample of the latent space.
+    where
+        Name of the model, for messages.
 
     Raises
     ------
-    ValueError
-        The graph reads or draws something else.
+    ModelError
+        The graph is too large, damaged, foreign, or reads or draws something else.
     """
 
-    def __init__(self, network: bytes, window_px: int, *, sampled: bool = False) -> None:
+    def __init__(
+        self, network: bytes, window_px: int, *, sampled: bool = False, where: str = "model"
+    ) -> None:
+        refuse_foreign(network, where)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(
-            network, options, providers=["CPUExecutionProvider"]
-        )
+        options.log_severity_level = 4
+        try:
+            self._session = onnxruntime.InferenceSession(
+                network, options, providers=["CPUExecutionProvider"]
+            )
+        # Whatever it raises, of classes that it does not name: the file is of no use.
+        except Exception as error:
+            told = " ".join(str(error).split())[:200]
+            raise ModelError(f"{where}: the network cannot be loaded: {told}") from error
         inputs = {one.name: list(one.shape[1:]) for one in self._session.get_inputs()}
         sides = [1, window_px, window_px]
         wanted = {"windows", "noise"} if sampled else {"windows"}
         if set(inputs) != wanted or inputs["windows"] != sides:
-            raise ValueError(f"the network reads {inputs}: expected {wanted}, windows of {sides}")
+            names = ", ".join(sorted(wanted))
+            raise ModelError(
+                f"{where}: the network reads {inputs}, expected {names} with windows of {sides}"
+            )
         if list(self._session.get_outputs()[0].shape[1:]) != sides:
-            raise ValueError("the network does not redraw whole windows")
+            raise ModelError(f"{where}: the network does not redraw whole windows")
         self.n_latents = int(inputs["noise"][0]) if sampled else 0
 
     def redraw(

@@ -10,6 +10,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from latticewatch.detectors.protocols import ModelError
 from latticewatch.detectors.vae.published import (
     PublishedDetector,
     average_near_maximum,
@@ -86,7 +87,7 @@ def test_score_agrees_with_the_definition(windows: NDArray[np.float32], half: in
 
 @pytest.mark.parametrize("corner_yx", [(0, 0), (2, 3), (0, 40), (30, 1)])
 def test_only_the_box_that_ends_at_the_edge_ships(corner_yx: tuple[int, int]) -> None:
-    """Methods/vae.md 8.2, test 1: in the authors' programs the box wraps round."""
+    """In the authors' programs the box wraps round."""
     window = planted(corner_yx)
     shipped = average_near_maximum(window, 6)[0]
     assert shipped == pytest.approx(slow.average_near_maximum(window[0], 6))
@@ -204,13 +205,19 @@ def test_dice_of_a_window_do_not_depend_on_those_that_follow() -> None:
 
 @pytest.mark.parametrize("rule", [replace(RULE, latent="sample"), replace(RULE, window_px=64)])
 def test_a_network_of_another_shape_is_refused(rule: PublishedRule) -> None:
-    with pytest.raises(ValueError, match="the network reads"):
+    with pytest.raises(ModelError, match="the network reads"):
         PublishedDetector(network(SIDE, "sigmoid"), rule)
+
+
+@pytest.mark.parametrize("content", [b"", b"no network", b"\x00" * 5_000_000])
+def test_what_is_no_network_of_ours_is_refused(content: bytes) -> None:
+    with pytest.raises(ModelError, match="model: the network"):
+        PublishedDetector(content, RULE)
 
 
 def test_a_rule_survives_its_header() -> None:
     rule = replace(RULE, latent="sample", sigma_px=1.4, zero=-3.0)
-    assert rule_from(header_of(rule)) == rule
+    assert rule_from(header_of(rule) | {"epochs": 3}) == rule
 
 
 @pytest.mark.parametrize(
@@ -224,7 +231,7 @@ def test_a_rule_survives_its_header() -> None:
         ("band_sd", float("nan")),
         ("band_sd", -1.0),
         ("latent", "dice"),
-        ("further", 1),
+        ("step_px", None),
     ],
 )
 def test_a_header_that_no_fit_wrote_is_refused(entry: str, value: object) -> None:

@@ -42,10 +42,10 @@ def test_published_fit_gives_a_model_that_a_file_can_keep(kept: Path) -> None:
     assert [step.epoch for step in steps] == list(range(1, 21))
     assert fit.parity < 1e-5
     header = json.loads(json.dumps(fit.header))
-    told = {name: header[name] for name in published_rule.header_of(fit.rule)}
-    assert published_rule.rule_from(told) == fit.rule
+    assert published_rule.rule_from(header) == fit.rule
     assert "may overlap" in header["calibrated_on"]
-    verdicts = PublishedDetector(fit.network, fit.rule).score_windows(WINDOWS)
+    network = fit.arrays["network_onnx"].tobytes()
+    verdicts = PublishedDetector(network, fit.rule).score_windows(WINDOWS)
     assert verdicts.is_scored.all()
 
 
@@ -75,7 +75,7 @@ def test_default_fit_finds_a_column_that_is_missing() -> None:
 
 
 def test_windows_that_come_twice_are_learned_from_or_judged_by_but_not_both() -> None:
-    """Methods/vae.md 8.2, test 10, as far as a stack tells."""
+
     usable = usable_windows(np.concatenate([WINDOWS, WINDOWS[::-1]]))
     np.testing.assert_array_equal(usable, WINDOWS)
     learned, held_out = split(usable, 0.2, 0)

@@ -1,0 +1,132 @@
+"""Models that look at windows without a lattice, in the pipeline."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latticewatch.daemon.pixel_check import near_bad_pixel
+from latticewatch.daemon.ports import Clock
+from latticewatch.daemon.sights import Budget, Picture, Scene, Sight
+from latticewatch.daemon.stopwatch import Stopwatch
+from latticewatch.detectors.calibration import adjusted_q, score_of_p
+from latticewatch.detectors.protocols import Finding
+from latticewatch.detectors.vae.model import DETECTOR
+from latticewatch.detectors.vae.window_model import WindowModel, WindowScores, score_windows
+
+# Of the side of a window: windows overlap by a half, and peaks nearer than this are of one defect.
+_ONE_DEFECT = 0.2
+# Place of a peak under the blur of the preparation, standard deviation over that of the blur.
+_PLACE_SIGMA = 1.0
+# Chances below this rest on the tail of a fitted law.
+_COUNTED_P = 0.005
+
+
+class WindowLooker:
+    """Asks a network about the windows of a grid; no lattice is needed, and none is known.
+
+    Parameters
+    ----------
+    model
+        Whose rule and network.
+    named
+        Detector, artifact, SHA-256.
+    clock
+        Times the stages.
+    pictures
+        Whether each Sight comes with a picture of the residual.
+    """
+
+    name = DETECTOR
+
+    def __init__(
+        self, model: WindowModel, named: tuple[str, str, str], clock: Clock, *, pictures: bool
+    ) -> None:
+        self._model, self._detector = model, model.detector()
+        self._named, self._clock, self._pictures = named, clock, pictures
+
+    def look(self, scene: Scene, budget: Budget) -> Sight:
+        """Judge every window of a frame, and list what is within the budget."""
+        watch = Stopwatch(self._clock)
+        side = self._model.rule.window_px
+        if min(scene.image.shape) < side:
+            note = (
+                f"{DETECTOR}: a frame of {scene.image.shape[0]} x {scene.image.shape[1]} px is "
+                f"smaller than the windows of its model, {side} px"
+            )
+            return Sight(*self._named, faults=("model_stale",), note=note)
+        scores = score_windows(self._detector, scene.image)
+        middles = scores.corners_yx.astype(np.float64) + (side - 1) / 2
+        shape = (scene.image.shape[0], scene.image.shape[1])
+        bad = near_bad_pixel(middles, scene.bad_yx, shape, side // 2)
+        scored = np.isfinite(scores.p_value) & ~bad
+        findings, q_value = self._cut(scores, np.flatnonzero(scored), budget)
+        picture = Picture(DETECTOR, _painted(scores, shape)) if self._pictures else None
+        watch.lap(DETECTOR)
+        return Sight(
+            *self._named,
+            n_sites=len(scored),
+            n_scored=int(np.count_nonzero(scored)),
+            findings=findings,
+            q_value=q_value,
+            stage_us=watch.us,
+            n_refused=int(np.count_nonzero(~np.isfinite(scores.p_value))),
+            picture=picture,
+        )
+
+    def warm_up(self, image: NDArray[np.float32]) -> None:
+        """Run the network once on each window of a frame."""
+        if min(image.shape) >= self._model.rule.window_px:
+            score_windows(self._detector, image)
+
+    def _cut(
+        self, scores: WindowScores, scored: NDArray[np.intp], budget: Budget
+    ) -> tuple[tuple[Finding, ...], NDArray[np.float64]]:
+        """Decide which windows hold defects; overlapping ones that see the same one are merged."""
+        p_value = scores.p_value[scored]
+        passes = budget.passes(p_value, adjusted_q(p_value), len(scored))
+        kept: list[int] = []
+        reach_px = _ONE_DEFECT * self._model.rule.window_px
+        for window in scored[passes][np.argsort(p_value[passes], kind="stable")]:
+            away = [np.hypot(*(scores.peak_yx[window] - scores.peak_yx[other])) for other in kept]
+            if not away or min(away) > reach_px:
+                kept.append(int(window))
+        q_value = adjusted_q(scores.p_value[kept], len(scored))
+        within = budget.passes(scores.p_value[kept], q_value, len(scored))
+        found = tuple(
+            self._finding(scores, window) for window, one in zip(kept, within, strict=True) if one
+        )
+        return found, q_value[within]
+
+    def _finding(self, scores: WindowScores, window: int) -> Finding:
+        p_value = float(scores.p_value[window])
+        y, x = (float(place) for place in scores.peak_yx[window])
+        var = (_PLACE_SIGMA * max(self._model.rule.sigma_px, 1.0)) ** 2
+        return Finding(
+            pixel_yx=(y, x),
+            cov_px=(var, 0.0, var),
+            kind="excess" if scores.peak[window] > 0 else "deficit",
+            intensity_ratio=None,
+            extent_px=self._model.rule.window_px / 4,
+            p_value=p_value,
+            parts=((f"vae_{self._model.mode}", score_of_p(p_value), p_value),),
+            tail=p_value < _COUNTED_P,
+            flags=("unlocked",),
+        )
+
+
+def _painted(scores: WindowScores, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Residuals of all windows on the frame (H, W).
+
+    Each pixel is of the window that it lies deepest in, for rims are redrawn worst.
+    """
+    side = scores.residuals.shape[-1]
+    offsets = np.arange(side)
+    depth = np.minimum(offsets, offsets[::-1])
+    depth = np.minimum(depth[:, None], depth) + 1
+    picture = np.full(shape, np.nan, np.float32)
+    deepest = np.zeros(shape, np.int64)
+    for (y, x), residual in zip(scores.corners_yx, scores.residuals, strict=True):
+        part = (slice(y, y + side), slice(x, x + side))
+        better = depth > deepest[part]
+        picture[part][better] = residual[better]
+        deepest[part][better] = depth[better]
+    return picture

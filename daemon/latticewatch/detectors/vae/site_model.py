@@ -1,0 +1,143 @@
+"""What models of sites share in their files: how sites are found and windows are cut."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latticewatch.detectors.artifact import Artifact
+from latticewatch.detectors.protocols import ModelError
+from latticewatch.detectors.vae.windows import WindowRule
+from latticewatch.detectors.view import SiteRule
+
+# Arrays and their number of axes; the sizes must agree with each other.
+SITE_AXES = {"basis_px_yx": 2, "usual": 2, "level_weights": 2}
+INTEGERS = ("polarity", "min_distance_px", "contrast", "drawn_px")
+SITE_NUMBERS = (
+    *INTEGERS,
+    *("smooth_sigma_px", "floor", "level_low", "level_high", "step_px", "scale"),
+)
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+def read_numbers(artifact: Artifact, where: str, names: Sequence[str]) -> dict[str, float]:
+    """Read numbers of a header, those of `INTEGERS` whole; ModelError if one is missing or odd."""
+    numbers: dict[str, float] = {}
+    for name in names:
+        value = artifact.header.get(name)
+        plain = isinstance(value, int | float) and not isinstance(value, bool)
+        whole = name not in INTEGERS or isinstance(value, int)
+        if value is None or not plain or not whole or not abs(value) <= _LARGEST:
+            kind = "a whole" if name in INTEGERS else "a finite"
+            raise ModelError(f"{where}: {name} = {value!r:.40}, expected {kind} number")
+        numbers[name] = float(value)
+    return numbers
+
+
+def read_arrays(
+    artifact: Artifact, where: str, axes: Mapping[str, int]
+) -> dict[str, NDArray[np.generic]]:
+    """Read arrays and check how many axes they have; ModelError if one is missing or odd."""
+    arrays = {}
+    for name, n_axes in axes.items():
+        array = artifact.arrays.get(name)
+        if array is None or array.ndim != n_axes or array.size == 0:
+            shape = None if array is None else array.shape
+            raise ModelError(f"{where}: array {name} has shape {shape}, expected {n_axes} axes")
+        if not np.abs(array.astype(np.float64)).max() <= _LARGEST:
+            raise ModelError(f"{where}: array {name} holds a number beyond single precision")
+        arrays[name] = array
+    onnx = arrays.get("network_onnx")
+    if onnx is not None and onnx.dtype != np.uint8:
+        raise ModelError(f"{where}: array network_onnx is {onnx.dtype.str}, expected bytes (|u1)")
+    return arrays
+
+
+def rule_of(numbers: Mapping[str, float], arrays: Mapping[str, NDArray[np.generic]]) -> SiteRule:
+    """How sites are found, from what `read_numbers` and `read_arrays` gave."""
+    return SiteRule(
+        smooth_sigma_px=numbers["smooth_sigma_px"],
+        polarity=int(numbers["polarity"]),
+        floor=numbers["floor"],
+        min_distance_px=int(numbers["min_distance_px"]),
+        basis_px_yx=arrays["basis_px_yx"].astype(np.float64),
+        levels=(numbers["level_low"], numbers["level_high"]),
+        contrast=int(numbers["contrast"]),
+    )
+
+
+def windows_of(
+    numbers: Mapping[str, float], arrays: Mapping[str, NDArray[np.generic]]
+) -> WindowRule:
+    """How windows are cut and compared, from the same."""
+    return WindowRule(
+        step_px=numbers["step_px"],
+        usual=arrays["usual"].astype(np.float32),
+        weights=arrays["level_weights"].astype(np.float32),
+        scale=numbers["scale"],
+        drawn_px=int(numbers["drawn_px"]),
+    )
+
+
+def site_header(rule: SiteRule, windows: WindowRule) -> dict[str, Any]:  # Any: JSON
+    """Numbers of both as they stand in `model.json`."""
+    return {
+        "smooth_sigma_px": rule.smooth_sigma_px,
+        "floor": rule.floor,
+        "polarity": rule.polarity,
+        "min_distance_px": rule.min_distance_px,
+        "contrast": rule.contrast,
+        "level_low": rule.levels[0],
+        "level_high": rule.levels[1],
+        "period_px": rule.period_px,
+        "step_px": windows.step_px,
+        "scale": windows.scale,
+        "drawn_px": windows.drawn_px,
+        "units": {"lengths": "px", "levels": "2nd to 98th percentile of the blurred frame"},
+    }
+
+
+def site_arrays(rule: SiteRule, windows: WindowRule) -> dict[str, NDArray[Any]]:  # Any: floats
+    """Arrays of both as they stand in `arrays.npz`."""
+    return {
+        "basis_px_yx": rule.basis_px_yx,
+        "usual": windows.usual,
+        "level_weights": windows.weights,
+    }
+
+
+def site_claims(rule: SiteRule, windows: WindowRule) -> dict[str, bool]:
+    """Return what must hold of both, in words, and whether it does."""
+    size, drawn = windows.size, windows.drawn_px
+    return {
+        "smooth_sigma_px > 0": 0 < rule.smooth_sigma_px < 1000,
+        "polarity is 1 or -1": rule.polarity in (1, -1),
+        "contrast is 1 or -1": rule.contrast in (1, -1),
+        "min_distance_px >= 1": 1 <= rule.min_distance_px <= 4096,
+        "0 <= level_low < level_high <= 1": 0 <= rule.levels[0] < rule.levels[1] <= 1,
+        "basis_px_yx spans a cell": abs(float(np.linalg.det(rule.basis_px_yx))) > 1.0,
+        "0 < step_px < 100": 0 < windows.step_px < 100,
+        "window odd, 9 to 129 points": 9 <= size <= 129 and size % 2 == 1,
+        "drawn_px odd, at most the window": 3 <= drawn <= size and drawn % 2 == 1,
+        "scale > 0": windows.scale > 0,
+        "level_weights sum to 1": abs(float(windows.weights.sum()) - 1.0) < 1e-3,
+    }
+
+
+def refuse_sizes(
+    arrays: Mapping[str, NDArray[Any]], wanted: Mapping[str, tuple[int, ...]], where: str
+) -> None:
+    """Refuse arrays whose sizes disagree."""
+    for name, shape in wanted.items():
+        if arrays[name].shape != shape:
+            raise ModelError(
+                f"{where}: array {name} has shape {arrays[name].shape}, expected {shape}"
+            )
+
+
+def refuse_broken(claims: Mapping[str, bool], where: str) -> None:
+    """Refuse a model of which a claim does not hold."""
+    broken = [claim for claim, holds in claims.items() if not holds]
+    if broken:
+        raise ModelError(f"{where}: not so: {'; '.join(broken)}")
