@@ -22,7 +22,7 @@ from latticewatch.daemon.demo_score import Truth, judge
 from latticewatch.daemon.demo_setup import (
     DEMO_SOURCE,
     DemoSettings,
-    choose_model,
+    choose_models,
     sending_arguments,
     write_config,
 )
@@ -56,8 +56,7 @@ def run_demo(settings: DemoSettings, *, live: bool) -> dict[str, Any]:  # Any: J
     with ExitStack() as stack:
         stack.enter_context(_termination_as_interrupt())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="latticewatch-")))
-        model = choose_model(settings, folder)
-        config = write_config(model, folder, settings.detectors)
+        config = write_config(choose_models(settings, folder), folder, settings.detectors)
         daemon = stack.enter_context(
             Child(name="the daemon", module=DAEMON_MODULE, arguments=["run", str(config)])
         )

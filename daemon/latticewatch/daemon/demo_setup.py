@@ -1,6 +1,6 @@
 """What the demo prepares: its settings, the model, the daemon's settings file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,13 +113,21 @@ def sending_arguments(settings: DemoSettings, *, endpoint: str) -> list[str]:
     return chosen
 
 
-def choose_model(settings: DemoSettings, folder: Path) -> str | None:
-    """Name of the model for these settings; where none is shipped, one fitted now.
+def choose_models(settings: DemoSettings, folder: Path) -> dict[str, str]:
+    """Name the model of each detector that looks and asks for one.
 
-    A shipped model holds for the dose that it was fitted at. None where nobody asks for one.
+    That of scheme one is fitted now where a dose was chosen, for a shipped one holds for the dose
+    that it was made at. That of the autoencoder is the shipped one at any dose: beyond a factor of
+    two or so it says itself that it is stale.
     """
-    if settings.detectors is not None and "patterson" not in settings.detectors:
-        return None
+    asked = ("patterson",) if settings.detectors is None else settings.detectors
+    models = {"vae": f"pretrained:{settings.crystal}-vae"} if "vae" in asked else {}
+    if "patterson" in asked:
+        models["patterson"] = _model_of_scheme_one(settings, folder)
+    return models
+
+
+def _model_of_scheme_one(settings: DemoSettings, folder: Path) -> str:
     if settings.dose is None and settings.crystal in pretrained_models():
         return f"pretrained:{settings.crystal}"
     frames, model = folder / "reference.npz", folder / f"demo{MODEL_SUFFIX}"
@@ -134,13 +142,15 @@ def choose_model(settings: DemoSettings, folder: Path) -> str | None:
     return str(model)
 
 
-def write_config(model: str | None, folder: Path, detectors: Sequence[str] | None = None) -> Path:
+def write_config(
+    models: Mapping[str, str], folder: Path, detectors: Sequence[str] | None = None
+) -> Path:
     """Write the daemon's settings: free ports, and the truth comes back in the events.
 
     Parameters
     ----------
-    model
-        Of `patterson`, None for the default.
+    models
+        Of detectors, by name; of others the default.
     detectors
         Who looks, and nobody else; None for the default.
     """
@@ -161,19 +171,19 @@ max_defects = {MOST_DEFECTS}
 
 [http]
 port = 0
-{_detector_tables(model, detectors)}"""
+{_detector_tables(models, detectors)}"""
     )
     return path
 
 
-def _detector_tables(model: str | None, detectors: Sequence[str] | None) -> str:
+def _detector_tables(models: Mapping[str, str], detectors: Sequence[str] | None) -> str:
     lines: dict[str, list[str]] = {name: [] for name in DETECTORS}
     if detectors is not None:
         for name in DETECTORS:
             lines[name].append(f"enabled = {'true' if name in detectors else 'false'}")
         if not {"reference_cell", "patterson"} & set(detectors):
             lines["vae"].append("late = false")  # it has nobody to follow
-    if model is not None:
-        lines["patterson"].append(f'model = "{model}"')
+    for name, model in models.items():
+        lines[name].append(f'model = "{model}"')
     tables = [["", f"[detectors.{name}]", *of_one, ""] for name, of_one in lines.items() if of_one]
     return "".join("\n".join(table) for table in tables)

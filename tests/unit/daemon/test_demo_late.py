@@ -21,7 +21,7 @@ from latticewatch.daemon.demo_late import LateTally
 from latticewatch.daemon.demo_score import Truth, judge
 from latticewatch.daemon.demo_setup import (
     DemoSettings,
-    choose_model,
+    choose_models,
     parse_detectors,
     write_config,
 )
@@ -98,7 +98,7 @@ def detectors_of(path: Path) -> dict[str, object]:
 
 def test_the_demo_lets_those_look_that_are_asked_for(tmp_path: Path) -> None:
     asked = parse_detectors("patterson, vae")
-    path = write_config("pretrained:mos2", tmp_path, asked)
+    path = write_config({"patterson": "pretrained:mos2"}, tmp_path, asked)
 
     assert detectors_of(path) == {
         "reference_cell": {"enabled": False},
@@ -110,14 +110,14 @@ def test_the_demo_lets_those_look_that_are_asked_for(tmp_path: Path) -> None:
 
 
 def test_a_slow_detector_alone_is_waited_for(tmp_path: Path) -> None:
-    path = write_config(None, tmp_path, parse_detectors("vae"))
+    path = write_config({}, tmp_path, parse_detectors("vae"))
 
     assert not load_settings(path).detectors.vae.late
 
 
 def test_the_demo_without_a_word_is_as_it_was(tmp_path: Path) -> None:
     assert parse_detectors(None) is None
-    assert detectors_of(write_config("pretrained:mos2", tmp_path)) == {
+    assert detectors_of(write_config({"patterson": "pretrained:mos2"}, tmp_path)) == {
         "patterson": {"model": "pretrained:mos2"}
     }
 
@@ -125,7 +125,7 @@ def test_the_demo_without_a_word_is_as_it_was(tmp_path: Path) -> None:
 def test_no_model_is_fitted_for_a_detector_that_does_not_look(tmp_path: Path) -> None:
     settings = DemoSettings(dose=12_345.0, detectors=("reference_cell",))
 
-    assert choose_model(settings, tmp_path) is None
+    assert choose_models(settings, tmp_path) == {}
 
 
 @pytest.mark.parametrize("text", ["", "vea", "patterson,vea", "domains", ","])

@@ -5,4 +5,7 @@ MODELS = {
     "mos2": "monolayer MoS2 of the simulator, a = 24.1 px, turned by 11 degrees",
     "srtio3": "SrTiO3 [001] of the simulator, a = 29.8 px, turned by 11 degrees",
     "zincblende": "zinc blende [110] of the simulator, 30.3 px, turned by 11 degrees",
+    "mos2-vae": "the same MoS2, for the autoencoder",
+    "srtio3-vae": "the same SrTiO3, for the autoencoder",
+    "zincblende-vae": "the same zinc blende, for the autoencoder",
 }
