@@ -56,7 +56,8 @@ def run_demo(settings: DemoSettings, *, live: bool) -> dict[str, Any]:  # Any: J
     with ExitStack() as stack:
         stack.enter_context(_termination_as_interrupt())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="latticewatch-")))
-        config = write_config(choose_models(settings, folder), folder, settings.detectors)
+        models = choose_models(settings, folder)
+        config = write_config(models, folder, settings.detectors)
         daemon = stack.enter_context(
             Child(name="the daemon", module=DAEMON_MODULE, arguments=["run", str(config)])
         )
@@ -76,8 +77,8 @@ def run_demo(settings: DemoSettings, *, live: bool) -> dict[str, Any]:  # Any: J
         run = DemoRun(client, daemon, simulator, DemoState(settings.title))
         with _view(run.state) if live else nullcontext():
             run.follow_to_the_end()
-        name = None if model is None else Path(model).name
-        return run.result() | {"settings": asdict(settings) | {"model": name}}
+        names = {detector: Path(model).name for detector, model in models.items()}
+        return run.result() | {"settings": asdict(settings) | {"models": names}}
 
 
 @contextmanager
