@@ -37,6 +37,12 @@ class ModelTrust:
         """Of the model, as the frames so far tell it."""
         return "stale" if self._staleness.is_stale else "ok"
 
+    def begin(self, scene: Scene) -> None:
+        """Take up a frame; one of another session begins anew."""
+        if scene.session != self._session:
+            self._session = scene.session
+            self.forget()
+
     def enter(self, scene: Scene, contrast: int) -> Sight | None:
         """Take up a frame; a Sight where its channel alone says that the model is another one's.
 
@@ -47,9 +53,7 @@ class ModelTrust:
         contrast
             +1: the model knows bright columns, -1: dark ones.
         """
-        if scene.session != self._session:
-            self._session = scene.session
-            self.forget()
+        self.begin(scene)
         said = None if scene.channel is None else contrast_of_channel(scene.channel)
         if said is None or said == contrast:
             return None

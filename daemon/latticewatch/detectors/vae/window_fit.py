@@ -13,6 +13,7 @@ from latticewatch.detectors.vae.patch_fit import PublishedFitSettings, fit_windo
 from latticewatch.detectors.vae.published_rule import MODE as AS_PUBLISHED
 from latticewatch.detectors.vae.shape import Progress
 from latticewatch.detectors.vae.unlocked_fit import UnlockedFitSettings, fit_unlocked
+from latticewatch.detectors.vae.window_model import detector_of, median_square, residuals_of
 
 # A stack of squares no larger than this is one of windows: a lattice is found in nine periods.
 LARGEST_WINDOW_PX = 128
@@ -20,6 +21,7 @@ _FEWEST_WINDOWS = 50
 # Of frames, as published: crops at random places.
 CROP_PX = 64
 _N_CROPS = 1000
+_N_USUAL = 200  # windows that say how much a residual usually is
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,9 @@ def fit_on_windows(
         usual = UnlockedFitSettings()
         settings = UnlockedFitSettings(seed=seed, epochs=epochs or usual.epochs)
         fitted = fit_unlocked(windows, settings, progress=progress, checkpoint=checkpoint)
+    some = windows[:: max(1, len(windows) // _N_USUAL)]
+    detector = detector_of(fitted.network, fitted.rule)
+    header = dict(fitted.header) | {"usual_square": median_square(residuals_of(detector, some))}
     notes = () if is_stack(frames) else (f"{len(windows)} windows were cut at random places",)
     report = WindowFitReport(mode, len(windows), fitted.parity, notes)
-    return WindowFit(dict(fitted.header), dict(fitted.arrays), report)
+    return WindowFit(header, dict(fitted.arrays), report)

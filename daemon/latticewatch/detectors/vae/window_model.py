@@ -14,9 +14,11 @@ from latticewatch.detectors.vae import published_rule, unlocked
 from latticewatch.detectors.vae.model import DETECTOR
 from latticewatch.detectors.vae.published import PublishedDetector
 from latticewatch.detectors.vae.published_rule import PublishedRule
+from latticewatch.detectors.vae.site_model import read_numbers
 from latticewatch.detectors.vae.unlocked import UnlockedDetector, UnlockedRule
 
 WindowRule = PublishedRule | UnlockedRule
+WindowDetector = PublishedDetector | UnlockedDetector
 # A band of no width, as where no bulk window reached the cut.
 _LEAST_BAND = 1e-12
 _SMALLEST_P = 1e-300
@@ -35,6 +37,9 @@ class WindowModel:
         Of this mode.
     network
         ONNX file.
+    usual_square
+        Median over windows of the reference of the mean square of the residual: a crystal that the
+        network does not know leaves more, of every window alike, which the rules do not see.
     digest
         Of the model file.
     """
@@ -42,6 +47,7 @@ class WindowModel:
     mode: str
     rule: WindowRule
     network: bytes
+    usual_square: float
     digest: str
 
     @classmethod
@@ -66,18 +72,34 @@ class WindowModel:
         stored = artifact.arrays.get("network_onnx")
         if stored is None or stored.dtype != np.uint8 or stored.ndim != 1:
             raise ModelError(f"{where}: array network_onnx is missing, or no bytes (|u1)")
-        model = cls(mode, _rule(mode, artifact.header, where), stored.tobytes(), artifact.sha256)
+        usual = read_numbers(artifact, where, ("usual_square",))["usual_square"]
+        if not usual >= 0:
+            raise ModelError(f"{where}: usual_square = {usual}, expected at least 0")
+        rule = _rule(mode, artifact.header, where)
+        model = cls(mode, rule, stored.tobytes(), usual, artifact.sha256)
         try:
             model.detector()
         except (ModelError, ValueError) as error:
             raise ModelError(f"{where}: {error}") from error
         return model
 
-    def detector(self) -> PublishedDetector | UnlockedDetector:
+    def detector(self) -> WindowDetector:
         """Make what scores windows."""
-        if isinstance(self.rule, PublishedRule):
-            return PublishedDetector(self.network, self.rule, self.digest)
-        return UnlockedDetector(self.network, self.rule)
+        return detector_of(self.network, self.rule, self.digest)
+
+
+def detector_of(network: bytes, rule: WindowRule, digest: str = "") -> WindowDetector:
+    """Make what scores windows by a rule."""
+    if isinstance(rule, PublishedRule):
+        return PublishedDetector(network, rule, digest)
+    return UnlockedDetector(network, rule)
+
+
+def residuals_of(detector: WindowDetector, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return what is not redrawn of windows (N, S, S), as the rule of the detector has it."""
+    if isinstance(detector, PublishedDetector):
+        return detector.score_windows(windows).differences
+    return detector.score_windows(windows).residuals
 
 
 def _rule(mode: str, header: Mapping[str, Any], where: str) -> WindowRule:  # Any: JSON
@@ -115,8 +137,15 @@ class WindowScores:
     corners_yx: NDArray[np.int64]
 
 
+def median_square(residuals: NDArray[np.float32]) -> float:
+    """Median over windows (N, S, S) of the mean square of a residual; NaN of none."""
+    squares = np.square(residuals).mean(axis=(1, 2))
+    squares = squares[np.isfinite(squares)]
+    return float(np.median(squares)) if len(squares) else float("nan")
+
+
 def score_windows(
-    detector: PublishedDetector | UnlockedDetector, image: NDArray[np.float32], frame: int = 0
+    detector: WindowDetector, image: NDArray[np.float32], frame: int = 0
 ) -> WindowScores:
     """Judge the windows of a frame, cut on a grid.
 
