@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from latticewatch.detectors.vae.checked import checked_export  # noqa: E402 - as above
-from latticewatch.detectors.vae.network import Recipe, TrainingSet, redraw, train  # noqa: E402
+from latticewatch.detectors.vae.network import redraw  # noqa: E402
 from latticewatch.detectors.vae.patch_fit import (  # noqa: E402
     PublishedFit,
     PublishedFitSettings,
@@ -29,6 +29,7 @@ from latticewatch.detectors.vae.patch_fit import (  # noqa: E402
 from latticewatch.detectors.vae.published import PublishedDetector, band_of  # noqa: E402
 from latticewatch.detectors.vae.shape import NetworkShape  # noqa: E402
 from latticewatch.detectors.vae.stack import prepare, split  # noqa: E402
+from latticewatch.detectors.vae.training import Recipe, TrainingSet, train  # noqa: E402
 from latticewatch.detectors.vae.unlocked import UnlockedDetector  # noqa: E402
 from latticewatch.detectors.vae.unlocked_fit import (  # noqa: E402
     UnlockedFitSettings,

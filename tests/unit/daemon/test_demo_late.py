@@ -145,11 +145,12 @@ def test_every_detector_of_the_table_has_its_settings() -> None:
     assert set(type(load_settings().detectors).model_fields) == {*DETECTORS, "late_within_ms"}
 
 
-def test_a_detector_that_is_not_there_yet_is_one_line() -> None:
+def test_a_model_that_is_not_there_is_one_line_with_the_setting_that_names_it() -> None:
     settings = load_settings().detectors
-    vae = settings.vae.model_copy(update={"enabled": True})
-    with pytest.raises(ModelError, match=r"^detectors\.vae: not built yet$"):
+    vae = settings.vae.model_copy(update={"enabled": True, "model": "nowhere/my.model"})
+    with pytest.raises(ModelError, match=r"^detectors\.vae\.model: .*nowhere/my\.model") as caught:
         check_models(settings.model_copy(update={"vae": vae}))
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_a_view_with_late_events_is_as_high_as_without() -> None:

@@ -1,9 +1,11 @@
 """From strange sites to defects: where in its cell a residual is, and what it says of the column.
 
 A column on the border of a cell is seen by the sites on both sides; sites whose residuals lie at
-one place are one defect.
+one place are one defect. So are findings that end up at one place: of a displaced column one cell
+may see the hole, and the next one hole and bump.
 """
 
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -64,10 +66,37 @@ def locate(
     members = [np.flatnonzero(groups == group) for group in range(n_groups)]
     best = np.array([one[np.argmax(np.abs(lobes.height[one]))] for one in members])
     own = _is_own_defect(lobes, best, _SHADOW * period_px)
-    return [
+    findings = [
         _finding(lobes, int(best[group]), members[group], (sites, scores, period_px))
         for group in np.flatnonzero(own)
     ]
+    return _merged(findings, _SAME_COLUMN * period_px)
+
+
+def _merged(findings: list[Finding], reach_px: float) -> list[Finding]:
+    """Make one of findings at one place: best evidence of all, place and kind of a displaced one.
+
+    Hole and bump of a column that has moved are taken for two columns by cells that see one each.
+    """
+    places = np.array([finding.pixel_yx for finding in findings]).reshape(-1, 2)
+    kept: list[int] = []
+    merged: dict[int, Finding] = {}
+    # Displaced ones first, so that what is kept stays where it is; each kind by its evidence.
+    order = sorted(
+        range(len(findings)), key=lambda k: (findings[k].kind != "displaced", findings[k].p_value)
+    )
+    for one in order:
+        away = np.hypot(*(places[kept] - places[one]).T)
+        if not kept or away.min() >= reach_px:
+            kept.append(one)
+            merged[one] = findings[one]
+            continue
+        other, more = kept[int(away.argmin())], findings[one]
+        if more.p_value < merged[other].p_value:
+            merged[other] = replace(
+                merged[other], p_value=more.p_value, parts=more.parts, tail=more.tail
+            )
+    return sorted(merged.values(), key=lambda finding: finding.p_value)
 
 
 def _is_own_defect(lobes: Lobes, best: NDArray[np.intp], reach_px: float) -> NDArray[np.bool_]:

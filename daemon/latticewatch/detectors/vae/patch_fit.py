@@ -147,7 +147,7 @@ def _train(
     progress: Progress | None,
     checkpoint: Path | None,
 ) -> Trained:
-    from latticewatch.detectors.vae.network import Recipe, TrainingSet, train
+    from latticewatch.detectors.vae.training import Recipe, TrainingSet, train
 
     encoder, decoder = _FILTERS[chosen.network]
     side = rule.window_px

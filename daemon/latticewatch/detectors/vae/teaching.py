@@ -77,7 +77,7 @@ class Teacher:
 
     def train(self, chosen: NDArray[np.bool_], name: str) -> Trained:
         """Train on the chosen windows (N,); a part of them says when to stop."""
-        from latticewatch.detectors.vae.network import Recipe, TrainingSet, jitter, train
+        from latticewatch.detectors.vae.training import Recipe, TrainingSet, jitter, train
 
         settings = self._settings
         rng = np.random.default_rng(settings.seed)

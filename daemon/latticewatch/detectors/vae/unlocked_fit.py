@@ -83,7 +83,7 @@ def fit_unlocked(
     FitError
         Too few windows, or a training that learned nothing.
     """
-    from latticewatch.detectors.vae.network import Recipe, TrainingSet, train
+    from latticewatch.detectors.vae.training import Recipe, TrainingSet, train
 
     chosen = settings or UnlockedFitSettings()
     kept = usable_windows(windows)

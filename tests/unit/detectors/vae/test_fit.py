@@ -9,7 +9,7 @@ import pytest
 
 from latticewatch.detectors.artifact import Artifact, write_artifact
 from latticewatch.detectors.reference_rule import FitError
-from latticewatch.detectors.vae import network
+from latticewatch.detectors.vae import training
 from latticewatch.detectors.vae.fit import fit
 from latticewatch.detectors.vae.model import DETECTOR, VaeModel
 from latticewatch.detectors.vae.null import USUAL_LAW
@@ -69,14 +69,14 @@ def test_stopped_fit_goes_on_to_the_same_model(
     with pytest.raises(KeyboardInterrupt):
         fit(FRAMES, QUICK, progress=stop, checkpoint=tmp_path / "state")
     n_trained = 0
-    run_epoch = network._Training.run_epoch
+    run_epoch = training._Training.run_epoch
 
-    def counted(training: network._Training) -> None:
+    def counted(state: training._Training) -> None:
         nonlocal n_trained
         n_trained += 1
-        run_epoch(training)
+        run_epoch(state)
 
-    monkeypatch.setattr(network._Training, "run_epoch", counted)
+    monkeypatch.setattr(training._Training, "run_epoch", counted)
     again, _ = fit(FRAMES, QUICK, checkpoint=tmp_path / "state")
     assert n_trained == 4
     assert again.network == whole.network

@@ -63,7 +63,8 @@ def test_forty_components_tell_the_pasted_defects_and_their_mean_square_does_not
 
 @pytest.mark.usefixtures("one_thread")
 def test_twenty_latents_and_a_dense_decoder_reach_their_floor() -> None:
-    from latticewatch.detectors.vae.network import Recipe, TrainingSet, redraw, train
+    from latticewatch.detectors.vae.network import redraw
+    from latticewatch.detectors.vae.training import Recipe, TrainingSet, train
 
     sets, learned, held_out = halves()
     shape = NetworkShape(64, (4, 8, 16), 20, (), 64, "sigmoid")

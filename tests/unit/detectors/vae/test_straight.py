@@ -24,7 +24,7 @@ def windows(n: int) -> NDArray[np.float32]:
 
 
 def trained(epochs: int, *, spoilt: bool = False) -> Trained:
-    from latticewatch.detectors.vae.network import Recipe, TrainingSet, train
+    from latticewatch.detectors.vae.training import Recipe, TrainingSet, train
 
     def spoil(batch: Any, dice: object) -> Any:  # noqa: ANN401 - tensors
         del dice
