@@ -4,6 +4,7 @@ A column on the border of a cell is seen by the sites on both sides; sites whose
 one place are one defect.
 """
 
+import math
 from typing import Protocol
 
 import numpy as np
@@ -27,6 +28,7 @@ _NO_COLUMN_BELOW = 0.15
 # Weaker lobe over stronger one of a displaced column, and over the noise.
 _LOBE_SHARE = 0.4
 _LOBE_SIGMAS = 4.0
+_NOTHING = np.zeros((2, 2))
 
 
 class SiteDetector(Protocol):
@@ -96,11 +98,12 @@ def _finding(
     kind, ratio = ("displaced", None) if displaced else _kind(lobes, best)
     # Top of a Gaussian of this width under noise: width x noise / amplitude.
     width_px = lobes.width_px
-    floor = float(np.clip((width_px * lobes.noise[best] / max(height, 1e-30)) ** 2, 0.01, None))
+    floor = max(float((width_px * lobes.noise[best] / max(height, 1e-30)) ** 2), 0.01)
     var = min(floor, width_px**2) if width_px**2 > 0.01 else floor
-    spread = lobes.place_yx[members] - place
-    n = len(members)
-    cov = spread.T @ spread / (n * max(n - 1, 1)) if n > 1 and not displaced else np.zeros((2, 2))
+    n, cov = len(members), _NOTHING
+    if n > 1 and not displaced:
+        spread = lobes.place_yx[members] - place
+        cov = spread.T @ spread / (n * (n - 1))
     site = int(sites[members[0]])  # in order of their evidence
     return Finding(
         pixel_yx=(float(place[0]), float(place[1])),
@@ -113,7 +116,7 @@ def _finding(
         parts=tuple(
             (name, float(z[site]), float(p[site]))
             for name, z, p in scores.parts
-            if np.isfinite(z[site])
+            if math.isfinite(z[site])
         ),
         tail=bool(scores.tail[site]),
     )
