@@ -67,7 +67,7 @@ def test_shadows() -> None:
     strong = np.arange(0, N_SITES, 15)
     check(
         f"mark_shadows, {len(strong)}",
-        1.5,
+        2.0,
         lambda: mark_shadows(scores, PLACES, strong, 58.0, 0.5, shadow),
     )
 
