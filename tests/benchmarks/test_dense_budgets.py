@@ -12,6 +12,7 @@ from latticewatch.detectors.vae.null import fit_null, p_values
 from latticewatch.detectors.vae.pca import DensePca, DenseResidual
 from latticewatch.kernels.lobes import find_lobes
 from latticewatch.kernels.local_energy import cell_mask, site_statistics, window_statistics
+from latticewatch.kernels.shadows import mark_shadows
 from latticewatch.kernels.smooth import (
     gaussian_rows,
     gaussian_scratch,
@@ -58,6 +59,16 @@ def test_kernels_of_windows() -> None:
         "window_statistics",
         30.0,
         lambda: window_statistics(windows, mask, weights, 2, found),
+    )
+
+
+def test_shadows() -> None:
+    scores, shadow = RNG.exponential(size=N_SITES), np.zeros(N_SITES, bool)
+    strong = np.arange(0, N_SITES, 15)
+    check(
+        f"mark_shadows, {len(strong)}",
+        2.0,
+        lambda: mark_shadows(scores, PLACES, strong, 58.0, 0.5, shadow),
     )
 
 

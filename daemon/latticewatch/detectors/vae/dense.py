@@ -10,6 +10,7 @@ from latticewatch.detectors.vae.components import drawn_column
 from latticewatch.detectors.vae.pca import DensePca, DenseResidual
 from latticewatch.kernels.lobes import find_lobes
 from latticewatch.kernels.local_energy import cell_mask, site_statistics
+from latticewatch.kernels.shadows import mark_shadows
 from latticewatch.kernels.smooth import (
     gaussian_rows,
     gaussian_scratch,
@@ -89,9 +90,7 @@ def in_shadow(
         return shadow
     # Who can cast a shadow on the median site at all.
     strong = known[scores[known] * share > np.median(scores[known])]
-    for site in strong:
-        away = np.square(places_yx - places_yx[site]).sum(axis=1)
-        shadow |= (away < reach_px**2) & (scores < share * scores[site])
+    mark_shadows(scores, places_yx, strong, reach_px, share, shadow)
     return shadow
 
 

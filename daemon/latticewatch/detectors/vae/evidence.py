@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.detectors.fusion import bonferroni
-from latticewatch.detectors.vae.null import NullLaw, deviations, p_values
+from latticewatch.detectors.vae.null import NullLaw, deviations, p_values_of
 
 Part = tuple[str, NDArray[np.float64], NDArray[np.float64]]
 
@@ -54,8 +54,9 @@ def evidence_of(
     """
     parts, each, beyond = [], [], []
     for name, values, law in zip(names, statistics, laws, strict=True):
-        each_p, tail = p_values(values, law)
-        parts.append((name, np.maximum(deviations(values) / law.width, _LEAST_Z), each_p))
+        away = deviations(values)
+        each_p, tail = p_values_of(away, law)
+        parts.append((name, np.maximum(away / law.width, _LEAST_Z), each_p))
         each.append(each_p)
         beyond.append(tail)
     # Of two that see the same residual the smaller one is hardly more than one test.

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from latticewatch.detectors.reference_rule import FitError as FitError
 from latticewatch.detectors.vae.crossing import Judged, ordinary, statistics_of
-from latticewatch.detectors.vae.model import VaeModel
+from latticewatch.detectors.vae.evidence import evidence_of
+from latticewatch.detectors.vae.model import STATISTICS, VaeModel
 from latticewatch.detectors.vae.null import FEWEST_VALUES, USUAL_LAW, NullLaw, fit_null, p_values
 from latticewatch.detectors.vae.parameters import (
     LEAST_KL_NATS,
@@ -21,6 +22,7 @@ from latticewatch.detectors.vae.provenance import Provenance
 from latticewatch.detectors.vae.reference import ReferenceSet, look_at
 from latticewatch.detectors.vae.session import BATCH, Redrawer
 from latticewatch.detectors.vae.shape import Trained
+from latticewatch.detectors.vae.stale import FLAGGED_P
 from latticewatch.detectors.vae.teaching import Report, Teacher, exported
 from latticewatch.detectors.vae.twin_fit import fit_twin
 
@@ -117,7 +119,9 @@ def fit(
     plain = _nulls(known, judged, notes)
     nulls = (_shrunk(plain[0]), _shrunk(plain[1]))
     model = _model(known, network, nulls, teacher.held_out)
-    model = replace(model, n_tests=_n_tests(known, judged, plain))
+    n_tests = _n_tests(known, judged, plain)
+    usual_flagged = _usual_flagged(known, judged, nulls, n_tests)
+    model = replace(model, n_tests=n_tests, usual_flagged=usual_flagged)
     best = trained.best_epoch - 1
     report = FitReport(
         n_frames=known.n_frames,
@@ -204,6 +208,20 @@ def _n_tests(known: ReferenceSet, judged: Judged, nulls: tuple[NullLaw, NullLaw]
     return float(np.clip(np.median(worth), 1.0, 2.0))
 
 
+def _usual_flagged(
+    known: ReferenceSet, judged: Judged, nulls: tuple[NullLaw, NullLaw], n_tests: float
+) -> float:
+    """Share of the reference sites that are as strange as a flagged one, defects included."""
+    flagged, n_scored = 0, 0
+    for frame in range(known.n_frames):
+        part = (known.frame == frame) & judged.held_out
+        statistics = judged.statistics[part].T
+        p_value = evidence_of(STATISTICS, statistics, nulls, n_tests).p_value
+        flagged += int(np.count_nonzero(p_value < FLAGGED_P))
+        n_scored += int(np.count_nonzero(np.isfinite(p_value)))
+    return flagged / n_scored if n_scored else 0.0
+
+
 def _model(
     known: ReferenceSet,
     network: bytes,
@@ -228,6 +246,7 @@ def _model(
         # What was learned from is redrawn better than any new frame.
         score_median=float(np.median(energy[held_out])),
         score_spread=max(_LEAST_SCORE_SPREAD, float(np.std(middles))),
+        usual_flagged=0.0,
         probe_window=probe[0].copy(),
         probe_residual=(probe[:, windows.middle, windows.middle] - session.redraw(probe))[0],
     )

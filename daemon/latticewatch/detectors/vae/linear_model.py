@@ -33,7 +33,7 @@ from latticewatch.detectors.view import SiteRule, View
 from latticewatch.detectors.windows import judgeable
 
 MODE = "pca"
-_FRESH = ("score_median", "score_spread")
+_FRESH = ("score_median", "score_spread", "usual_flagged")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,8 @@ class LinearModel:
     score_median, score_spread
         Median logarithm of the root of the local energy of a reference frame, and how it differs
         from frame to frame.
+    usual_flagged
+        Share of the reference sites with p below 0.002, their defects included.
     provenance
         Where it comes from.
     """
@@ -58,6 +60,7 @@ class LinearModel:
     pca: DensePca
     score_median: float
     score_spread: float
+    usual_flagged: float
     provenance: Provenance = field(default_factory=Provenance)
 
     def header(self) -> dict[str, Any]:  # Any: JSON
@@ -67,6 +70,7 @@ class LinearModel:
             "mode": MODE,
             "score_median": self.score_median,
             "score_spread": self.score_spread,
+            "usual_flagged": self.usual_flagged,
             "frames": list(self.provenance.frames),
             **twin_header(self.pca),
         }
@@ -99,12 +103,16 @@ class LinearModel:
             pca=pca,
             score_median=numbers["score_median"],
             score_spread=numbers["score_spread"],
+            usual_flagged=numbers["usual_flagged"],
             provenance=Provenance(frames=known),
         )
         size = model.windows.size
         wanted = {"basis_px_yx": (2, 2), "usual": (size, size), "level_weights": (size, size)}
         refuse_sizes(model.arrays(), wanted, where)
-        claims = {"score_spread > 0": model.score_spread > 0}
+        claims = {
+            "score_spread > 0": model.score_spread > 0,
+            "0 <= usual_flagged <= 1": 0 <= model.usual_flagged <= 1,
+        }
         refuse_broken(site_claims(model.rule, model.windows) | claims, where)
         return model
 
@@ -147,7 +155,7 @@ class LinearDetector:
         self.freshness = freshness_of(
             view,
             model.rule,
-            (model.score_median, model.score_spread),
+            (model.score_median, model.score_spread, model.usual_flagged),
             (self._statistics[1, scored], evidence.p_value[scored]),
         )
         return Scores(

@@ -5,6 +5,7 @@ one place are one defect. So are findings that end up at one place: of a displac
 may see the hole, and the next one hole and bump.
 """
 
+import math
 from dataclasses import replace
 from typing import Protocol
 
@@ -20,7 +21,7 @@ from latticewatch.kernels.neighbours import group_points, make_buckets
 _MOST_SITES = 600
 # Fractions of the lattice period.
 _SAME_COLUMN = 0.35  # below the 0.577 between neighbouring columns of a honeycomb
-_SHADOW = 1.2  # a weak residual this near a strong one is its flank
+_SHADOW = 1.6  # a weak residual this near a strong one is its flank
 _SHADOW_SHARE = 0.4
 # Shares of the expected column intensity, chosen as scheme one has them: less than this is a
 # vacancy; where less than this share of the strongest column is expected, there is no column.
@@ -29,6 +30,7 @@ _NO_COLUMN_BELOW = 0.15
 # Weaker lobe over stronger one of a displaced column, and over the noise.
 _LOBE_SHARE = 0.4
 _LOBE_SIGMAS = 4.0
+_NOTHING = np.zeros((2, 2))
 
 
 class SiteDetector(Protocol):
@@ -125,11 +127,12 @@ def _finding(
     kind, ratio = ("displaced", None) if displaced else _kind(lobes, best)
     # Top of a Gaussian of this width under noise: width x noise / amplitude.
     width_px = lobes.width_px
-    floor = float(np.clip((width_px * lobes.noise[best] / max(height, 1e-30)) ** 2, 0.01, None))
+    floor = max(float((width_px * lobes.noise[best] / max(height, 1e-30)) ** 2), 0.01)
     var = min(floor, width_px**2) if width_px**2 > 0.01 else floor
-    spread = lobes.place_yx[members] - place
-    n = len(members)
-    cov = spread.T @ spread / (n * max(n - 1, 1)) if n > 1 and not displaced else np.zeros((2, 2))
+    n, cov = len(members), _NOTHING
+    if n > 1 and not displaced:
+        spread = lobes.place_yx[members] - place
+        cov = spread.T @ spread / (n * (n - 1))
     site = int(sites[members[0]])  # in order of their evidence
     return Finding(
         pixel_yx=(float(place[0]), float(place[1])),
@@ -142,7 +145,7 @@ def _finding(
         parts=tuple(
             (name, float(z[site]), float(p[site]))
             for name, z, p in scores.parts
-            if np.isfinite(z[site])
+            if math.isfinite(z[site])
         ),
         tail=bool(scores.tail[site]),
     )

@@ -35,7 +35,7 @@ DETECTOR = "vae"
 STATISTICS = ("largest", "energy")  # the second as its root
 _AXES = {"probe_window": 2, "probe_residual": 2, "network_onnx": 1}
 _NULL = ("width", "counted", "n_values")
-_FRESH = ("n_tests", "score_median", "score_spread")
+_FRESH = ("n_tests", "score_median", "score_spread", "usual_flagged")
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -59,6 +59,8 @@ class VaeModel:
     score_median, score_spread
         Median logarithm of the root of the local energy at the reference, and how it differs from
         frame to frame.
+    usual_flagged
+        Share of the reference sites with p below 0.002, their defects included.
     probe_window : (S, S), probe_residual : (C, C)
         A stored input, compared, and the residual that it must give.
     mode
@@ -76,6 +78,7 @@ class VaeModel:
     n_tests: float
     score_median: float
     score_spread: float
+    usual_flagged: float
     probe_window: NDArray[np.float32]
     probe_residual: NDArray[np.float32]
     mode: Mode = "default"
@@ -91,6 +94,7 @@ class VaeModel:
             "n_tests": self.n_tests,
             "score_median": self.score_median,
             "score_spread": self.score_spread,
+            "usual_flagged": self.usual_flagged,
             "normalisation": "levels of the frame, less the usual window and their level around it",
             "scored_region": "cell",
             "tiling": "lattice",
@@ -150,6 +154,7 @@ class VaeModel:
             n_tests=numbers["n_tests"],
             score_median=numbers["score_median"],
             score_spread=numbers["score_spread"],
+            usual_flagged=numbers["usual_flagged"],
             probe_window=arrays["probe_window"].astype(np.float32),
             probe_residual=arrays["probe_residual"].astype(np.float32),
             mode=cast(Mode, _mode(artifact, where)),
@@ -197,6 +202,7 @@ def _check(model: VaeModel, where: str) -> None:
     claims = site_claims(model.rule, model.windows) | {
         "1 <= n_tests <= 2": 1 <= model.n_tests <= 2,
         "score_spread > 0": model.score_spread > 0,
+        "0 <= usual_flagged <= 1": 0 <= model.usual_flagged <= 1,
         "width of the nulls, 0.1 to 10": all(0.1 <= law.width <= 10 for law in model.nulls),
     }
     refuse_broken(claims, where)

@@ -158,6 +158,10 @@ def p_values(scores: Scores, law: NullLaw) -> tuple[Scores, NDArray[np.bool_]]:
     tuple of (N,) and (N,)
         p-values, and whether each lies beyond what the calibration values could count.
     """
-    away = deviations(scores)
+    return p_values_of(deviations(scores), law)
+
+
+def p_values_of(away: Scores, law: NullLaw) -> tuple[Scores, NDArray[np.bool_]]:
+    """Return the same of `deviations` (N,) that are known already."""
     p_value = np.where(np.isnan(away), np.nan, upper_tail_p(away / law.width))
     return p_value, away > law.counted

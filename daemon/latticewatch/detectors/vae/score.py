@@ -67,7 +67,6 @@ class VaeDetector:
             else LinearTwin(model.pca, windows, model.rule.smooth_sigma_px)
         )
         self._blur = gaussian_weights(ENERGY_SIGMA * model.rule.period_px / windows.step_px)
-        self._windows = np.empty((BATCH, windows.size, windows.size), np.float32)
         self._whole = np.empty(BATCH, np.bool_)
         self._reserved = 0
         self._rows = np.empty(0, np.intp)
@@ -119,11 +118,12 @@ class VaeDetector:
         self, image: NDArray[np.float32], places: NDArray[np.float64], out: NDArray[np.float32]
     ) -> None:
         n, rule = len(places), self.model.windows
-        windows, whole = self._windows[:n], self._whole[:n]
+        # Straight to where the network reads them.
+        windows, whole = self._network.inputs(n), self._whole[:n]
         sample_windows(image, places, rule.step_px, windows, whole)
         compared(windows, rule)
         middle = windows[:, rule.middle, rule.middle]
-        np.subtract(middle, self._network.redraw(windows), out=out)
+        np.subtract(middle, self._network.redraw_inputs(n), out=out)
         first = (out.ctypes.data - self._residuals.ctypes.data) // self._residuals.strides[0]
         self._is_whole[first : first + n] = whole
 
@@ -149,7 +149,7 @@ class VaeDetector:
         self.freshness = freshness_of(
             view,
             model.rule,
-            (model.score_median, model.score_spread),
+            (model.score_median, model.score_spread, model.usual_flagged),
             (raw[1, scored], evidence.p_value[scored]),
         )
         return Scores(

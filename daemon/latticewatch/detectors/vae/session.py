@@ -8,6 +8,8 @@ from latticewatch.detectors.protocols import ModelError
 from latticewatch.detectors.vae.graph import refuse_foreign
 
 BATCH = 256  # stays in the cache; 961 windows in one go took 24-42 % longer (methods/vae.md 3.2)
+# The last windows of a frame go through the smallest that holds them.
+_SIZES = (32, 64, 128, BATCH)
 
 
 class Redrawer:
@@ -46,7 +48,7 @@ class Redrawer:
         self._refuse_other(where, (1, size, size), (1, drawn, drawn))
         self._windows = np.zeros((BATCH, 1, size, size), np.float32)
         self._redrawn = np.zeros((BATCH, 1, drawn, drawn), np.float32)
-        self._bind()
+        self._bindings = [(n, self._bound(n)) for n in _SIZES]
 
     def _refuse_other(
         self, where: str, size: tuple[int, int, int], drawn: tuple[int, int, int]
@@ -64,13 +66,20 @@ class Redrawer:
                     f"(n, {', '.join(str(side) for side in sides)})"
                 )
 
-    def _bind(self) -> None:
-        self._binding = self._session.io_binding()
+    def _bound(self, n: int) -> onnxruntime.IOBinding:
+        """Bind the first so many windows, so that a call allocates neither input nor output."""
+        binding = self._session.io_binding()
         for bind, name, array in (
-            (self._binding.bind_input, "windows", self._windows),
-            (self._binding.bind_output, "redrawn", self._redrawn),
+            (binding.bind_input, "windows", self._windows[:n]),
+            (binding.bind_output, "redrawn", self._redrawn[:n]),
         ):
             bind(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
+        return binding
+
+    def inputs(self, n: int) -> NDArray[np.float32]:
+        """Return where `redraw_inputs` reads its windows (N, S, S), at most 256; for writing."""
+        windows: NDArray[np.float32] = self._windows[:n, 0]
+        return windows
 
     def redraw(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         """Draw the middles of at most 256 windows.
@@ -85,10 +94,14 @@ class Redrawer:
         (N, C, C)
             Belongs to this object and lives until the next call.
         """
-        n = len(windows)
-        self._windows[:n, 0] = windows
+        self.inputs(len(windows))[:] = windows
+        return self.redraw_inputs(len(windows))
+
+    def redraw_inputs(self, n: int) -> NDArray[np.float32]:
+        """Draw the middles (N, C, C) of the windows that were written into `inputs`."""
+        size, binding = next(one for one in self._bindings if n <= one[0])
         # What is left of the last call changes nothing but the time; NaN among it would be slow.
-        self._windows[n:] = 0.0
-        self._session.run_with_iobinding(self._binding)
+        self._windows[n:size] = 0.0
+        self._session.run_with_iobinding(binding)
         drawn: NDArray[np.float32] = self._redrawn[:n, 0]
         return drawn

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.detectors.staleness import STALE_ANGLE_RAD, STALE_PERIOD, turn_rad
-from latticewatch.detectors.vae.parameters import STALE_FLAGGED, STALE_SCORE
+from latticewatch.detectors.vae.parameters import STALE_FACTOR, STALE_FLAGGED, STALE_SCORE
 from latticewatch.detectors.view import SiteRule, View
 
-_FLAGGED_P = 0.002
+FLAGGED_P = 0.002
 _TINY = float(np.finfo(np.float32).tiny)
 
 
@@ -24,6 +24,8 @@ class Freshness:
         from frame to frame.
     flagged_share
         Of the scored sites, those with p below 0.002.
+    usual_flagged
+        The same at the reference, whose defects count.
     period_ratio
         Lattice period of the frame over that of the model.
     turn_rad
@@ -32,6 +34,7 @@ class Freshness:
 
     median_score: float
     flagged_share: float
+    usual_flagged: float
     period_ratio: float
     turn_rad: float
 
@@ -51,6 +54,7 @@ class Freshness:
         return bool(self._against())
 
     def _against(self) -> dict[str, str]:
+        flagged = max(STALE_FLAGGED, STALE_FACTOR * self.usual_flagged)
         stretched = self.period_ratio - 1.0
         turned, most = np.degrees(self.turn_rad), np.degrees(STALE_ANGLE_RAD)
         measures = {
@@ -59,8 +63,8 @@ class Freshness:
                 f"median score {self.median_score:+.1f} (limit {STALE_SCORE:.1f})",
             ),
             "flagged": (
-                self.flagged_share > STALE_FLAGGED,
-                f"{self.flagged_share:.0%} of the sites strange (limit {STALE_FLAGGED:.0%})",
+                self.flagged_share > flagged,
+                f"{self.flagged_share:.0%} of the sites strange (limit {flagged:.0%})",
             ),
             "period": (
                 not abs(stretched) <= STALE_PERIOD,
@@ -77,7 +81,7 @@ class Freshness:
 def freshness_of(
     view: View,
     rule: SiteRule,
-    usual: tuple[float, float],
+    usual: tuple[float, float, float],
     scored: tuple[NDArray[np.float64], NDArray[np.float64]],
 ) -> Freshness:
     """Measure how far a frame is from the reference.
@@ -89,7 +93,8 @@ def freshness_of(
     rule
         Of the model.
     usual
-        Median logarithm of the scores of a reference frame, and how it differs between frames.
+        Median logarithm of the scores of a reference frame, how it differs between frames, and the
+        share of sites flagged in them.
     scored
         Scores (M,) and p-values (M,) of the scored sites.
     """
@@ -97,10 +102,11 @@ def freshness_of(
     middle = usual[0]
     if len(scores):
         middle = float(np.log(np.maximum(np.median(scores), _TINY)))
-    flagged = int(np.count_nonzero(p_value < _FLAGGED_P))
+    flagged = int(np.count_nonzero(p_value < FLAGGED_P))
     return Freshness(
         median_score=(middle - usual[0]) / usual[1],
         flagged_share=flagged / len(scores) if len(scores) else 0.0,
+        usual_flagged=usual[2],
         period_ratio=view.period_px / rule.period_px,
         turn_rad=turn_rad(rule.basis_px_yx, view.basis_px_yx),
     )

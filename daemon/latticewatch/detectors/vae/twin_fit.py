@@ -16,6 +16,7 @@ from latticewatch.detectors.vae.parameters import VaeParameters
 from latticewatch.detectors.vae.pca import DensePca, fit_dense
 from latticewatch.detectors.vae.provenance import Provenance
 from latticewatch.detectors.vae.reference import look_at
+from latticewatch.detectors.vae.stale import FLAGGED_P
 from latticewatch.detectors.vae.windows import WindowRule, matching_lock
 from latticewatch.detectors.view import SiteRule, View
 
@@ -82,13 +83,14 @@ def fit_linear(
     notes: list[str] = []
     known = look_at(frames, parameters, notes, labels)
     pca = fit_twin(frames, known.rule)
-    middles = _middles(frames, known.rule, known.windows, pca)
+    middles, usual_flagged = _usual(frames, known.rule, known.windows, pca)
     model = LinearModel(
         rule=known.rule,
         windows=known.windows,
         pca=pca,
         score_median=float(np.median(middles)),
         score_spread=max(_LEAST_SCORE_SPREAD, float(np.std(middles))),
+        usual_flagged=usual_flagged,
         provenance=Provenance(frames=tuple(_digest(frame) for frame in frames)),
     )
     report = LinearFitReport(
@@ -124,14 +126,19 @@ def _beyond(view: View) -> NDArray[np.bool_]:
     return ~near
 
 
-def _middles(frames: Frames, rule: SiteRule, windows: WindowRule, pca: DensePca) -> list[float]:
-    """Median logarithm of the scores of each frame."""
+def _usual(
+    frames: Frames, rule: SiteRule, windows: WindowRule, pca: DensePca
+) -> tuple[list[float], float]:
+    """Median logarithm of the scores of each frame, and the share of all sites that is flagged."""
     twin = LinearTwin(pca, windows, rule.smooth_sigma_px)
-    middles = []
+    middles, p_values = [], []
     for view in _views(frames, rule):
-        scores = twin.look(view, view.places_yx)[1]
-        middles.append(float(np.log(max(float(np.nanmedian(scores)), _TINY))))
-    return middles
+        statistics = twin.look(view, view.places_yx)
+        middles.append(float(np.log(max(float(np.nanmedian(statistics[1])), _TINY))))
+        p_values.append(twin.judge(statistics).p_value)
+    known = np.concatenate(p_values)
+    known = known[np.isfinite(known)]
+    return middles, float((known < FLAGGED_P).mean()) if len(known) else 0.0
 
 
 def _digest(frame: NDArray[np.float32]) -> str:

@@ -54,17 +54,17 @@ def test_lock_of_another_net_is_not_used() -> None:
 
 
 def test_frame_like_the_reference_is_not_stale() -> None:
-    assert not Freshness(0.5, 0.01, 1.005, 0.005).is_stale
+    assert not Freshness(0.5, 0.01, 0.0, 1.005, 0.005).is_stale
 
 
 @pytest.mark.parametrize(
     ("freshness", "reason"),
     [
-        (Freshness(3.5, 0.0, 1.0, 0.0), "score"),
-        (Freshness(float("nan"), 0.0, 1.0, 0.0), "score"),
-        (Freshness(0.0, 0.2, 1.0, 0.0), "flagged"),
-        (Freshness(0.0, 0.0, 1.06, 0.0), "period"),
-        (Freshness(0.0, 0.0, 1.0, 0.09), "angle"),
+        (Freshness(3.5, 0.0, 0.0, 1.0, 0.0), "score"),
+        (Freshness(float("nan"), 0.0, 0.0, 1.0, 0.0), "score"),
+        (Freshness(0.0, 0.2, 0.0, 1.0, 0.0), "flagged"),
+        (Freshness(0.0, 0.0, 0.0, 1.06, 0.0), "period"),
+        (Freshness(0.0, 0.0, 0.0, 1.0, 0.09), "angle"),
     ],
 )
 def test_each_reason_is_told_with_its_limit(freshness: Freshness, reason: str) -> None:
