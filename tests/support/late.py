@@ -45,6 +45,8 @@ class FakeLooker:
         Raised instead of an answer.
     """
 
+    needs_lattice = True
+
     name: str = "slow"
     findings: tuple[Finding, ...] = ()
     error: Exception | None = None

@@ -23,6 +23,7 @@ from latticewatch.daemon.demo_setup import (
     DEMO_SOURCE,
     DemoSettings,
     choose_models,
+    looks_late,
     sending_arguments,
     write_config,
 )
@@ -74,7 +75,8 @@ def run_demo(settings: DemoSettings, *, live: bool) -> dict[str, Any]:  # Any: J
                 arguments=sending_arguments(settings, endpoint=endpoints["frames"]),
             )
         )
-        run = DemoRun(client, daemon, simulator, DemoState(settings.title))
+        state, has_late = DemoState(settings.title), looks_late(settings)
+        run = DemoRun(client, daemon, simulator, state, has_late=has_late)
         with _view(run.state) if live else nullcontext():
             run.follow_to_the_end()
         names = {detector: Path(model).name for detector, model in models.items()}
@@ -123,8 +125,15 @@ class DemoRun:
     """
 
     def __init__(
-        self, client: DefectClient, daemon: Child, simulator: Child, state: DemoState
+        self,
+        client: DefectClient,
+        daemon: Child,
+        simulator: Child,
+        state: DemoState,
+        *,
+        has_late: bool,
     ) -> None:
+        self._has_late = has_late
         self.state = state
         self._client = client
         self._daemon = daemon
@@ -161,7 +170,7 @@ class DemoRun:
         account, tally = last.detail, self.state.tally
         n_dropped = sum(account["dropped"].values())
         n_missing = sum(account["missing"].values())
-        late = {"late": self.state.late.result()} if self.state.late.n_answered else {}
+        late = {"late": self.state.late.result()} if self._has_late else {}
         return {
             "frames_acquired": sent["frames_acquired"],
             "frames_sent": sent["frames_sent"],

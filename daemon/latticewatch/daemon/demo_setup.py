@@ -11,6 +11,7 @@ from latticewatch.daemon.models import MODEL_SUFFIX, pretrained_models
 from latticewatch.daemon.processes import run_simulator
 
 DEMO_SOURCE = "demo"
+_FAST = {"reference_cell", "patterson"}  # those that a late detector can follow
 CRYSTALS = ("mos2", "srtio3", "zincblende")  # of the simulator, which this package may not import
 N_REFERENCE_FRAMES = 4
 # Another crystal of the same kind than the one that is judged: same seed would be cheating.
@@ -142,6 +143,12 @@ def _model_of_scheme_one(settings: DemoSettings, folder: Path) -> str:
     return str(model)
 
 
+def looks_late(settings: DemoSettings) -> bool:
+    """Tell whether a detector answers in an event of its own."""
+    asked = set(settings.detectors or ())
+    return "vae" in asked and bool(_FAST & asked)
+
+
 def write_config(
     models: Mapping[str, str], folder: Path, detectors: Sequence[str] | None = None
 ) -> Path:
@@ -181,7 +188,7 @@ def _detector_tables(models: Mapping[str, str], detectors: Sequence[str] | None)
     if detectors is not None:
         for name in DETECTORS:
             lines[name].append(f"enabled = {'true' if name in detectors else 'false'}")
-        if not {"reference_cell", "patterson"} & set(detectors):
+        if not _FAST & set(detectors):
             lines["vae"].append("late = false")  # it has nobody to follow
     for name, model in models.items():
         lines[name].append(f'model = "{model}"')

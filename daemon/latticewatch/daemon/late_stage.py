@@ -45,6 +45,11 @@ class LateStage:
         self._clock = clock
         self._seen = _Seen()
 
+    @property
+    def needs_lattice(self) -> bool:
+        """Nobody has anything to say of a frame without one."""
+        return all(looker.needs_lattice for looker in self._lookers)
+
     def process(self, job: LateJob) -> Outcome:
         """Turn what is left of a frame into its late event; never raises for what the pixels hold.
 

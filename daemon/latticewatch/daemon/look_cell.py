@@ -28,6 +28,7 @@ class CellLooker:
     """Asks what the frame's own mean cell does not explain, in each domain by itself."""
 
     name = NAME
+    needs_lattice = True
 
     def __init__(self, clock: Clock, *, dopants_are_defects: bool = False) -> None:
         self._dopants_are_defects = dopants_are_defects

@@ -30,6 +30,7 @@ class DomainLooker:
     """
 
     name = NAME
+    needs_lattice = True
 
     def __init__(self, clock: Clock, *, always: bool) -> None:
         self._clock = clock

@@ -27,6 +27,7 @@ class PattersonLooker:
     """Asks the one-class machine on Patterson maps."""
 
     name = DETECTOR
+    needs_lattice = True
 
     def __init__(
         self, model: PattersonInForce, clock: Clock, *, dopants_are_defects: bool = False

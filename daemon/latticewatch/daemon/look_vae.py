@@ -12,11 +12,13 @@ from latticewatch.daemon.sights import Budget, Looker, Picture, Scene, Sight
 from latticewatch.daemon.site_looks import cut, lattice_of, may_be_judged
 from latticewatch.daemon.stopwatch import Stopwatch
 from latticewatch.detectors.artifact import Artifact
+from latticewatch.detectors.protocols import ModelError
 from latticewatch.detectors.sites import SiteFinder
 from latticewatch.detectors.vae import linear_model
 from latticewatch.detectors.vae.linear_model import LinearDetector, LinearModel
 from latticewatch.detectors.vae.locate import locate
 from latticewatch.detectors.vae.model import DETECTOR, VaeModel
+from latticewatch.detectors.vae.parameters import MODES
 from latticewatch.detectors.vae.score import VaeDetector
 from latticewatch.detectors.vae.window_model import WINDOW_MODES, WindowModel
 from latticewatch.detectors.vae.windows import matching_lock
@@ -29,6 +31,10 @@ AnyModel = VaeModel | LinearModel | WindowModel
 def read_vae(artifact: Artifact, where: str) -> AnyModel:
     """Build the model of a file, whatever its mode; raises ModelError, which names the file."""
     mode = artifact.header.get("mode")
+    known = (*MODES, linear_model.MODE, *WINDOW_MODES)
+    if artifact.detector == DETECTOR and mode not in known:
+        told = ", ".join(dict.fromkeys(known))
+        raise ModelError(f"{where}: mode = {mode!r:.40}, expected one of {told}")
     if mode in WINDOW_MODES:
         return WindowModel.from_artifact(artifact, where)
     if mode == linear_model.MODE:
@@ -87,6 +93,7 @@ class SiteLooker:
     """
 
     name = DETECTOR
+    needs_lattice = True
 
     def __init__(
         self,
@@ -159,6 +166,9 @@ class SiteLooker:
             freshness = self._detector.freshness
             told = ", ".join(freshness.told) if freshness is not None else "its sites"
             return self._trust.against(scene, seen, told, watch)
+        if not n_scored and seen.n_refused:
+            note = f"{DETECTOR}: the network gave {seen.n_refused} answers that are no numbers"
+            return replace(seen, condition="error", faults=("model_stale",), note=note)
         if not n_scored:  # nothing speaks for the model, nor against it
             return replace(seen, condition=self._trust.condition)
         return self._trust.on_trial(scene, seen, watch)

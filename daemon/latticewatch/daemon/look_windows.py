@@ -50,6 +50,7 @@ class WindowLooker:
     """
 
     name = DETECTOR
+    needs_lattice = False
 
     def __init__(
         self, model: WindowModel, named: tuple[str, str, str], clock: Clock, *, pictures: bool
@@ -77,7 +78,7 @@ class WindowLooker:
         seen = Sight(
             *self._named,
             n_sites=len(scored),
-            n_refused=int(np.count_nonzero(~np.isfinite(scores.p_value))),
+            n_refused=int(np.count_nonzero(_has_light(scores, scene) & np.isnan(scores.p_value))),
             picture=Picture(DETECTOR, _painted(scores, shape)) if self._pictures else None,
         )
         told = self._against(scores)
@@ -144,6 +145,14 @@ class WindowLooker:
             tail=p_value < _COUNTED_P,
             flags=("unlocked",),
         )
+
+
+def _has_light(scores: WindowScores, scene: Scene) -> NDArray[np.bool_]:
+    """Tell windows (N,) that are not black: of those a network should have given a number."""
+    side = scores.residuals.shape[-1]
+    return np.array(
+        [scene.image[y : y + side, x : x + side].max() > 0 for y, x in scores.corners_yx], bool
+    )
 
 
 def _painted(scores: WindowScores, shape: tuple[int, int]) -> NDArray[np.float32]:

@@ -78,6 +78,8 @@ def with_models(settings: Settings, models: Sequence[Path]) -> tuple[Settings, l
     given: dict[str, Path] = {}
     for model in models:
         name = detector_of(str(model))
+        if name not in MODELLED:
+            raise ValueError(f"{model} is for {name}, expected one of {', '.join(MODELLED)}")
         if name in given:
             raise ValueError(f"{given[name]} and {model} are both for {name}: give one")
         if not getattr(settings.detectors, name).enabled:

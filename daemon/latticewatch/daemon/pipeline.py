@@ -204,8 +204,13 @@ class Pipeline:
         return _Seen(checked, watch.us, scene, drift, tuple(sights), note)
 
     def _left_of(self, seen: _Seen, event: DefectEvent, scaled: Scaled) -> LateJob | None:
-        """Hand over a frame that holds a lattice to the late detectors, its image with it."""
-        if self.late_stage is None or seen.scene is None or seen.scene.lattice is None:
+        """Hand over a frame to the late detectors, its image with it.
+
+        One without a lattice only where somebody has a word on it.
+        """
+        if self.late_stage is None or seen.scene is None:
+            return None
+        if seen.scene.lattice is None and self.late_stage.needs_lattice:
             return None
         self._pixels.hand_over()
         ready_ns = self._clock.monotonic_ns()

@@ -177,6 +177,8 @@ class Looker(Protocol):
     """
 
     name: str
+    needs_lattice: bool
+    """Has nothing to say of a frame without one."""
 
     def look(self, scene: Scene, budget: Budget) -> Sight:
         """Judge a frame."""

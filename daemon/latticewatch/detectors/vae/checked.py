@@ -4,13 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.detectors.reference_rule import FitError
+from latticewatch.detectors.vae.parameters import LEAST_KL_NATS, MOST_UNEXPLAINED
 from latticewatch.detectors.vae.shape import Trained
 from latticewatch.detectors.vae.whole import WholeNetwork
 
-# Below this the latent space says nothing of the window: nats.
-_LEAST_KL = 1.0
-# Of what can be learned beyond the mean window, the share that a network may at most have missed.
-_MOST_UNEXPLAINED = 0.95
 # float32 adds up in another order in the two runtimes. Over the largest number drawn; measured
 # 1e-7 to 2e-6.
 _PARITY = 1e-5
@@ -19,10 +16,11 @@ _PARITY = 1e-5
 def refuse_collapsed(trained: Trained) -> None:
     """Refuse a training that learned nothing, as FitError."""
     # Written so that NaN fails.
-    if not trained.kl >= _LEAST_KL or not trained.unexplained <= _MOST_UNEXPLAINED:
+    if not trained.kl >= LEAST_KL_NATS or not trained.unexplained < MOST_UNEXPLAINED:
         raise FitError(
-            f"the network learned nothing beyond the mean window (divergence {trained.kl:.2f} nats,"
-            f" {trained.unexplained:.0%} unexplained): more windows or epochs, or another seed"
+            f"the training collapsed: divergence {trained.kl:.2g} nats (at least "
+            f"{LEAST_KL_NATS:g}), {trained.unexplained:.0%} of what could be learned was not "
+            f"(below {MOST_UNEXPLAINED:.0%}): give more frames, more epochs, or another seed"
         )
 
 

@@ -14,7 +14,7 @@ from latticewatch.detectors.vae import fit
 from latticewatch.detectors.vae.parameters import VaeParameters
 from latticewatch.detectors.vae.shape import Step
 from latticewatch.detectors.vae.twin_fit import fit_linear
-from latticewatch.detectors.vae.window_fit import fit_on_windows, is_stack
+from latticewatch.detectors.vae.window_fit import WindowFitSettings, fit_on_windows, is_stack
 
 Plain = dict[str, Any]  # Any: JSON
 Tell = Callable[[Plain], None]
@@ -58,6 +58,9 @@ def fit_any(given: Plain, frames: Frames, labels: list[str], tell: Tell) -> Made
             f"scorer {scorer!r:.40}, preset {preset!r:.40}: expected both or pca, and "
             "as_published or none"
         )
+    network = settings.pop("network", None)
+    if network is not None and preset is None:
+        raise FitError("--network is of the published mode: add --as-published")
     windows = is_stack(frames)
     if scorer == "pca":
         if windows or preset:
@@ -67,7 +70,9 @@ def fit_any(given: Plain, frames: Frames, labels: list[str], tell: Tell) -> Made
             )
         return _linear(settings, frames, labels)
     if windows or preset:
-        return _on_windows(settings, frames, preset, tell, file)
+        mode = "unlocked" if preset is None else "as_published"
+        asked = WindowFitSettings(mode=mode, network=network or "small", **_known(settings))
+        return _on_windows(asked, frames, tell, file)
     return _on_sites(settings, frames, labels, tell, file)
 
 
@@ -79,21 +84,20 @@ def _linear(settings: Plain, frames: Frames, labels: list[str]) -> Made:
     return Made(header, model.arrays(), dataclasses.asdict(report), told)
 
 
-def _on_windows(
-    settings: Plain, frames: Frames, preset: str | None, tell: Tell, file: Path | None
-) -> Made:
+def _known(settings: Plain) -> Plain:
+    """Take what a fit on windows knows of the settings; FitError if there is more."""
+    more = {name for name in settings if name not in ("epochs", "seed", "polarity")}
+    if more:
+        raise FitError(f"settings {sorted(more)} are none of a fit on windows: epochs, seed")
+    return {name: settings[name] for name in ("epochs", "seed") if name in settings}
+
+
+def _on_windows(asked: WindowFitSettings, frames: Frames, tell: Tell, file: Path | None) -> Made:
     def say(step: Step) -> None:
         tell(_progress(step.epoch, step.n_epochs, step.seconds_left, step.loss, step.held_out_loss))
 
     fit.require_torch()
-    made = fit_on_windows(
-        frames,
-        mode="unlocked" if preset is None else "as_published",
-        epochs=settings.get("epochs"),
-        seed=int(settings.get("seed", 0)),
-        progress=say,
-        checkpoint=file,
-    )
+    made = fit_on_windows(frames, asked, progress=say, checkpoint=file)
     report = made.report
     told = f"{report.n_windows} windows, mode {report.mode}, ONNX parity {report.onnx_parity:.1e}"
     return Made(made.header, made.arrays, dataclasses.asdict(report), told)

@@ -4,8 +4,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from latticewatch.detectors.protocols import ModelError
-from latticewatch.detectors.vae.graph import refuse_foreign
+from latticewatch.detectors.vae.runtime import open_session
 
 BATCH = 256  # stays in the cache; 961 windows in one go took 24-42 % longer (methods/vae.md 3.2)
 # The last windows of a frame go through the smallest that holds them.
@@ -31,40 +30,11 @@ class Redrawer:
     """
 
     def __init__(self, network: bytes, size: int, drawn: int, where: str = "model") -> None:
-        refuse_foreign(network, where)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        # A thread that waits in a loop takes the core of the next frame.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 4
-        try:
-            self._session = onnxruntime.InferenceSession(
-                network, options, providers=["CPUExecutionProvider"]
-            )
-        # Whatever it raises, of classes that it does not name: the file is of no use.
-        except Exception as error:
-            told = " ".join(str(error).split())[:200]
-            raise ModelError(f"{where}: the network cannot be loaded: {told}") from error
-        self._refuse_other(where, (1, size, size), (1, drawn, drawn))
+        inputs = {"windows": (1, size, size)}
+        self._session = open_session(network, inputs, (1, drawn, drawn), where)
         self._windows = np.zeros((BATCH, 1, size, size), np.float32)
         self._redrawn = np.zeros((BATCH, 1, drawn, drawn), np.float32)
         self._bindings = [(n, self._bound(n)) for n in _SIZES]
-
-    def _refuse_other(
-        self, where: str, size: tuple[int, int, int], drawn: tuple[int, int, int]
-    ) -> None:
-        for found, name, sides in (
-            (self._session.get_inputs(), "windows", size),
-            (self._session.get_outputs(), "redrawn", drawn),
-        ):
-            told = [f"{one.name} {one.type} {one.shape}" for one in found]
-            one = found[0]
-            plain = one.name == name and one.type == "tensor(float)"
-            if len(found) != 1 or not plain or tuple(one.shape[1:]) != sides:
-                raise ModelError(
-                    f"{where}: the network has {'; '.join(told)}, expected {name} of floats "
-                    f"(n, {', '.join(str(side) for side in sides)})"
-                )
 
     def _bound(self, n: int) -> onnxruntime.IOBinding:
         """Bind the first so many windows, so that a call allocates neither input nor output."""

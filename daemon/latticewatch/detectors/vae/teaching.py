@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.detectors.reference_rule import FitError
+from latticewatch.detectors.vae.checked import refuse_collapsed
 from latticewatch.detectors.vae.crossing import Judged, cross_judged, ordinary, statistics_of
 from latticewatch.detectors.vae.damage import local_damage
 from latticewatch.detectors.vae.null import FEWEST_VALUES
@@ -53,6 +54,7 @@ class Teacher:
         self._crosses = min(sizes) >= _FEWEST_OF_HALF and sum(sizes) >= FEWEST_VALUES
         self._n_trainings = 3 if self._crosses else 1
         self._n_done = 0
+        self._each_s = 0.0  # an epoch of this training, or of the last one
         self.held_out = np.empty(0, np.intp)
 
     def judge_halves(self, notes: list[str]) -> Judged:
@@ -87,7 +89,8 @@ class Teacher:
         repeats = max(1, round(settings.per_epoch / max(len(learned), 1)))
         stack = self._known.compared
         spoil = local_damage(settings.damage) if settings.damage else None
-        given = TrainingSet(stack[np.tile(learned, repeats)], stack[self.held_out], spoil)
+        changes = f"gain {settings.gain}, noise {settings.noise}, damage {settings.damage}"
+        given = TrainingSet(stack[np.tile(learned, repeats)], stack[self.held_out], spoil, changes)
         recipe = Recipe(
             epochs=settings.epochs,
             batch=settings.batch,
@@ -108,6 +111,8 @@ class Teacher:
             checkpoint=self._file(name),
         )
         self._n_done += 1
+        # One that draws the same whatever it is shown calibrates nothing, either.
+        refuse_collapsed(trained)
         return trained
 
     def _file(self, name: str) -> Path | None:
@@ -121,13 +126,14 @@ class Teacher:
         n_epochs = self._n_trainings * step.n_epochs
         later = self._n_trainings - self._n_done - 1
         left = step.n_epochs - step.epoch
-        each = step.seconds_left / left if left else 0.0
+        if left:
+            self._each_s = step.seconds_left / left
         self._progress(
             self._n_done * step.n_epochs + step.epoch,
             n_epochs,
             step.loss,
             step.held_out_loss,
-            step.seconds_left + each * later * step.n_epochs,
+            step.seconds_left + self._each_s * later * step.n_epochs,
         )
 
 

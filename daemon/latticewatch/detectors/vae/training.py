@@ -2,10 +2,11 @@
 
 import hashlib
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from latticewatch.detectors.reference_rule import FitError
 from latticewatch.detectors.vae.network import ConvVae, middle_of
 from latticewatch.detectors.vae.shape import NetworkShape, Progress, Step, Trained
 
@@ -62,12 +64,14 @@ class TrainingSet:
     """Windows to learn from (N, S, S), and others to judge by (M, S, S).
 
     `spoil` changes what the encoder sees, and not what is to be drawn: a network that has met local
-    damage redraws what bulk would be there, and not the damage.
+    damage redraws what bulk would be there, and not the damage. `changes` names it, and what else
+    is done to the windows: a checkpoint of other changes is no part of this training.
     """
 
     windows: NDArray[np.float32]
     held_out: NDArray[np.float32]
     spoil: Augment | None = None
+    changes: str = ""
 
 
 def train(
@@ -245,7 +249,7 @@ def _divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
 
 def _digest(given: TrainingSet, shape: NetworkShape, recipe: Recipe) -> str:
     """Name what a training learns from and how."""
-    digest = hashlib.sha256(repr((asdict(shape), asdict(recipe))).encode())
+    digest = hashlib.sha256(repr((asdict(shape), asdict(recipe), given.changes)).encode())
     for array in (given.windows, given.held_out):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
@@ -277,13 +281,29 @@ class _Checkpoint:
             np.savez(file, **arrays)  # type: ignore[arg-type] # numpy takes any names but its own
         draft.replace(self._path)
 
-    @torch.no_grad()
     def restore(self, training: _Training) -> None:
         if self._path is None or not self._path.exists():
             return
-        with np.load(self._path, allow_pickle=False) as saved:
-            if str(saved["digest"]) != self._digest:
-                return
+        try:
+            with np.load(self._path, allow_pickle=False) as saved:
+                self._take(saved, training)
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile, RuntimeError) as error:
+            told = " ".join(f"{type(error).__name__} {error}".split())[:120]
+            raise FitError(
+                f"{self._path}: no checkpoint of a training ({told}): remove it, or name another"
+            ) from error
+
+    def _take(
+        self,
+        saved: Any,  # noqa: ANN401 - arrays of an npz by name
+        training: _Training,
+    ) -> None:
+        if str(saved["digest"]) != self._digest:
+            raise FitError(
+                f"{self._path}: is of another training, of other frames or settings: remove it, "
+                "or name another"
+            )
+        with torch.no_grad():
             training.history = [(float(loss), float(held)) for loss, held in saved["history"]]
             training.dice.set_state(torch.from_numpy(saved["dice"]))
             for name, parameter in training.network.named_parameters():

@@ -39,7 +39,7 @@ def read_twin(artifact: Artifact, where: str) -> DensePca | None:
         return None
     numbers = [given.get(name) for name in ("bias", "rank", "n_windows")] if _is_map(given) else []
     plain = [one for one in numbers if isinstance(one, int | float) and not isinstance(one, bool)]
-    if len(plain) != 3 or not abs(plain[0]) < 1e6:
+    if len(plain) != 3 or not all(abs(one) < 1e6 for one in plain):
         raise ModelError(f"{where}: pca = {given!r:.60}, expected bias, rank and n_windows")
     weights, basis = (artifact.arrays.get(name) for name in ("pca_weights", "pca_basis_px_yx"))
     shape = None if weights is None else weights.shape
@@ -52,6 +52,11 @@ def read_twin(artifact: Artifact, where: str) -> DensePca | None:
     if basis is None or basis.shape != (2, 2):
         told = None if basis is None else basis.shape
         raise ModelError(f"{where}: array pca_basis_px_yx has shape {told}, expected (2, 2)")
+    lengths = np.linalg.norm(basis, axis=1)
+    if not (lengths > 1).all() or not (lengths < side).all():
+        raise ModelError(
+            f"{where}: array pca_basis_px_yx has vectors of {lengths} px, expected 1 to {side}"
+        )
     return DensePca(
         weights=weights.astype(np.float32),
         bias=float(plain[0]),

@@ -1,11 +1,9 @@
 """A network that redraws whole windows, at run time: onnxruntime, one thread, no torch."""
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
-from latticewatch.detectors.protocols import ModelError
-from latticewatch.detectors.vae.graph import refuse_foreign
+from latticewatch.detectors.vae.runtime import open_session
 
 _BATCH = 256  # more windows at once no longer fit into the cache
 
@@ -33,29 +31,11 @@ class WholeNetwork:
     def __init__(
         self, network: bytes, window_px: int, *, sampled: bool = False, where: str = "model"
     ) -> None:
-        refuse_foreign(network, where)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 4
-        try:
-            self._session = onnxruntime.InferenceSession(
-                network, options, providers=["CPUExecutionProvider"]
-            )
-        # Whatever it raises, of classes that it does not name: the file is of no use.
-        except Exception as error:
-            told = " ".join(str(error).split())[:200]
-            raise ModelError(f"{where}: the network cannot be loaded: {told}") from error
-        inputs = {one.name: list(one.shape[1:]) for one in self._session.get_inputs()}
-        sides = [1, window_px, window_px]
-        wanted = {"windows", "noise"} if sampled else {"windows"}
-        if set(inputs) != wanted or inputs["windows"] != sides:
-            names = ", ".join(sorted(wanted))
-            raise ModelError(
-                f"{where}: the network reads {inputs}, expected {names} with windows of {sides}"
-            )
-        if list(self._session.get_outputs()[0].shape[1:]) != sides:
-            raise ModelError(f"{where}: the network does not redraw whole windows")
-        self.n_latents = int(inputs["noise"][0]) if sampled else 0
+        sides = (1, window_px, window_px)
+        inputs = {"windows": sides} | ({"noise": None} if sampled else {})
+        self._session = open_session(network, inputs, sides, where)
+        noise = [one.shape for one in self._session.get_inputs() if one.name == "noise"]
+        self.n_latents = int(noise[0][1]) if noise else 0
 
     def redraw(
         self, windows: NDArray[np.float32], noise: NDArray[np.float32] | None = None

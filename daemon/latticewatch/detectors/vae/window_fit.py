@@ -85,12 +85,30 @@ def random_crops(frames: Sequence[NDArray[np.float32]], seed: int) -> NDArray[np
     return crops
 
 
+@dataclass(frozen=True, slots=True)
+class WindowFitSettings:
+    """What is fitted.
+
+    Attributes
+    ----------
+    mode
+        "as_published", or "unlocked", the default for windows without a lattice.
+    network
+        As published: "small" or "paper".
+    epochs, seed
+        Of the training; None for as many as the mode needs.
+    """
+
+    mode: str = "unlocked"
+    network: Literal["small", "paper"] = "small"
+    epochs: int | None = None
+    seed: int = 0
+
+
 def fit_on_windows(
     frames: Sequence[NDArray[np.float32]],
+    settings: WindowFitSettings,
     *,
-    mode: Literal["as_published", "unlocked"],
-    epochs: int | None = None,
-    seed: int = 0,
     progress: Progress | None = None,
     checkpoint: Path | None = None,
 ) -> WindowFit:
@@ -100,10 +118,8 @@ def fit_on_windows(
     ----------
     frames
         A stack of windows, see `is_stack`, or frames, from which windows are cut at random.
-    mode
-        Which of both.
-    epochs, seed
-        Of the training; None for as many as the mode needs.
+    settings
+        What is fitted.
     progress, checkpoint
         As `patch_fit.fit_windows`.
 
@@ -112,18 +128,37 @@ def fit_on_windows(
     FitError
         Too few windows, or a training that learned nothing.
     """
+    seed, epochs = settings.seed, settings.epochs
     windows = np.stack(list(frames)) if is_stack(frames) else random_crops(frames, seed)
     fitted: Any  # the two kinds have the same fields
-    if mode == AS_PUBLISHED:
-        published = PublishedFitSettings(seed=seed, epochs=epochs)
+    if settings.mode == AS_PUBLISHED:
+        published = PublishedFitSettings(network=settings.network, seed=seed, epochs=epochs)
         fitted = fit_windows(windows, published, progress=progress, checkpoint=checkpoint)
     else:
-        usual = UnlockedFitSettings()
-        settings = UnlockedFitSettings(seed=seed, epochs=epochs or usual.epochs)
-        fitted = fit_unlocked(windows, settings, progress=progress, checkpoint=checkpoint)
+        usual = UnlockedFitSettings(seed=seed, epochs=epochs or UnlockedFitSettings().epochs)
+        fitted = fit_unlocked(windows, usual, progress=progress, checkpoint=checkpoint)
     some = windows[:: max(1, len(windows) // _N_USUAL)]
     detector = detector_of(fitted.network, fitted.rule)
     header = dict(fitted.header) | {"usual_square": median_square(residuals_of(detector, some))}
-    notes = () if is_stack(frames) else (f"{len(windows)} windows were cut at random places",)
-    report = WindowFitReport(mode, len(windows), fitted.parity, notes)
+    report = WindowFitReport(
+        settings.mode, len(windows), fitted.parity, _notes(frames, windows, settings.mode)
+    )
     return WindowFit(header, dict(fitted.arrays), report)
+
+
+def _notes(
+    frames: Sequence[NDArray[np.float32]], windows: NDArray[np.float32], mode: str
+) -> tuple[str, ...]:
+    """Say what p-values of such a model are worth."""
+    notes = []
+    if not is_stack(frames):
+        notes.append(
+            f"{len(windows)} windows were cut at random places and overlap, held-out ones with "
+            "those that were learned from: p-values are in-sample, too small for other frames"
+        )
+    if mode == AS_PUBLISHED:
+        notes.append(
+            "the published band is too narrow for other frames than those of the fit: expect a "
+            "third to a half of their bulk outside it"
+        )
+    return tuple(notes)

@@ -19,8 +19,6 @@ from latticewatch.detectors.vae.unlocked import UnlockedDetector, UnlockedRule
 
 WindowRule = PublishedRule | UnlockedRule
 WindowDetector = PublishedDetector | UnlockedDetector
-# A band of no width, as where no bulk window reached the cut.
-_LEAST_BAND = 1e-12
 _SMALLEST_P = 1e-300
 WINDOW_MODES = (published_rule.MODE, unlocked.MODE)
 
@@ -80,7 +78,8 @@ class WindowModel:
         try:
             model.detector()
         except (ModelError, ValueError) as error:
-            raise ModelError(f"{where}: {error}") from error
+            told = str(error).removeprefix("model: ")
+            raise ModelError(f"{where}: {told}") from error
         return model
 
     def detector(self) -> WindowDetector:
@@ -166,7 +165,9 @@ def score_windows(
     if isinstance(detector, PublishedDetector):
         published = detector.score_frame(image, frame)
         corners, score, residuals = published.corners_yx, published.scores, published.differences
-        away = np.abs(score - detector.rule.band_mean) / max(detector.rule.band_sd, _LEAST_BAND)
+        low, high = detector.rule.band
+        sd = (high - low) / (2.0 * detector.rule.band_width_sd)
+        away = np.abs(score - detector.rule.band_mean) / sd
         p_value = np.clip(2.0 * special.ndtr(-away), _SMALLEST_P, 1.0)
     else:
         told = detector.score_frame(image)
