@@ -12,11 +12,13 @@ from latticewatch.daemon.sights import Budget, Looker, Picture, Scene, Sight
 from latticewatch.daemon.site_looks import cut, lattice_of, may_be_judged
 from latticewatch.daemon.stopwatch import Stopwatch
 from latticewatch.detectors.artifact import Artifact
+from latticewatch.detectors.protocols import ModelError
 from latticewatch.detectors.sites import SiteFinder
 from latticewatch.detectors.vae import linear_model
 from latticewatch.detectors.vae.linear_model import LinearDetector, LinearModel
 from latticewatch.detectors.vae.locate import locate
 from latticewatch.detectors.vae.model import DETECTOR, VaeModel
+from latticewatch.detectors.vae.parameters import MODES
 from latticewatch.detectors.vae.score import VaeDetector
 from latticewatch.detectors.vae.window_model import WINDOW_MODES, WindowModel
 from latticewatch.detectors.vae.windows import matching_lock
@@ -24,11 +26,14 @@ from latticewatch.detectors.view import View
 from latticewatch.detectors.windows import margin_px
 
 AnyModel = VaeModel | LinearModel | WindowModel
+_MODES = tuple(dict.fromkeys((*MODES, linear_model.MODE, *WINDOW_MODES)))
 
 
 def read_vae(artifact: Artifact, where: str) -> AnyModel:
     """Build the model of a file, whatever its mode; raises ModelError, which names the file."""
     mode = artifact.header.get("mode")
+    if artifact.detector == DETECTOR and mode not in _MODES:
+        raise ModelError(f"{where}: mode = {mode!r:.40}, expected one of {', '.join(_MODES)}")
     if mode in WINDOW_MODES:
         return WindowModel.from_artifact(artifact, where)
     if mode == linear_model.MODE:

@@ -85,12 +85,16 @@ def _on_windows(
     def say(step: Step) -> None:
         tell(_progress(step.epoch, step.n_epochs, step.seconds_left, step.loss, step.held_out_loss))
 
+    foreign = sorted(set(settings) - {"epochs", "seed"})
+    if foreign:
+        raise FitError(f"settings {foreign}: fits on windows take epochs and seed")
+    _parameters(settings)  # refuses what is out of range
     fit.require_torch()
     made = fit_on_windows(
         frames,
         mode="unlocked" if preset is None else "as_published",
         epochs=settings.get("epochs"),
-        seed=int(settings.get("seed", 0)),
+        seed=settings.get("seed", 0),
         progress=say,
         checkpoint=file,
     )
@@ -117,8 +121,10 @@ def _on_sites(
 
 
 def _parameters(settings: Plain) -> VaeParameters:
+    # JSON has lists only.
+    plain = {name: tuple(one) if isinstance(one, list) else one for name, one in settings.items()}
     try:
-        return VaeParameters(**settings)
+        return VaeParameters(**plain)
     except (TypeError, ValueError) as error:
         raise FitError(f"settings {sorted(settings)}: {error}") from error
 

@@ -67,17 +67,14 @@ class WindowModel:
         if stored is None or stored.dtype != np.uint8 or stored.ndim != 1:
             raise ModelError(f"{where}: array network_onnx is missing, or no bytes (|u1)")
         model = cls(mode, _rule(mode, artifact.header, where), stored.tobytes(), artifact.sha256)
-        try:
-            model.detector()
-        except (ModelError, ValueError) as error:
-            raise ModelError(f"{where}: {error}") from error
+        model.detector(where)
         return model
 
-    def detector(self) -> PublishedDetector | UnlockedDetector:
-        """Make what scores windows."""
+    def detector(self, where: str = "model") -> PublishedDetector | UnlockedDetector:
+        """Make what scores windows; raises ModelError, which opens with `where`."""
         if isinstance(self.rule, PublishedRule):
-            return PublishedDetector(self.network, self.rule, self.digest)
-        return UnlockedDetector(self.network, self.rule)
+            return PublishedDetector(self.network, self.rule, self.digest, where)
+        return UnlockedDetector(self.network, self.rule, where)
 
 
 def _rule(mode: str, header: Mapping[str, Any], where: str) -> WindowRule:  # Any: JSON
