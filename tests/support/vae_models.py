@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from latticewatch.detectors.vae.provenance import Provenance
 from latticewatch.detectors.vae.reference import ReferenceSet, look_at
 from latticewatch.detectors.vae.shape import NetworkShape
 from latticewatch.detectors.vae.windows import matching_lock
-from latticewatch.detectors.view import View
+from latticewatch.detectors.view import SiteRule, View
 from support.crystals import net_frame
 
 PERIOD_PX = 20.0
@@ -97,7 +98,16 @@ def with_network(network: bytes) -> VaeModel:
     return replace(flat_model(), network=network)
 
 
-def view_of(model: VaeModel, frame: Image) -> View:
+class HasRule(Protocol):
+    """A model of sites."""
+
+    @property
+    def rule(self) -> SiteRule:
+        """How sites are found."""
+        ...
+
+
+def view_of(model: HasRule, frame: Image) -> View:
     """Sites of a frame as the model wants them."""
     pixels = np.ascontiguousarray(frame, np.float32)
     return SiteFinder(model.rule).prepare(pixels, matching_lock(model.rule, own_lock(pixels)))

@@ -50,7 +50,8 @@ def damaged(sign: int = 1) -> Image:
     frame = amorphous()
     y, x = np.indices(frame.shape)
     bump = np.exp(-((y - DEFECT_YX[0]) ** 2 + (x - DEFECT_YX[1]) ** 2) / 18)
-    return np.maximum(frame + np.float32(sign * 90) * bump, 0).astype(np.float32)
+    spoilt: Image = np.maximum(frame + np.float32(sign * 90) * bump, 0).astype(np.float32)
+    return spoilt
 
 
 def see(image: Image, one: WindowLooker | None = None, budget: Budget = BUDGET) -> Sight:

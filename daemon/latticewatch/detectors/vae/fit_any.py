@@ -122,7 +122,9 @@ def _on_sites(
 
 def _parameters(settings: Plain) -> VaeParameters:
     # JSON has lists only.
-    plain = {name: tuple(one) if isinstance(one, list) else one for name, one in settings.items()}
+    plain: Plain = {
+        name: tuple(one) if isinstance(one, list) else one for name, one in settings.items()
+    }
     try:
         return VaeParameters(**plain)
     except (TypeError, ValueError) as error:
