@@ -1,5 +1,6 @@
 """The autoencoder in the pipeline: what it lists, where, and when it lists nothing."""
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -347,6 +348,7 @@ def test_setting_is_named_where_its_model_is_refused(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_frame_is_judged_without_torch_and_onnx(tmp_path: Path) -> None:
     pytest.importorskip("onnx")
     name = written(both_model(), tmp_path)
@@ -364,7 +366,7 @@ def test_a_frame_is_judged_without_torch_and_onnx(tmp_path: Path) -> None:
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env={"PYTHONPATH": ":".join(sys.path), "PATH": ""},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         check=False,
         capture_output=True,
         text=True,
