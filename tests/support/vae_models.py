@@ -100,10 +100,12 @@ def with_network(network: bytes) -> VaeModel:
 
 
 class HasRule(Protocol):
-    """A model of any kind that says how sites are found."""
+    """A model of sites."""
 
     @property
-    def rule(self) -> SiteRule: ...
+    def rule(self) -> SiteRule:
+        """How sites are found."""
+        ...
 
 
 def view_of(model: HasRule, frame: Image) -> View:

@@ -8,8 +8,11 @@ from latticewatch.detectors.vae.export import to_onnx
 from latticewatch.detectors.vae.shape import NetworkShape, Output
 
 
-def network(side: int, output: Output, *, sampled: bool = False) -> bytes:
-    """Write a network that redraws whole windows; skips where onnx is not installed."""
+def network(side: int, output: Output, *, sampled: bool = False, strength: float = 0.3) -> bytes:
+    """Write a network that redraws whole windows; skips where onnx is not installed.
+
+    With strength 0 it draws the same whatever it is shown.
+    """
     pytest.importorskip("onnx")
     shape = NetworkShape(side, (4, 4), 3, (), side, output)
     rng = np.random.default_rng(1)
@@ -20,7 +23,9 @@ def network(side: int, output: Output, *, sampled: bool = False) -> bytes:
         "log_variance": (3, shape.n_encoded),
         "seed": (side**2, 3),
     }
-    weights = {f"{k}.weight": rng.normal(0, 0.3, v).astype(np.float32) for k, v in sides.items()}
+    weights = {
+        f"{k}.weight": rng.normal(0, strength, v).astype(np.float32) for k, v in sides.items()
+    }
     weights |= {f"{k}.bias": np.zeros(v[0], np.float32) for k, v in sides.items()}
     return to_onnx(shape, weights, sampled=sampled)
 

@@ -26,15 +26,14 @@ from latticewatch.detectors.view import View
 from latticewatch.detectors.windows import margin_px
 
 AnyModel = VaeModel | LinearModel | WindowModel
+_MODES = tuple(dict.fromkeys((*MODES, linear_model.MODE, *WINDOW_MODES)))
 
 
 def read_vae(artifact: Artifact, where: str) -> AnyModel:
     """Build the model of a file, whatever its mode; raises ModelError, which names the file."""
     mode = artifact.header.get("mode")
-    known = (*MODES, linear_model.MODE, *WINDOW_MODES)
-    if artifact.detector == DETECTOR and mode not in known:
-        told = ", ".join(dict.fromkeys(known))
-        raise ModelError(f"{where}: mode = {mode!r:.40}, expected one of {told}")
+    if artifact.detector == DETECTOR and mode not in _MODES:
+        raise ModelError(f"{where}: mode = {mode!r:.40}, expected one of {', '.join(_MODES)}")
     if mode in WINDOW_MODES:
         return WindowModel.from_artifact(artifact, where)
     if mode == linear_model.MODE:

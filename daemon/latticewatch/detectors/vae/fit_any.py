@@ -86,9 +86,11 @@ def _linear(settings: Plain, frames: Frames, labels: list[str]) -> Made:
 
 def _known(settings: Plain) -> Plain:
     """Take what a fit on windows knows of the settings; FitError if there is more."""
-    more = {name for name in settings if name not in ("epochs", "seed", "polarity")}
-    if more:
-        raise FitError(f"settings {sorted(more)} are none of a fit on windows: epochs, seed")
+    # Windows are redrawn as they are: bright or dark columns make no difference.
+    foreign = sorted(set(settings) - {"epochs", "seed", "polarity"})
+    if foreign:
+        raise FitError(f"settings {foreign}: fits on windows take epochs and seed")
+    _parameters(settings)  # refuses what is out of range
     return {name: settings[name] for name in ("epochs", "seed") if name in settings}
 
 
@@ -121,8 +123,12 @@ def _on_sites(
 
 
 def _parameters(settings: Plain) -> VaeParameters:
+    # JSON has lists only.
+    plain: Plain = {
+        name: tuple(one) if isinstance(one, list) else one for name, one in settings.items()
+    }
     try:
-        return VaeParameters(**settings)
+        return VaeParameters(**plain)
     except (TypeError, ValueError) as error:
         raise FitError(f"settings {sorted(settings)}: {error}") from error
 

@@ -123,11 +123,16 @@ class PublishedDetector:
         Learned with it.
     digest
         Names the model; the dice of samples follow from it.
+    where
+        Its name, for messages.
     """
 
-    def __init__(self, network: bytes, rule: PublishedRule, digest: str = "") -> None:
+    def __init__(
+        self, network: bytes, rule: PublishedRule, digest: str = "", where: str = "model"
+    ) -> None:
         self.rule, self._digest = rule, digest
-        self._network = WholeNetwork(network, rule.window_px, sampled=rule.latent == "sample")
+        sampled = rule.latent == "sample"
+        self._network = WholeNetwork(network, rule.window_px, sampled=sampled, where=where)
 
     def score_frame(self, image: NDArray[np.generic], frame: int = 0) -> WindowVerdicts:
         """Judge each window of the grid over a frame (H, W); `frame` is its number."""

@@ -144,11 +144,13 @@ class UnlockedDetector:
         ONNX graph of `export.to_onnx`.
     rule
         Learned with it.
+    where
+        Name of the model, for messages.
     """
 
-    def __init__(self, network: bytes, rule: UnlockedRule) -> None:
+    def __init__(self, network: bytes, rule: UnlockedRule, where: str = "model") -> None:
         self.rule = rule
-        self._network = WholeNetwork(network, rule.window_px)
+        self._network = WholeNetwork(network, rule.window_px, where=where)
 
     def score_frame(self, image: NDArray[np.generic]) -> UnlockedVerdicts:
         """Judge each window of the grid over a frame (H, W)."""

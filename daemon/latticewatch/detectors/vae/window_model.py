@@ -75,23 +75,21 @@ class WindowModel:
             raise ModelError(f"{where}: usual_square = {usual}, expected at least 0")
         rule = _rule(mode, artifact.header, where)
         model = cls(mode, rule, stored.tobytes(), usual, artifact.sha256)
-        try:
-            model.detector()
-        except (ModelError, ValueError) as error:
-            told = str(error).removeprefix("model: ")
-            raise ModelError(f"{where}: {told}") from error
+        model.detector(where)
         return model
 
-    def detector(self) -> WindowDetector:
-        """Make what scores windows."""
-        return detector_of(self.network, self.rule, self.digest)
+    def detector(self, where: str = "model") -> WindowDetector:
+        """Make what scores windows; raises ModelError, which opens with `where`."""
+        return detector_of(self.network, self.rule, self.digest, where)
 
 
-def detector_of(network: bytes, rule: WindowRule, digest: str = "") -> WindowDetector:
-    """Make what scores windows by a rule."""
+def detector_of(
+    network: bytes, rule: WindowRule, digest: str = "", where: str = "model"
+) -> WindowDetector:
+    """Make what scores windows by a rule; raises ModelError, which opens with `where`."""
     if isinstance(rule, PublishedRule):
-        return PublishedDetector(network, rule, digest)
-    return UnlockedDetector(network, rule)
+        return PublishedDetector(network, rule, digest, where)
+    return UnlockedDetector(network, rule, where)
 
 
 def residuals_of(detector: WindowDetector, windows: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -37,11 +37,7 @@ class SaysLobes:
 
 @pytest.fixture(scope="module")
 def view() -> View:
-    return view_of(_HasRule(), square_frame(7))
-
-
-class _HasRule:
-    rule = reference().rule
+    return view_of(reference(), square_frame(7))
 
 
 def found_by(view: View, detector: SaysLobes, *p_value: float, z: float = 1.0) -> list[Finding]:
