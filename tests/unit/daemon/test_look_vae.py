@@ -199,11 +199,15 @@ class SpoilsOne:
     def __init__(self, true: Any, row: int) -> None:  # noqa: ANN401 - a Redrawer
         self._true, self._row, self._n_before = true, row, 0
 
-    def redraw(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
-        drawn: NDArray[np.float32] = self._true.redraw(windows)
+    def inputs(self, n: int) -> NDArray[np.float32]:
+        inputs: NDArray[np.float32] = self._true.inputs(n)
+        return inputs
+
+    def redraw_inputs(self, n: int) -> NDArray[np.float32]:
+        drawn: NDArray[np.float32] = self._true.redraw_inputs(n)
         if 0 <= self._row - self._n_before < len(drawn):
             drawn[self._row - self._n_before] = np.nan
-        self._n_before += len(windows)
+        self._n_before += n
         return drawn
 
 
@@ -281,7 +285,12 @@ def windows_file(folder: Path, *, side: int = 32) -> str:
     rule = UnlockedRule(window_px=side, step_px=side // 2, middle=0.5, spread=0.2)
     stored = {"network_onnx": np.frombuffer(network(side, "plain"), np.uint8)}
     path = folder / "my.model"
-    write_artifact(path, detector=DETECTOR, header=unlocked.header_of(rule), arrays=stored)
+    write_artifact(
+        path,
+        detector=DETECTOR,
+        header=unlocked.header_of(rule) | {"usual_square": 0.1},
+        arrays=stored,
+    )
     return str(path)
 
 

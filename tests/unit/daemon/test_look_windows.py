@@ -12,7 +12,12 @@ from latticewatch.daemon.sights import Budget, Scene, Sight
 from latticewatch.detectors.vae import published_rule
 from latticewatch.detectors.vae.published_rule import PublishedRule
 from latticewatch.detectors.vae.unlocked import MODE, UnlockedRule
-from latticewatch.detectors.vae.window_model import WindowModel, WindowScores, score_windows
+from latticewatch.detectors.vae.window_model import (
+    WindowModel,
+    WindowScores,
+    median_square,
+    score_windows,
+)
 from support.crystals import TickingClock
 from support.vae_looks import BUDGET, NAMED
 from support.windows_networks import network
@@ -24,17 +29,18 @@ RULE = UnlockedRule(
 )
 SMALL = PublishedRule(window_px=SIDE, step_px=SIDE // 2, sigma_px=1.0, half_width_px=3)
 DEFECT_YX = (70.0, 85.0)
+ANY = 1e6  # mean square of residuals: no frame is another crystal
 Image = NDArray[np.float32]
 
 
 def unlocked_model() -> WindowModel:
-    return WindowModel(MODE, RULE, network(SIDE, "plain"), "0" * 64)
+    return WindowModel(MODE, RULE, network(SIDE, "plain"), ANY, "0" * 64)
 
 
 def even_model() -> WindowModel:
     """What expects the noise of `amorphous` and nothing else."""
     rule = replace(RULE, middle=0.92, spread=0.03)
-    return WindowModel(MODE, rule, network(SIDE, "plain", strength=0.0), "0" * 64)
+    return WindowModel(MODE, rule, network(SIDE, "plain", strength=0.0), ANY, "0" * 64)
 
 
 def looker(model: WindowModel | None = None, *, pictures: bool = False) -> WindowLooker:
@@ -130,19 +136,19 @@ def test_windows_beside_repaired_pixels_are_not_judged() -> None:
     assert sight.n_refused == 0
 
 
-def test_windows_that_cannot_be_scored_are_counted_and_not_listed() -> None:
+def test_dark_windows_are_unscored_and_no_fault_of_the_network() -> None:
     image = damaged()
     image[:SIDE, :SIDE] = 0.0  # without light
     sight = see(image)
-    assert sight.n_refused >= 1
-    assert sight.n_scored == sight.n_sites - sight.n_refused
+    assert sight.n_refused == 0  # dark ones are no answers of the network
+    assert sight.n_scored < sight.n_sites
     assert len(sight.findings) <= 1 + 4  # its border is damage of its own
 
 
 def test_frame_without_light_lists_nothing() -> None:
     sight = see(np.zeros((100, 100), np.float32), looker(pictures=True))
     assert (sight.n_scored, sight.findings) == (0, ())
-    assert sight.n_refused == sight.n_sites > 0
+    assert (sight.n_refused, sight.n_sites > 0) == (0, True)
 
 
 def test_the_same_frame_gives_the_same_answer() -> None:
@@ -153,7 +159,7 @@ def test_the_same_frame_gives_the_same_answer() -> None:
 
 
 def test_rule_as_published_has_the_p_value_of_its_band() -> None:
-    detector = WindowModel(published_rule.MODE, SMALL, network(SIDE, "sigmoid"), "").detector()
+    detector = WindowModel(published_rule.MODE, SMALL, network(SIDE, "sigmoid"), ANY, "").detector()
     image = amorphous()
     usual = score_windows(detector, image).score
     mean, sd = float(usual.mean()), float(usual.std()) + 0.01
@@ -165,7 +171,7 @@ def test_rule_as_published_has_the_p_value_of_its_band() -> None:
         band_mean=mean,
         band_sd=sd,
     )
-    model = WindowModel(published_rule.MODE, rule, network(SIDE, "sigmoid"), "")
+    model = WindowModel(published_rule.MODE, rule, network(SIDE, "sigmoid"), ANY, "")
     scores: WindowScores = score_windows(model.detector(), image)
     middling = np.abs(scores.score - mean) < 0.1 * sd
     assert (scores.p_value[middling] > 0.9).all()
@@ -174,7 +180,19 @@ def test_rule_as_published_has_the_p_value_of_its_band() -> None:
 
 
 def test_band_without_width_gives_p_values_all_the_same() -> None:
-    model = WindowModel(published_rule.MODE, SMALL, network(SIDE, "sigmoid"), "")
+    model = WindowModel(published_rule.MODE, SMALL, network(SIDE, "sigmoid"), ANY, "")
     p_value = score_windows(model.detector(), amorphous()).p_value
     assert np.isfinite(p_value).all()
     assert ((p_value > 0) & (p_value <= 1)).all()
+
+
+def test_another_crystal_is_said_to_be_one_and_nothing_is_listed() -> None:
+    image = damaged()
+    detector = even_model().detector()
+    usual = median_square(score_windows(detector, image).residuals)
+    known, other = (replace(even_model(), usual_square=usual * share) for share in (0.5, 0.2))
+
+    assert see(image, looker(known)).condition == "ok"
+    sight = see(image, looker(other))
+    assert (sight.condition, sight.faults, sight.findings) == ("stale", ("model_stale",), ())
+    assert "residual 5.0 times the usual (limit 4)" in sight.note

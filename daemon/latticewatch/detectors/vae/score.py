@@ -67,7 +67,6 @@ class VaeDetector:
             else LinearTwin(model.pca, windows, model.rule.smooth_sigma_px)
         )
         self._blur = gaussian_weights(ENERGY_SIGMA * model.rule.period_px / windows.step_px)
-        self._whole = np.empty(BATCH, np.bool_)
         self._reserved = 0
         self._rows = np.empty(0, np.intp)
         self._reserve(1)
@@ -104,8 +103,7 @@ class VaeDetector:
         self._reserve(n_rows)
         self._places[:n_rows] = window_places(view, self._rows)
         for first in range(0, n_rows, BATCH):
-            rows = slice(first, min(first + BATCH, n_rows))
-            self._redraw(view.image, self._places[rows], self._residuals[rows])
+            self._redraw(view.image, slice(first, min(first + BATCH, n_rows)))
         window_statistics(
             self._residuals[:n_rows], self.cell, self._blur, 1, self._statistics[:n_rows]
         )
@@ -114,18 +112,15 @@ class VaeDetector:
         inside[self._rows] = self._is_whole[:n_rows]
         return inside
 
-    def _redraw(
-        self, image: NDArray[np.float32], places: NDArray[np.float64], out: NDArray[np.float32]
-    ) -> None:
-        n, rule = len(places), self.model.windows
+    def _redraw(self, image: NDArray[np.float32], rows: slice) -> None:
+        """Take the residuals of some rows, at most as many as the network reads at once."""
+        n, rule = rows.stop - rows.start, self.model.windows
         # Straight to where the network reads them.
-        windows, whole = self._network.inputs(n), self._whole[:n]
-        sample_windows(image, places, rule.step_px, windows, whole)
+        windows, whole = self._network.inputs(n), self._is_whole[rows]
+        sample_windows(image, self._places[rows], rule.step_px, windows, whole)
         compared(windows, rule)
         middle = windows[:, rule.middle, rule.middle]
-        np.subtract(middle, self._network.redraw_inputs(n), out=out)
-        first = (out.ctypes.data - self._residuals.ctypes.data) // self._residuals.strides[0]
-        self._is_whole[first : first + n] = whole
+        np.subtract(middle, self._network.redraw_inputs(n), out=self._residuals[rows])
 
     def judge(self, view: View, inside: NDArray[np.bool_]) -> Scores:
         """Turn the residuals of the last call of `redraw` into p-values.

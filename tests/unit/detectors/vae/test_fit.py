@@ -27,8 +27,8 @@ FRAMES = [square_frame(seed, 400) for seed in range(2)]
 @pytest.fixture
 def easy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a training pass that learned hardly anything."""
-    monkeypatch.setattr("latticewatch.detectors.vae.fit.MOST_UNEXPLAINED", 10.0)
-    monkeypatch.setattr("latticewatch.detectors.vae.fit.LEAST_KL_NATS", 0.0)
+    monkeypatch.setattr("latticewatch.detectors.vae.checked.MOST_UNEXPLAINED", 10.0)
+    monkeypatch.setattr("latticewatch.detectors.vae.checked.LEAST_KL_NATS", 0.0)
 
 
 @pytest.mark.usefixtures("easy")

@@ -1,5 +1,6 @@
 """Which fit a job asks for: contradictions are refused, and what it writes can be loaded."""
 
+import dataclasses
 import io
 import json
 import sys
@@ -20,6 +21,7 @@ from latticewatch.detectors.vae.window_fit import (
     CROP_PX,
     WindowFit,
     WindowFitReport,
+    WindowFitSettings,
     is_stack,
     random_crops,
 )
@@ -55,9 +57,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Plain]:
     """What the fit on windows was asked for; it is not run."""
     notebook: list[Plain] = []
 
-    def note(frames: object, **how: object) -> WindowFit:
-        notebook.append(how)
-        return WindowFit({}, {}, WindowFitReport(str(how["mode"]), len(list(frames)), 0.0, ()))  # type: ignore[call-overload] # a list
+    def note(frames: list[object], how: WindowFitSettings, **more: object) -> WindowFit:
+        notebook.append(dataclasses.asdict(how) | more)
+        return WindowFit({}, {}, WindowFitReport(how.mode, len(frames), 0.0, ()))
 
     monkeypatch.setattr("latticewatch.detectors.vae.fit_any.fit_on_windows", note)
     monkeypatch.setattr("latticewatch.detectors.vae.fit_any.fit.require_torch", lambda: None)
@@ -243,10 +245,13 @@ def test_fit_on_frames_says_that_its_windows_were_cut(monkeypatch: pytest.Monkey
     class Fitted:
         header: Plain = {}  # noqa: RUF012 - not shared
         arrays: Plain = {}  # noqa: RUF012
-        parity = 0.0
+        network, rule, parity = b"", None, 0.0
 
     monkeypatch.setattr(window_fit, "fit_unlocked", lambda *_, **__: Fitted())
-    cut, given = (real_fit(one, mode="unlocked") for one in (FRAMES, STACK))
+    monkeypatch.setattr(window_fit, "detector_of", lambda *_: None)
+    monkeypatch.setattr(window_fit, "residuals_of", lambda *_: np.ones((1, 2, 2), np.float32))
+    unlocked = window_fit.WindowFitSettings()
+    cut, given = (real_fit(one, unlocked) for one in (FRAMES, STACK))
     assert "cut at random places" in cut.report.warnings[0]
     assert given.report.warnings == ()
     assert (cut.report.n_windows, given.report.n_windows) == (1000, 60)

@@ -54,7 +54,7 @@ def test_model_comes_back_from_its_file(tmp_path: Path) -> None:
 
 
 def with_twin() -> VaeModel:
-    twin = DensePca(np.eye(5, dtype=np.float32), 0.25, np.diag([20.0, 20.0]), 40, 800)
+    twin = DensePca(np.eye(55, dtype=np.float32), 0.25, np.diag([20.0, 20.0]), 40, 800)
     return replace(flat_model(), pca=twin)
 
 
@@ -63,7 +63,7 @@ def test_linear_twin_comes_back_from_its_file(tmp_path: Path) -> None:
     write_artifact(path, detector=DETECTOR, header=model.header(), arrays=model.arrays())
     twin = VaeModel.from_artifact(Artifact.read(path), WHERE).pca
     assert twin is not None
-    np.testing.assert_array_equal(twin.weights, np.eye(5))
+    np.testing.assert_array_equal(twin.weights, np.eye(55))
     assert (twin.bias, twin.rank, twin.n_windows) == (0.25, 40, 800)
 
 
@@ -74,6 +74,8 @@ def test_linear_twin_comes_back_from_its_file(tmp_path: Path) -> None:
         ({"pca": 3}, {}, "pca"),
         ({}, {"pca_weights": np.eye(4)}, "pca_weights"),
         ({}, {"pca_basis_px_yx": np.eye(3)}, "pca_basis_px_yx"),
+        ({}, {"pca_basis_px_yx": np.eye(2) * 1e9}, "pca_basis_px_yx"),
+        ({}, {"pca_basis_px_yx": np.zeros((2, 2))}, "pca_basis_px_yx"),
     ],
 )
 def test_broken_twins_are_refused(

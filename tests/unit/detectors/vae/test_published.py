@@ -205,7 +205,7 @@ def test_dice_of_a_window_do_not_depend_on_those_that_follow() -> None:
 
 @pytest.mark.parametrize("rule", [replace(RULE, latent="sample"), replace(RULE, window_px=64)])
 def test_a_network_of_another_shape_is_refused(rule: PublishedRule) -> None:
-    with pytest.raises(ModelError, match="the network reads"):
+    with pytest.raises(ModelError, match="the network has"):
         PublishedDetector(network(SIDE, "sigmoid"), rule)
 
 

@@ -115,5 +115,5 @@ def test_a_side_that_the_published_network_cannot_draw_is_refused() -> None:
 
 def test_a_training_that_learned_nothing_is_refused() -> None:
     windows = np.random.default_rng(4).poisson(1000, (60, 32, 32)).astype(np.uint16)
-    with pytest.raises(FitError, match="learned nothing"):
+    with pytest.raises(FitError, match="the training collapsed"):
         fit_windows(windows, PublishedFitSettings(epochs=1))

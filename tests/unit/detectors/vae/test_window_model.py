@@ -18,8 +18,11 @@ from support.windows_networks import network
 
 pytest.importorskip("onnx")
 SIDE = 32
-UNLOCKED = unlocked.header_of(UnlockedRule(window_px=SIDE, step_px=16, middle=0.5, spread=0.2))
-PUBLISHED = published_rule.header_of(PublishedRule(window_px=SIDE, step_px=16))
+USUAL = {"usual_square": 0.1}
+UNLOCKED = USUAL | unlocked.header_of(
+    UnlockedRule(window_px=SIDE, step_px=16, middle=0.5, spread=0.2)
+)
+PUBLISHED = USUAL | published_rule.header_of(PublishedRule(window_px=SIDE, step_px=16))
 
 
 def artifact(
