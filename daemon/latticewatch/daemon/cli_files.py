@@ -46,6 +46,9 @@ def fit(
     for name in needless:
         typer.echo(f"{name} needs no model: nothing to fit for it", err=True)
     check_output(output)
+    checkpoint = options.get("checkpoint")
+    if isinstance(checkpoint, Path):
+        check_output(checkpoint)
     reference = gather_frames(inputs)
     with FitProcess() as fitter:
         for name, path in model_files(output, names).items():
@@ -80,7 +83,7 @@ def analyze(  # noqa: PLR0913 - one for each option
     ] = None,
     detectors: Annotated[
         str,
-        typer.Option(help="Who looks, commas between: reference_cell, patterson, domains."),
+        typer.Option(help="Who looks, commas between: reference_cell, patterson, domains, vae."),
     ] = "reference_cell,patterson,domains",
     material: Annotated[
         str | None,

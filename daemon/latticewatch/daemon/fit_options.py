@@ -96,7 +96,10 @@ def vae_options(  # noqa: PLR0913 - one for each option
     ] = Scorer.BOTH,
     epochs: Annotated[
         int | None,
-        typer.Option(help="vae: at most so many rounds of training; it stops early.", min=1),
+        typer.Option(
+            help="vae: at most so many rounds of each of its three trainings; they stop early.",
+            min=1,
+        ),
     ] = None,
     network: Annotated[
         Network,
@@ -109,8 +112,8 @@ def vae_options(  # noqa: PLR0913 - one for each option
     checkpoint: Annotated[
         Path | None,
         typer.Option(
-            help="vae: a file that keeps the training after each round; a training of the same "
-            "frames and settings that was stopped goes on from it."
+            help="vae: keeps the trainings after each round, in files of this name and .lower, "
+            ".upper, .all; those of the same frames and settings that were stopped go on."
         ),
     ] = None,
     polarity: Polarity = ColumnPolarity.AUTO,
