@@ -21,8 +21,12 @@ from latticewatch.kernels.neighbours import group_points, make_buckets
 _MOST_SITES = 600
 # Fractions of the lattice period.
 _SAME_COLUMN = 0.35  # below the 0.577 between neighbouring columns of a honeycomb
-_SHADOW = 1.6  # a weak residual this near a strong one is its flank
+# Of the longer lattice vector: a weak residual this near a strong one is its flank; and where the
+# largest residual of a cell is ordinary, and its local energy is not, that is what the blur brought
+# in from beyond its border.
+_SHADOW = 1.6
 _SHADOW_SHARE = 0.4
+_ORDINARY_Z = 2.0
 # Shares of the expected column intensity, chosen as scheme one has them: less than this is a
 # vacancy; where less than this share of the strongest column is expected, there is no column.
 _VACANCY_BELOW = 0.35
@@ -67,7 +71,12 @@ def locate(
     n_groups = group_points(lobes.place_yx, _SAME_COLUMN * period_px, buckets, groups)
     members = [np.flatnonzero(groups == group) for group in range(n_groups)]
     best = np.array([one[np.argmax(np.abs(lobes.height[one]))] for one in members])
-    own = _is_own_defect(lobes, best, _SHADOW * period_px)
+    longest_px = float(np.linalg.norm(view.basis_px_yx, axis=1).max())
+    ordinary = np.array([(_largest_z(scores, sites[one]) < _ORDINARY_Z).all() for one in members])
+    near = _is_near(lobes.place_yx[best], _SHADOW * longest_px)
+    # A cell sees what lies beside it, and its own lobe is then anywhere in it.
+    near |= _is_near(view.places_yx[sites[best]], _SHADOW * longest_px)
+    own = _is_own_defect(np.abs(lobes.height[best]), near, ordinary)
     findings = [
         _finding(lobes, int(best[group]), members[group], (sites, scores, period_px))
         for group in np.flatnonzero(own)
@@ -101,12 +110,29 @@ def _merged(findings: list[Finding], reach_px: float) -> list[Finding]:
     return sorted(merged.values(), key=lambda finding: finding.p_value)
 
 
-def _is_own_defect(lobes: Lobes, best: NDArray[np.intp], reach_px: float) -> NDArray[np.bool_]:
-    """Tell defects of their own from flanks of a stronger one nearby."""
-    places, height = lobes.place_yx[best], np.abs(lobes.height[best])
-    near = np.square(places[:, None] - places).sum(axis=2) < reach_px**2
+def _largest_z(scores: Scores, sites: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Largest residual of each site (M,), over the scorers, as a robust z; -38 of none."""
+    each = [z[sites] for name, z, _ in scores.parts if name.endswith("_residual")]
+    if not each:
+        return np.full(len(sites), np.inf)
+    largest: NDArray[np.float64] = np.nan_to_num(np.stack(each), nan=-38.0).max(axis=0)
+    return largest
+
+
+def _is_near(places: NDArray[np.float64], reach_px: float) -> NDArray[np.bool_]:
+    """Tell which pairs (G, G) of different places are nearer than this."""
+    near: NDArray[np.bool_] = np.square(places[:, None] - places).sum(axis=2) < reach_px**2
     np.fill_diagonal(near, val=False)
-    own: NDArray[np.bool_] = height >= _SHADOW_SHARE * (near * height).max(axis=1)
+    return near
+
+
+def _is_own_defect(
+    height: NDArray[np.float64], near: NDArray[np.bool_], ordinary: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Tell defects of their own from flanks of a stronger one nearby."""
+    strongest = (near * height).max(axis=1)
+    own: NDArray[np.bool_] = height >= _SHADOW_SHARE * strongest
+    own &= ~(ordinary & (height < strongest))
     return own
 
 
