@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from latticewatch.daemon.models import load_vae
 from latticewatch.detectors.patterson.fit import fit
 from latticewatch.detectors.patterson.model import PattersonModel
 from latticewatch.detectors.patterson.parameters import PattersonParameters
+from latticewatch.detectors.vae import fit as autoencoder
+from latticewatch.detectors.vae.model import VaeModel
 from latticewatch.simulator.microscope import Microscope, MicroscopeSettings
 from support.crystals import CRYSTALS, Image, image_of, in_force
 
@@ -54,3 +57,21 @@ def test_shipped_model_is_made_again_by_the_library(crystal: str) -> None:
 
     assert report.n_frames == len(SEEDS) * FRAMES_EACH
     assert_close(made, in_force(crystal).detector.model)
+
+
+@pytest.mark.training
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("crystal", CRYSTALS)
+def test_shipped_autoencoder_is_made_again_by_the_library(crystal: str) -> None:
+    pytest.importorskip("torch", reason="training needs the extra train")
+    loaded = load_vae(f"pretrained:{crystal}-vae").model
+    assert isinstance(loaded, VaeModel)
+
+    made, report = autoencoder.fit(references(crystal))
+
+    assert report.n_frames == len(SEEDS) * FRAMES_EACH
+    assert np.allclose(made.rule.basis_px_yx, loaded.rule.basis_px_yx, rtol=1e-3)
+    assert np.allclose(made.windows.usual, loaded.windows.usual, atol=1e-3)
+    for law, there in zip(made.nulls, loaded.nulls, strict=True):
+        assert law.width == pytest.approx(there.width, rel=0.05)
+    assert made.score_median == pytest.approx(loaded.score_median, abs=0.1)

@@ -10,7 +10,7 @@ from support.band_vae import vae, vae_largest, view_of
 from support.bands import splits
 from support.crystals import image_of, specimen
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.training, pytest.mark.timeout(600)]
 pytest.importorskip("torch")
 
 

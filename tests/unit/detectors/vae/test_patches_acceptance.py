@@ -25,7 +25,7 @@ from support.patch_sets import (
     prepared_sets,
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.training, pytest.mark.timeout(600)]
 
 
 @pytest.fixture
