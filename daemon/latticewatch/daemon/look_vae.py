@@ -17,8 +17,7 @@ from latticewatch.detectors.sites import SiteFinder
 from latticewatch.detectors.vae import linear_model
 from latticewatch.detectors.vae.linear_model import LinearDetector, LinearModel
 from latticewatch.detectors.vae.locate import locate
-from latticewatch.detectors.vae.model import DETECTOR, VaeModel
-from latticewatch.detectors.vae.parameters import MODES
+from latticewatch.detectors.vae.model import DETECTOR, MODE, VaeModel
 from latticewatch.detectors.vae.score import VaeDetector
 from latticewatch.detectors.vae.window_model import WINDOW_MODES, WindowModel
 from latticewatch.detectors.vae.windows import matching_lock
@@ -26,19 +25,20 @@ from latticewatch.detectors.view import View
 from latticewatch.detectors.windows import margin_px
 
 AnyModel = VaeModel | LinearModel | WindowModel
-_MODES = tuple(dict.fromkeys((*MODES, linear_model.MODE, *WINDOW_MODES)))
+_READERS: dict[str, type[VaeModel | LinearModel | WindowModel]] = {
+    MODE: VaeModel,
+    linear_model.MODE: LinearModel,
+    **dict.fromkeys(WINDOW_MODES, WindowModel),
+}
 
 
 def read_vae(artifact: Artifact, where: str) -> AnyModel:
     """Build the model of a file, whatever its mode; raises ModelError, which names the file."""
     mode = artifact.header.get("mode")
-    if artifact.detector == DETECTOR and mode not in _MODES:
-        raise ModelError(f"{where}: mode = {mode!r:.40}, expected one of {', '.join(_MODES)}")
-    if mode in WINDOW_MODES:
-        return WindowModel.from_artifact(artifact, where)
-    if mode == linear_model.MODE:
-        return LinearModel.from_artifact(artifact, where)
-    return VaeModel.from_artifact(artifact, where)
+    reader = _READERS.get(mode) if isinstance(mode, str) else None
+    if artifact.detector == DETECTOR and reader is None:
+        raise ModelError(f"{where}: mode = {mode!r:.40}, expected one of {', '.join(_READERS)}")
+    return (reader or VaeModel).from_artifact(artifact, where)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.detectors.artifact import Artifact
+from latticewatch.detectors.model_files import (
+    read_arrays,
+    refuse_broken,
+    refuse_sizes,
+    rule_of,
+)
 from latticewatch.detectors.patterson.features import Kind, Picture, count_features
 from latticewatch.detectors.protocols import ModelError
 from latticewatch.detectors.sites import SiteRule
@@ -174,22 +180,13 @@ class PattersonModel:
         if artifact.detector != DETECTOR:
             raise ModelError(f"{where}: a {artifact.detector} model, expected {DETECTOR}")
         numbers = _numbers(artifact, where)
-        arrays = _arrays(artifact, where)
-        rule = SiteRule(
-            smooth_sigma_px=numbers["smooth_sigma_px"],
-            polarity=int(numbers["polarity"]),
-            floor=numbers["floor"],
-            min_distance_px=int(numbers["min_distance_px"]),
-            basis_px_yx=arrays["basis_px_yx"].astype(np.float64),
-            levels=(numbers["level_low"], numbers["level_high"]),
-            contrast=int(numbers["contrast"]),
-        )
+        arrays = read_arrays(artifact, where, _AXES)
         fields: dict[str, Any] = {name: numbers[name] for name in _NUMBERS[2:]}  # Any: by name
         fields |= {name: arrays[name].astype(np.float32) for name in _AXES}
         del fields["basis_px_yx"]
         fields["reference_decisions"] = arrays["reference_decisions"].astype(np.float64)
         model = cls(
-            rule=rule,
+            rule=rule_of(numbers, arrays),
             patch_size_px=int(numbers["patch_size_px"]),
             cutoff=int(numbers["cutoff"]),
             step_px=int(numbers["step_px"]),
@@ -228,19 +225,6 @@ def _numbers(artifact: Artifact, where: str) -> dict[str, float]:
     return numbers
 
 
-def _arrays(artifact: Artifact, where: str) -> dict[str, NDArray[np.generic]]:
-    arrays = {}
-    for name, n_axes in _AXES.items():
-        array = artifact.arrays.get(name)
-        if array is None or array.ndim != n_axes or array.size == 0:
-            shape = None if array is None else array.shape
-            raise ModelError(f"{where}: array {name} has shape {shape}, expected {n_axes} axes")
-        if not np.abs(array.astype(np.float64)).max() <= _LARGEST:
-            raise ModelError(f"{where}: array {name} holds a number beyond single precision")
-        arrays[name] = array
-    return arrays
-
-
 def _n_features(model: PattersonModel) -> int:
     if not (0 < model.cutoff < 64 and 1 <= model.step_px <= 8 and 0 < model.patch_size_px <= 4097):
         return 0
@@ -260,10 +244,7 @@ def _check(model: PattersonModel, where: str) -> None:
         "mean_patch": (model.patch_size_px, model.patch_size_px),
         "probe_patch": (model.patch_size_px, model.patch_size_px),
     }
-    for name, shape in wanted.items():
-        found = model.arrays()[name].shape
-        if found != shape:
-            raise ModelError(f"{where}: array {name} has shape {found}, expected {shape}")
+    refuse_sizes(model.arrays(), wanted, where)
     claims = {
         "smooth_sigma_px > 0": 0 < model.rule.smooth_sigma_px < 1000,
         "polarity is 1 or -1": model.rule.polarity in (1, -1),
@@ -283,6 +264,4 @@ def _check(model: PattersonModel, where: str) -> None:
         "reference_decisions ascending": bool((np.diff(model.reference_decisions) >= 0).all()),
         "basis_px_yx spans a cell": abs(float(np.linalg.det(model.rule.basis_px_yx))) > 1.0,
     }
-    broken = [claim for claim, holds in claims.items() if not holds]
-    if broken:
-        raise ModelError(f"{where}: not so: {'; '.join(broken)}")
+    refuse_broken(claims, where)

@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 
 from latticewatch.detectors.reference_rule import FitError
 from latticewatch.detectors.vae.parameters import LEAST_KL_NATS, MOST_UNEXPLAINED
+from latticewatch.detectors.vae.runtime import open_session
 from latticewatch.detectors.vae.shape import Trained
-from latticewatch.detectors.vae.whole import WholeNetwork
 
 # float32 adds up in another order in the two runtimes. Over the largest number drawn; measured
 # 1e-7 to 2e-6.
@@ -42,9 +42,12 @@ def checked_export(
     from latticewatch.detectors.vae.export import to_onnx
     from latticewatch.detectors.vae.network import redraw
 
-    plain = to_onnx(trained.shape, trained.weights)
+    plain, shape = to_onnx(trained.shape, trained.weights), trained.shape
     wanted = redraw(trained, some)
-    drawn = WholeNetwork(plain, trained.shape.window_px).redraw(some)
+    inputs = {"windows": (1, shape.window_px, shape.window_px)}
+    drawn_sides = (1, shape.drawn_px, shape.drawn_px)
+    session = open_session(plain, inputs, drawn_sides, "the fitted model")
+    drawn = session.run(None, {"windows": some[:, None]})[0][:, 0]
     parity = float(np.abs(drawn - wanted).max() / np.abs(wanted).max())
     if not parity <= _PARITY:
         raise FitError(f"the exported network draws otherwise than torch, by {parity:.1e}")

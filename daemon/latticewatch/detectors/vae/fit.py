@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.detectors.reference_rule import FitError as FitError
+from latticewatch.detectors.vae.checked import checked_export
 from latticewatch.detectors.vae.crossing import Judged, ordinary, statistics_of
 from latticewatch.detectors.vae.evidence import evidence_of
 from latticewatch.detectors.vae.model import STATISTICS, VaeModel
@@ -19,7 +20,7 @@ from latticewatch.detectors.vae.provenance import Provenance
 from latticewatch.detectors.vae.reference import ReferenceSet, look_at
 from latticewatch.detectors.vae.session import BATCH, Redrawer
 from latticewatch.detectors.vae.stale import FLAGGED_P
-from latticewatch.detectors.vae.teaching import Report, Teacher, exported
+from latticewatch.detectors.vae.teaching import Report, Teacher
 from latticewatch.detectors.vae.twin_fit import fit_twin
 
 # A width that nothing is known of is the usual one, and that knowledge is worth so many values.
@@ -101,8 +102,6 @@ def fit(
         learned nothing, or torch is not installed.
     """
     settings = parameters or VaeParameters()
-    if settings.mode != "default":
-        raise FitError(f"mode {settings.mode!r} is fitted on windows, not on frames of a lattice")
     notes: list[str] = []
     require_torch()
     known = look_at(frames, settings, notes, labels)
@@ -111,7 +110,7 @@ def fit(
     judged = teacher.judge_halves(notes)
     kept = ordinary(known, judged, settings)
     trained = teacher.train(kept, "all")
-    network, parity = exported(trained, known.compared)
+    network, parity = checked_export(trained, known.compared[:64])
     plain = _nulls(known, judged, notes)
     nulls = (_shrunk(plain[0]), _shrunk(plain[1]))
     model = _model(known, network, nulls, teacher.held_out)

@@ -7,6 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.detectors.artifact import Artifact
+from latticewatch.detectors.model_files import (
+    read_arrays,
+    refuse_broken,
+    refuse_sizes,
+    rule_of,
+)
 from latticewatch.detectors.protocols import ModelError, Scores
 from latticewatch.detectors.vae.linear import LinearTwin
 from latticewatch.detectors.vae.lobes import Lobes
@@ -16,11 +22,7 @@ from latticewatch.detectors.vae.provenance import Provenance
 from latticewatch.detectors.vae.site_model import (
     SITE_AXES,
     SITE_NUMBERS,
-    read_arrays,
     read_numbers,
-    refuse_broken,
-    refuse_sizes,
-    rule_of,
     site_arrays,
     site_claims,
     site_header,

@@ -2,26 +2,27 @@
 
 import hashlib
 from dataclasses import asdict, dataclass, field
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.detectors.artifact import Artifact
+from latticewatch.detectors.model_files import (
+    read_arrays,
+    refuse_broken,
+    refuse_sizes,
+    rule_of,
+)
 from latticewatch.detectors.protocols import ModelError
 from latticewatch.detectors.vae.graph import refuse_foreign
 from latticewatch.detectors.vae.null import NullLaw
-from latticewatch.detectors.vae.parameters import MODES, Mode
 from latticewatch.detectors.vae.pca import DensePca
 from latticewatch.detectors.vae.provenance import Provenance, read_provenance
 from latticewatch.detectors.vae.site_model import (
     SITE_AXES,
     SITE_NUMBERS,
-    read_arrays,
     read_numbers,
-    refuse_broken,
-    refuse_sizes,
-    rule_of,
     site_arrays,
     site_claims,
     site_header,
@@ -32,6 +33,7 @@ from latticewatch.detectors.vae.windows import WindowRule
 from latticewatch.detectors.view import SiteRule
 
 DETECTOR = "vae"
+MODE = "default"
 STATISTICS = ("largest", "energy")  # the second as its root
 _AXES = {"probe_window": 2, "probe_residual": 2, "network_onnx": 1}
 _NULL = ("width", "counted", "n_values")
@@ -63,8 +65,6 @@ class VaeModel:
         Share of the reference sites with p below 0.002, their defects included.
     probe_window : (S, S), probe_residual : (C, C)
         A stored input, compared, and the residual that it must give.
-    mode
-        How frames are scored.
     provenance
         Where it comes from.
     pca
@@ -81,7 +81,6 @@ class VaeModel:
     usual_flagged: float
     probe_window: NDArray[np.float32]
     probe_residual: NDArray[np.float32]
-    mode: Mode = "default"
     provenance: Provenance = field(default_factory=Provenance)
     pca: DensePca | None = None
 
@@ -90,7 +89,7 @@ class VaeModel:
         known = self.provenance
         return {
             **site_header(self.rule, self.windows),
-            "mode": self.mode,
+            "mode": MODE,
             "n_tests": self.n_tests,
             "score_median": self.score_median,
             "score_spread": self.score_spread,
@@ -137,8 +136,14 @@ class VaeModel:
         """
         if artifact.detector != DETECTOR:
             raise ModelError(f"{where}: a {artifact.detector} model, expected {DETECTOR}")
+        if artifact.header.get("mode") != MODE:
+            mode = artifact.header.get("mode")
+            raise ModelError(f"{where}: mode = {mode!r:.40}, expected {MODE}")
         numbers = read_numbers(artifact, where, (*SITE_NUMBERS, *_FRESH))
         arrays = read_arrays(artifact, where, SITE_AXES | _AXES)
+        kind = arrays["network_onnx"].dtype
+        if kind != np.uint8:
+            raise ModelError(f"{where}: array network_onnx is {kind.str}, expected bytes (|u1)")
         network = arrays["network_onnx"].astype(np.uint8).tobytes()
         refuse_foreign(network, where)
         found = hashlib.sha256(network).hexdigest()
@@ -157,7 +162,6 @@ class VaeModel:
             usual_flagged=numbers["usual_flagged"],
             probe_window=arrays["probe_window"].astype(np.float32),
             probe_residual=arrays["probe_residual"].astype(np.float32),
-            mode=cast(Mode, _mode(artifact, where)),
             provenance=known,
             pca=read_twin(artifact, where),
         )
@@ -165,13 +169,6 @@ class VaeModel:
         if known.in_sample:
             raise ModelError(f"{where}: calibrated on rows that it was fitted on: fit it again")
         return model
-
-
-def _mode(artifact: Artifact, where: str) -> str:
-    mode = artifact.header.get("mode")
-    if mode not in MODES:
-        raise ModelError(f"{where}: mode = {mode!r:.40}, expected one of {list(MODES)}")
-    return str(mode)
 
 
 def _null(artifact: Artifact, where: str, name: str) -> NullLaw:

@@ -5,10 +5,7 @@ simulated crystals (tests/accuracy/README.md).
 """
 
 from dataclasses import dataclass
-from typing import Literal, get_args
-
-Mode = Literal["default", "as_published"]
-MODES: tuple[str, ...] = get_args(Mode)
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +14,6 @@ class VaeParameters:
 
     Attributes
     ----------
-    mode
-        "default", or "as_published": the rule of the paper, with settings of its own.
     smooth_sigma
         Width of the Gaussian blur [M]: 2 px at a period of 23.5 px.
     extremum_min_distance, polarity, level_low, level_high
@@ -61,7 +56,6 @@ class VaeParameters:
         Of everything random.
     """
 
-    mode: Mode = "default"
     smooth_sigma: float = 0.085
     extremum_min_distance: float = 0.25
     polarity: Literal["auto", "bright", "dark"] = "auto"
@@ -91,7 +85,6 @@ class VaeParameters:
     def __post_init__(self) -> None:
         """Refuse what makes no sense, all of it at once, as ValueError."""
         ranges = {
-            "mode": self.mode in MODES,
             "smooth_sigma": 0 < self.smooth_sigma <= 1,
             "extremum_min_distance": 0 < self.extremum_min_distance <= 1,
             "polarity": self.polarity in ("auto", "bright", "dark"),

@@ -8,6 +8,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from latticewatch.detectors.vae.window_rules import read_entries
+
 Latent = Literal["mean", "sample"]
 
 MODE = "as_published"
@@ -95,13 +97,4 @@ def rule_from(header: Mapping[str, Any]) -> PublishedRule:  # Any: numbers and t
     ValueError
         Another mode, or an entry that is missing or that no fit can have made.
     """
-    if header.get("mode") != MODE:
-        raise ValueError(f"mode is {header.get('mode')!r}: expected {MODE!r}")
-    entries: dict[str, Any] = {}
-    for name, default in asdict(PublishedRule()).items():
-        value = header.get(name)
-        right = (int, float) if isinstance(default, float) else type(default)
-        if not isinstance(value, right) or isinstance(value, bool):
-            raise ValueError(f"{name} = {value!r} is no {type(default).__name__}")
-        entries[name] = value
-    return PublishedRule(**entries)
+    return PublishedRule(**read_entries(PublishedRule, MODE, header))

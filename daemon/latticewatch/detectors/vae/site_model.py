@@ -35,38 +35,6 @@ def read_numbers(artifact: Artifact, where: str, names: Sequence[str]) -> dict[s
     return numbers
 
 
-def read_arrays(
-    artifact: Artifact, where: str, axes: Mapping[str, int]
-) -> dict[str, NDArray[np.generic]]:
-    """Read arrays and check how many axes they have; ModelError if one is missing or odd."""
-    arrays = {}
-    for name, n_axes in axes.items():
-        array = artifact.arrays.get(name)
-        if array is None or array.ndim != n_axes or array.size == 0:
-            shape = None if array is None else array.shape
-            raise ModelError(f"{where}: array {name} has shape {shape}, expected {n_axes} axes")
-        if not np.abs(array.astype(np.float64)).max() <= _LARGEST:
-            raise ModelError(f"{where}: array {name} holds a number beyond single precision")
-        arrays[name] = array
-    onnx = arrays.get("network_onnx")
-    if onnx is not None and onnx.dtype != np.uint8:
-        raise ModelError(f"{where}: array network_onnx is {onnx.dtype.str}, expected bytes (|u1)")
-    return arrays
-
-
-def rule_of(numbers: Mapping[str, float], arrays: Mapping[str, NDArray[np.generic]]) -> SiteRule:
-    """How sites are found, from what `read_numbers` and `read_arrays` gave."""
-    return SiteRule(
-        smooth_sigma_px=numbers["smooth_sigma_px"],
-        polarity=int(numbers["polarity"]),
-        floor=numbers["floor"],
-        min_distance_px=int(numbers["min_distance_px"]),
-        basis_px_yx=arrays["basis_px_yx"].astype(np.float64),
-        levels=(numbers["level_low"], numbers["level_high"]),
-        contrast=int(numbers["contrast"]),
-    )
-
-
 def windows_of(
     numbers: Mapping[str, float], arrays: Mapping[str, NDArray[np.generic]]
 ) -> WindowRule:
@@ -123,21 +91,3 @@ def site_claims(rule: SiteRule, windows: WindowRule) -> dict[str, bool]:
         "scale > 0": windows.scale > 0,
         "level_weights sum to 1": abs(float(windows.weights.sum()) - 1.0) < 1e-3,
     }
-
-
-def refuse_sizes(
-    arrays: Mapping[str, NDArray[Any]], wanted: Mapping[str, tuple[int, ...]], where: str
-) -> None:
-    """Refuse arrays whose sizes disagree."""
-    for name, shape in wanted.items():
-        if arrays[name].shape != shape:
-            raise ModelError(
-                f"{where}: array {name} has shape {arrays[name].shape}, expected {shape}"
-            )
-
-
-def refuse_broken(claims: Mapping[str, bool], where: str) -> None:
-    """Refuse a model of which a claim does not hold."""
-    broken = [claim for claim, holds in claims.items() if not holds]
-    if broken:
-        raise ModelError(f"{where}: not so: {'; '.join(broken)}")

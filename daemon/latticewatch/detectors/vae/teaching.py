@@ -6,21 +6,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from latticewatch.detectors.reference_rule import FitError
-from latticewatch.detectors.vae.checked import refuse_collapsed
+from latticewatch.detectors.vae.checked import checked_export, refuse_collapsed
 from latticewatch.detectors.vae.crossing import Judged, cross_judged, ordinary, statistics_of
 from latticewatch.detectors.vae.damage import local_damage
 from latticewatch.detectors.vae.null import FEWEST_VALUES
 from latticewatch.detectors.vae.parameters import VaeParameters
 from latticewatch.detectors.vae.reference import LOWER, UPPER, ReferenceSet
-from latticewatch.detectors.vae.session import Redrawer
 from latticewatch.detectors.vae.shape import NetworkShape, Step, Trained
-from latticewatch.detectors.vae.windows import Stack
 
 Report = Callable[[int, int, float, float, float], None]
 """Takes epoch, epochs, loss, validation loss, seconds left."""
 
-_PARITY = 1e-5  # onnxruntime against torch, over the largest number drawn; measured below 1e-6
 _FEWEST_OF_HALF = 60
 
 
@@ -75,7 +71,7 @@ class Teacher:
         return cross_judged(known, networks, rough)
 
     def _exported_of(self, trained: Trained) -> bytes:
-        return exported(trained, self._known.compared[:1])[0]
+        return checked_export(trained, self._known.compared[:64])[0]
 
     def train(self, chosen: NDArray[np.bool_], name: str) -> Trained:
         """Train on the chosen windows (N,); a part of them says when to stop."""
@@ -135,19 +131,3 @@ class Teacher:
             step.held_out_loss,
             step.seconds_left + self._each_s * later * step.n_epochs,
         )
-
-
-def exported(trained: Trained, windows: Stack) -> tuple[bytes, float]:
-    """Write a network as ONNX, and tell its largest difference from torch."""
-    from latticewatch.detectors.vae.export import to_onnx
-    from latticewatch.detectors.vae.network import redraw
-
-    network = to_onnx(trained.shape, trained.weights)
-    some = np.ascontiguousarray(windows[:64])
-    session = Redrawer(network, trained.shape.window_px, trained.shape.drawn_px, "the fitted model")
-    expected = redraw(trained, some)
-    worst = float(np.abs(session.redraw(some) - expected).max())
-    parity = worst / max(1.0, float(np.abs(expected).max()))
-    if not parity <= _PARITY:
-        raise FitError(f"the exported network draws otherwise than torch, by {parity:.1e}")
-    return network, parity

@@ -7,7 +7,7 @@ does it on a fault that fills the window: this is for defects of points.
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from latticewatch.detectors.vae.stack import prepare
 from latticewatch.detectors.vae.tiles import cut_tiles, tile_corners
 from latticewatch.detectors.vae.whole import WholeNetwork
+from latticewatch.detectors.vae.window_rules import read_entries
 
 MODE = "unlocked"
 # Of calibration scores, the share beyond which the law of the tail holds, and the highest ones that
@@ -193,13 +194,4 @@ def rule_from(header: Mapping[str, Any]) -> UnlockedRule:  # Any: numbers and te
     ValueError
         Another mode, or an entry that is missing or that no fit can have made.
     """
-    if header.get("mode") != MODE:
-        raise ValueError(f"mode is {header.get('mode')!r}: expected {MODE!r}")
-    entries: dict[str, Any] = {}
-    for one in fields(UnlockedRule):
-        value = header.get(one.name)
-        right = (int, float) if isinstance(one.default, float) else int
-        if not isinstance(value, right) or isinstance(value, bool):
-            raise ValueError(f"{one.name} = {value!r} is no {type(one.default).__name__}")
-        entries[one.name] = value
-    return UnlockedRule(**entries)
+    return UnlockedRule(**read_entries(UnlockedRule, MODE, header))

@@ -110,11 +110,6 @@ def test_noise_is_refused() -> None:
         fit([noise], QUICK)
 
 
-def test_published_mode_is_fitted_elsewhere() -> None:
-    with pytest.raises(FitError, match="as_published"):
-        fit(FRAMES, VaeParameters(mode="as_published"))
-
-
 @pytest.mark.parametrize("missing", ["torch", "onnx"])
 def test_missing_library_is_named_with_what_helps(
     missing: str, monkeypatch: pytest.MonkeyPatch
