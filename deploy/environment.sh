@@ -48,8 +48,9 @@ python=$checkout/.venv/bin/python
 extras=${extras:-io,test}
 stamp=$({ cat pyproject.toml .ci/constraints.txt; echo "$checkout"; } | "$python" -c \
     'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read() + sys.version.encode()).hexdigest())')
-# What more was installed before is kept: only a stamp for these extras says that they are there.
-if [ "$(cat ".venv/installed-$extras" 2>/dev/null)" != "$stamp" ]; then
+# What more was installed before is kept: a stamp for these extras, or for these and further ones,
+# says that they are there.
+if ! grep -qsxF "$stamp" ".venv/installed-$extras"*; then
     echo "Installing latticewatch and its libraries into .venv: a few minutes, this once" >&2
     "$python" -m pip install --quiet --disable-pip-version-check -e ".[$extras]" \
         -c .ci/constraints.txt >&2 ||
