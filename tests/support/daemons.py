@@ -87,11 +87,18 @@ class ListSink:
     """What was published, and a way to subscribe."""
 
     published: list[tuple[bytes, bytes]] = field(default_factory=list)
+    pixels: list[bytes] = field(default_factory=list)
     n_subscribers: int = 0
     n_new: int = 0
+    wanted: set[bytes] = field(default_factory=set)
 
-    def publish(self, topic: bytes, body: bytes) -> None:
+    def is_wanted(self, topic: bytes) -> bool:
+        return topic in self.wanted
+
+    def publish(self, topic: bytes, *parts: bytes) -> None:
+        body, *pixels = parts
         self.published.append((topic, body))
+        self.pixels += pixels
 
     def service_subscriptions(self, welcome: Callable[[], bytes]) -> None:
         for _ in range(self.n_new):

@@ -11,7 +11,14 @@ from pydantic import (
 
 from latticewatch.daemon.config_rules import Number, Whole, unit
 
-__all__ = ["DetectSettings", "DetectorsSettings", "PattersonSettings", "Section", "SymmetrySettings", "VaeSettings"]
+__all__ = [
+    "DetectSettings",
+    "DetectorsSettings",
+    "PattersonSettings",
+    "Section",
+    "SymmetrySettings",
+    "VaeSettings",
+]
 
 
 class Section(BaseModel):

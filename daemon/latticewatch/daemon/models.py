@@ -255,9 +255,7 @@ def load_symmetry(name: str, *, gated: bool = True) -> LoadedSymmetry:
         It is missing or damaged; the message opens with its name.
     """
     artifact = read_model(name)
-    return LoadedSymmetry(
-        load_symmetry_model(artifact, name), name, artifact.sha256, gated=gated
-    )
+    return LoadedSymmetry(load_symmetry_model(artifact, name), name, artifact.sha256, gated=gated)
 
 
 def _read_patterson(name: str) -> tuple[PattersonModel, str]:

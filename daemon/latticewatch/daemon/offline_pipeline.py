@@ -140,9 +140,7 @@ def make_pipeline(
         vae = dataclasses.replace(vae, artifact=called.get("vae", vae.artifact))
     symmetry = symmetry_in_force(settings.detectors.symmetry)
     if isinstance(symmetry, LoadedSymmetry):
-        symmetry = dataclasses.replace(
-            symmetry, artifact=called.get("symmetry", symmetry.artifact)
-        )
+        symmetry = dataclasses.replace(symmetry, artifact=called.get("symmetry", symmetry.artifact))
     return Pipeline(
         models=ModelSet(
             patterson,

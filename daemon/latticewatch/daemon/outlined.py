@@ -185,9 +185,7 @@ def _seen_by_both(one: Finding, other: Finding) -> Finding:
         # Where several lines of the other run along this one: what the clearest of them says.
         if part[0] not in parts or part[2] < parts[part[0]][2]:
             parts[part[0]] = part
-    return replace(
-        one, p_value=stronger.p_value, tail=stronger.tail, parts=tuple(parts.values())
-    )
+    return replace(one, p_value=stronger.p_value, tail=stronger.tail, parts=tuple(parts.values()))
 
 
 def shared_part(one: Points, other: Points) -> float:

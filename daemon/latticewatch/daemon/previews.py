@@ -86,9 +86,7 @@ def preview_of(picture: Picture, frame: FrameRef, source: str) -> tuple[Preview,
     return header, pixels.tobytes()
 
 
-def _on_frame(
-    picture: Picture, shape_yx: tuple[int, int]
-) -> tuple[NDArray[np.float32], float]:
+def _on_frame(picture: Picture, shape_yx: tuple[int, int]) -> tuple[NDArray[np.float32], float]:
     """Values at the middles of squares that begin in the corner of the frame, and their side."""
     step_px = picture.step_px
     half = (step_px - 1) / 2
@@ -100,16 +98,16 @@ def _on_frame(
     ]
     places = np.stack(np.meshgrid(*at, indexing="ij"))
     known = np.isfinite(picture.values)
-    weight = map_coordinates(known.astype(np.float32), places, order=1)
-    values = map_coordinates(np.where(known, picture.values, 0), places, order=1)
+    weight = map_coordinates(known.astype(np.float32), places, order=1, mode="grid-constant")
+    values = map_coordinates(
+        np.where(known, picture.values, 0), places, order=1, mode="grid-constant"
+    )
     out = np.full(weight.shape, np.nan, np.float32)
     np.divide(values, weight, out=out, where=weight > 0)
     return out, step_px
 
 
-def _shrunk(
-    values: NDArray[np.float32], step_px: float
-) -> tuple[NDArray[np.float32], float]:
+def _shrunk(values: NDArray[np.float32], step_px: float) -> tuple[NDArray[np.float32], float]:
     """Means over squares of values, so few that they fit a preview."""
     factor = math.ceil(max(values.shape) / MOST_SIDE_PX)
     if factor == 1:
