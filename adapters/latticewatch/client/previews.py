@@ -1,4 +1,4 @@
-"""Pictures of what a daemon sees, the newest of each layer; they are computed only while asked for."""
+"""Pictures of what a daemon sees, the newest of each layer, drawn only while asked for."""
 
 import dataclasses
 import math

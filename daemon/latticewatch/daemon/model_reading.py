@@ -23,7 +23,7 @@ def naming_the_setting(detector: str) -> Iterator[None]:
 
 
 def read_model(name: str) -> Artifact:
-    """Read a model by path or as `pretrained:NAME`; raises ModelError, which opens with the name."""
+    """Read a model by path or as `pretrained:NAME`; raises ModelError, opening with the name."""
     if name.startswith(_PRETRAINED):
         return _read_pretrained(name.removeprefix(_PRETRAINED))
     if name in pretrained.MODELS and not Path(name).exists():

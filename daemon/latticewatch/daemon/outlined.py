@@ -117,7 +117,7 @@ class KnownOutlines:
         self._period_px = period_px
 
     def find(self, other: Outlined) -> list[int]:
-        """Indices of all that the other one means, too: it may draw as one what was two.
+        """Return indices of all that the other means, too: it may draw as one what was two.
 
         Two lines are one where most of the shorter lies within a period and a half of the other;
         two patches where they share 0.3 of what both cover.
