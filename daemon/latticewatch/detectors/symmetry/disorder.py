@@ -6,16 +6,22 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from latticewatch.detectors.symmetry.evidence import Evidence, Grid, smoothed
-from latticewatch.detectors.symmetry.outlines import Places, trace_lines
+from latticewatch.detectors.symmetry.evidence import Grid, smoothed
+from latticewatch.detectors.symmetry.outlines import Places, filled, trace_lines
 
-_SMOOTHING_CELLS = 1.0
-_CORE = 1.0  # over the model's lower bound, after smoothing: no clean place is so smooth
+Mask = NDArray[np.bool_]
+
+_SMOOTHING_CELLS = 0.7
+_FAR = 5.0  # robust standard deviations of the logarithm of the variance
+_LARGEST_CORE = 0.7  # of the crystal's variance
 _EDGE_SHARE = 0.5  # of the way from the variance inside to that of the crystal
-# A box of 16 px sees half of a hole of 8 px; a vacancy of a bright column is one such hole.
+_EMPTY_SHARE = 0.25  # of the cells of a dark part that are smooth: noise can hide others
+# A box of two cells sees a hole of one cell half, and draws any speck as wide as itself.
 _SMALLEST_CELLS = 3.0
 _SMALLEST_PERIODS = 1.5
+_SLENDER = 4.0  # length over width of what is rather a line
 _RIM_CELLS = 2  # beyond a patch, to which its windows and boxes reach
+_EIGHT = np.ones((3, 3), bool)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,109 +38,138 @@ class Disorder:
         Cells whose windows reach into either.
     """
 
-    vacuum: NDArray[np.bool_]
-    patches: list[tuple[Places, NDArray[np.bool_]]]
-    near: NDArray[np.bool_]
+    vacuum: Mask
+    patches: list[tuple[Places, Mask]]
+    near: Mask
 
 
-@dataclass(frozen=True, slots=True)
-class Brightness:
-    """Of the model patch, in units of the raw frame at gain one.
+def gap_contrast(
+    patch: NDArray[np.float32], level_counts: float, sigmas_px: tuple[float, float], period_px: float
+) -> float:
+    """Brightness of the gaps between columns less the mean: negative where columns are bright.
 
-    Attributes
+    Parameters
     ----------
-    gap
-        Level of the gaps between columns, less the mean of the patch: negative where columns are
-        bright, positive where they are dark.
+    patch
+        Filtered model patch, in levels.
+    level_counts
+        Of the raw frame, per level.
+    sigmas_px, period_px
+        Of the difference of Gaussians, and of the lattice, in pixels of the patch: what the filter
+        leaves of a wave of that length is made good for.
     """
-
-    gap: float
+    kept = [np.exp(-2.0 * (np.pi * sigma / period_px) ** 2) for sigma in sigmas_px]
+    off = patch - patch.mean()
+    is_dark = float(np.mean(off**3)) < 0
+    gap = float(np.quantile(off, 0.9 if is_dark else 0.1))
+    return gap * level_counts / max(float(kept[0] - kept[1]), 0.05)
 
 
 def find_disorder(
     variance: NDArray[np.float32],
     level: NDArray[np.float32],
-    evidence: Evidence,
-    brightness: Brightness,
-    step_px: float,
-    period_px: float,
+    gap: float,
+    period_cells: float,
 ) -> Disorder:
     """Tell vacuum and amorphous patches from crystal.
 
     Parameters
     ----------
     variance : (R, C)
-        Over the model's lower bound.
+        Over the model's lower bound; NaN where unknown.
     level : (R, C)
         Local mean of the raw frame.
-    evidence
-        Of the same map.
-    brightness
-        Of the model patch, times the root of the frame's gain.
-    step_px, period_px
-        Between cells; of the crystal.
+    gap
+        Of `gap_contrast`, times the frame's gain.
+    period_cells
+        Of the lattice.
     """
-    known = np.isfinite(variance)
-    smooth = smoothed(variance, _SMOOTHING_CELLS)
     none = np.zeros(variance.shape, bool)
-    clean = known & (smooth > _CORE)
-    if not clean.any() or not (smooth[known] < _CORE).any():
+    known = np.isfinite(variance)
+    if not known.any():
         return Disorder(none, [], none)
-    usual_level = float(np.median(level[clean]))
-    dark = (level - usual_level) * np.sign(brightness.gap) > abs(brightness.gap)
-    core = known & (smooth < _CORE)
-    vacuum, core = _grown_vacuum(core, dark & known, level)
-    typical = float(np.median(smooth[clean]))
-    patches = []
-    side = max(_SMALLEST_CELLS, _SMALLEST_PERIODS * period_px / step_px)
-    labels, n_patches = ndimage.label(core, np.ones((3, 3)))
-    for number in range(1, n_patches + 1):
-        own = labels == number
-        patch = _patch(own, smooth, known & ~vacuum, typical)
-        if patch is not None and patch[1].sum() >= np.pi / 4 * side**2:
-            patches.append(patch)
+    smooth = smoothed(variance, _SMOOTHING_CELLS)
+    highest = _core_level(smooth[known])
+    core = known & (smooth < highest)
+    if not core.any() or core[known].all():
+        return Disorder(none, [], none)
+    usual = float(np.median(level[known & ~core]))
+    dark = known & ((level - usual) * np.sign(gap) > abs(gap))
+    vacuum = _vacuum(core, dark)
+    typical = float(np.median(smooth[known & ~core]))
+    patches = _patches(core & ~_grown(vacuum), filled(smooth, known), typical, period_cells)
     near = vacuum.copy()
     for _, cells in patches:
         near |= cells
-    if near.any():
-        near = ndimage.binary_dilation(near, np.ones((3, 3)), iterations=_RIM_CELLS)
-    return Disorder(vacuum, patches, near)
+    return Disorder(vacuum, patches, _grown(near))
 
 
-def _grown_vacuum(
-    core: NDArray[np.bool_], dark: NDArray[np.bool_], level: NDArray[np.float32]
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Cells of vacuum, and what of the smooth cells is none.
+def _core_level(variance: Grid) -> float:
+    """Variance below which no crystal is: the model's bound, or what the frame itself tells.
 
-    Vacuum is dark cells of which some are smooth: shot noise behind a high gain can have as much
-    variance as a lattice.
+    Single cells of the reference fall to the bound; means over a few cells stay far above it.
     """
-    labels, n_parts = ndimage.label(dark, np.ones((3, 3)))
+    log = np.log(np.maximum(variance, 1e-6))
+    middle = float(np.median(log))
+    above = log[log > middle]
+    spread = float(np.median(above - middle)) / 0.6745 if len(above) else 0.0
+    lowest = float(np.exp(middle - _FAR * max(spread, 0.02)))
+    return max(1.0, min(lowest, _LARGEST_CORE * float(np.exp(middle))))
+
+
+def _grown(mask: Mask) -> Mask:
+    if not mask.any():
+        return mask
+    return np.asarray(ndimage.binary_dilation(mask, _EIGHT, iterations=_RIM_CELLS))
+
+
+def _vacuum(core: Mask, dark: Mask) -> Mask:
+    """Parts of dark cells of which some are smooth.
+
+    Shot noise behind a high gain can have as much variance as a lattice.
+    """
+    labels, n_parts = ndimage.label(dark, _EIGHT)
     if n_parts == 0:
-        return np.zeros_like(core), core
+        return np.zeros_like(core)
     share = ndimage.mean(core, labels, np.arange(n_parts + 1))
-    empty = np.concatenate([[False], share[1:] > 0.25])
-    vacuum: NDArray[np.bool_] = empty[labels]
-    return vacuum, core & ~ndimage.binary_dilation(vacuum, np.ones((3, 3)), iterations=_RIM_CELLS)
+    empty = np.concatenate([[False], share[1:] > _EMPTY_SHARE])
+    return np.asarray(empty[labels])
 
 
-def _patch(
-    core: NDArray[np.bool_], smooth: Grid, known: NDArray[np.bool_], typical: float
-) -> tuple[Places, NDArray[np.bool_]] | None:
-    """Outline and cells of a patch, to where the variance is half way to the crystal's."""
-    inside = float(np.median(smooth[core]))
-    edge = inside + _EDGE_SHARE * (typical - inside)
-    below = known & (smooth < edge)
-    labels, _ = ndimage.label(below)
-    mine = np.unique(labels[core & below])
-    cells = np.isin(labels, mine[mine > 0])
-    if not cells.any():
-        return None
-    cells = ndimage.binary_fill_holes(cells)
-    near = ndimage.binary_dilation(cells, np.ones((3, 3)))
-    level = np.where(near & known, edge - smooth, -1e-9 - abs(edge))
-    level[cells & (level <= 0)] = 1e-9
-    lines = [line for line, closed in trace_lines(np.pad(level, 1, constant_values=-1.0)) if closed]
-    if not lines:
-        return None
-    return max(lines, key=len) - 1.0, cells
+def _patches(
+    core: Mask, smooth: Grid, typical: float, period_cells: float
+) -> list[tuple[Places, Mask]]:
+    """Outlines and cells of patches, to where the variance is half way to the crystal's."""
+    side = max(_SMALLEST_CELLS, _SMALLEST_PERIODS * period_cells)
+    labels, n_parts = ndimage.label(core, _EIGHT)
+    taken = np.zeros_like(core)
+    patches = []
+    for number in range(1, n_parts + 1):
+        own = (labels == number) & ~taken
+        if not own.any():
+            continue
+        edge = smooth[own].min() + _EDGE_SHARE * (typical - float(smooth[own].min()))
+        parts, _ = ndimage.label(smooth < edge)
+        mine = np.unique(parts[own])
+        cells = np.asarray(ndimage.binary_fill_holes(np.isin(parts, mine[mine > 0])))
+        taken |= cells
+        if not _is_patch(cells, side):
+            continue
+        # The frame's edge closes a patch that it cuts.
+        level = np.pad(np.where(cells | ~(smooth < edge), edge - smooth, -1e-9), 1, mode="edge")
+        level[cells_inside := np.pad(cells, 1, mode="edge")] = np.maximum(
+            level[cells_inside], 1e-9
+        )
+        lines = trace_lines(np.pad(level, 1, constant_values=-1e3 * typical))
+        outlines = [line - 2.0 for line, closed in lines if closed]
+        if outlines:
+            patches.append((max(outlines, key=len), cells))
+    return patches
+
+
+def _is_patch(cells: Mask, side_cells: float) -> bool:
+    """Tell a patch from a speck and from a line."""
+    padded = np.pad(cells, 1)
+    width = 2.0 * float(ndimage.distance_transform_edt(padded).max()) - 1.0
+    area = float(cells.sum())
+    return width >= side_cells and area / width < _SLENDER * width

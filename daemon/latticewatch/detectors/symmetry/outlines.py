@@ -137,3 +137,13 @@ def _beyond(
     if np.hypot(*step) > 3.0 * reach_px:
         return None
     return np.asarray(end + step)
+
+
+def filled(grid: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Values of a grid, each unknown one that of the nearest known cell."""
+    if known.all():
+        return grid
+    nearest = ndimage.distance_transform_edt(
+        ~known, return_distances=False, return_indices=True
+    )
+    return np.asarray(grid[tuple(nearest)])

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from latticewatch.detectors.calibration import MAD_TO_SIGMA, upper_tail_p
-from latticewatch.detectors.symmetry.disorder import Brightness, Disorder, find_disorder
+from latticewatch.detectors.symmetry.disorder import Disorder, find_disorder, gap_contrast
 from latticewatch.detectors.symmetry.evidence import Evidence, Grid, read_evidence, smoothed
 from latticewatch.detectors.symmetry.outlines import (
     Places,
@@ -21,12 +21,14 @@ from latticewatch.detectors.symmetry.outlines import (
     sampled,
     to_edges,
 )
+from latticewatch.detectors.symmetry.preprocess import Preprocess
 from latticewatch.detectors.symmetry.regions import Region, find_regions
 from latticewatch.detectors.symmetry.ridges import centred, find_ridges, trace_ridge
 
 LIMIT_P = 1e-3
 """Chance per frame of a boundary in a clean one, as for the lines between domains."""
 
+_USUAL_PERIOD_CELLS = 1.5
 _SHORTEST_PERIODS = 4.0
 _SHORTEST_CELLS = 8.0
 _NARROW_PERIODS = 4.0
@@ -84,12 +86,16 @@ class Reference(Protocol):
     """What is read of a `SymmetryModel`."""
 
     @property
-    def period_px(self) -> float:
+    def period_px(self) -> float | None:
         """Root of the area of a lattice cell."""
 
     @property
-    def gap_level(self) -> float:
-        """Of the raw model patch between its columns, less its mean."""
+    def patch(self) -> NDArray[np.float32]:
+        """Filtered model patch, in levels."""
+
+    @property
+    def preprocess(self) -> Preprocess:
+        """Widths of its filter in binned pixels, binning, and levels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,15 +157,9 @@ def find_segments(
     evidence = read_evidence(found.distance, found.p_value)
     if evidence is None:
         return []
-    period_cells = model.period_px / found.step_px
-    disorder = find_disorder(
-        found.variance,
-        found.level,
-        evidence,
-        Brightness(model.gap_level * float(np.sqrt(found.gain))),
-        found.step_px,
-        model.period_px,
-    )
+    period_px = model.period_px or _USUAL_PERIOD_CELLS * found.step_px
+    period_cells = period_px / found.step_px
+    disorder = find_disorder(found.variance, found.level, _gap(found, model), period_cells)
     narrow = max(_NARROW_CELLS, _NARROW_PERIODS * period_cells)
     regions = find_regions(evidence, disorder.near, narrow)
     lines = _region_lines(regions, evidence, disorder, period_cells)
@@ -169,6 +169,13 @@ def find_segments(
         _boundary(found, line, closed, p, shape_yx) for line, closed, p in lines if p <= limit_p
     ]
     return sorted(segments, key=lambda segment: segment.p_value)
+
+
+def _gap(found: FoundMap, model: Reference) -> float:
+    rule = model.preprocess
+    period_px = (model.period_px or _USUAL_PERIOD_CELLS * found.step_px) / rule.binning
+    level = (rule.high - rule.low) * float(np.sqrt(found.gain))
+    return gap_contrast(model.patch, level, (rule.inner_sigma_px, rule.outer_sigma_px), period_px)
 
 
 def _shortest(period_cells: float) -> float:
