@@ -157,9 +157,8 @@ def _patches(
             continue
         # The frame's edge closes a patch that it cuts.
         level = np.pad(np.where(cells | ~(smooth < edge), edge - smooth, -1e-9), 1, mode="edge")
-        level[cells_inside := np.pad(cells, 1, mode="edge")] = np.maximum(
-            level[cells_inside], 1e-9
-        )
+        inside = np.pad(cells, 1, mode="edge")
+        level[inside] = np.maximum(level[inside], 1e-9)
         lines = trace_lines(np.pad(level, 1, constant_values=-1e3 * typical))
         outlines = [line - 2.0 for line, closed in lines if closed]
         if outlines:
