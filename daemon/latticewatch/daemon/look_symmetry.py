@@ -9,20 +9,19 @@ from numpy.typing import NDArray
 
 from latticewatch.daemon.model_trust import ModelTrust
 from latticewatch.daemon.ports import Clock
-from latticewatch.daemon.sights import Budget, LatticeSight, Looker, Picture, Scene, Sight
+from latticewatch.daemon.sights import Budget, LatticeSight, Picture, Scene, Sight
 from latticewatch.daemon.stopwatch import Stopwatch
 from latticewatch.daemon.symmetry_findings import DrawnSegment, symmetry_findings
 from latticewatch.daemon.symmetry_gate import SegmentGate
-from latticewatch.detectors.artifact import Artifact
 from latticewatch.detectors.lock import LatticeLock
-from latticewatch.detectors.polarity import contrast_of_frame
-from latticewatch.detectors.symmetry.model import DETECTOR, SymmetryModel
-from latticewatch.detectors.symmetry.score import SymmetryDetector, SymmetryMap
-from latticewatch.detectors.symmetry.segments import find_segments
+from latticewatch.detectors.symmetry.model import DETECTOR
+from latticewatch.detectors.symmetry.score import SymmetryMap
 from latticewatch.detectors.turned import net_change
 
 # A repaired pixel is seen by cells whose squares, filter and windows reach it, in steps of cells.
 _REACH_CELLS = 3.0
+# Two along each border are masked, and a cell is two steps wide.
+_LEAST_CELLS = 6
 
 SegmentFinder = Callable[[SymmetryMap, tuple[int, int]], Sequence[DrawnSegment]]
 """Takes a map and the shape of its frame; gives lines and patches, surest first."""
@@ -37,64 +36,6 @@ class Mapper(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class LoadedSymmetry:
-    """A model of the symmetry maps, as read from its file.
-
-    Attributes
-    ----------
-    model
-        As read.
-    artifact
-        How the settings named it.
-    sha256
-        Of the file.
-    gated
-        Whether the network in it, if there is one, has a say.
-    """
-
-    model: SymmetryModel
-    artifact: str
-    sha256: str
-    gated: bool = True
-
-    def looker(self, clock: Clock) -> Looker:
-        """Make a detector of it, with buffers of its own."""
-        model = self.model
-        return SymmetryLooker(
-            Seer(
-                SymmetryDetector(model),
-                lambda found, shape_yx: find_segments(found, model, shape_yx),
-                gate_of(model) if self.gated else None,
-                model.basis_px_yx,
-                contrast_of(model),
-            ),
-            (DETECTOR, self.artifact, self.sha256),
-            clock,
-        )
-
-
-def load_symmetry_model(artifact: Artifact, where: str) -> SymmetryModel:
-    """Build the model of a file, and its network if it has one; raises ModelError, naming it."""
-    model = SymmetryModel.from_artifact(artifact, where)
-    gate_of(model)
-    return model
-
-
-def gate_of(model: SymmetryModel) -> SegmentGate | None:
-    """Make what asks the network in a model; None where there is none."""
-    del model
-    return None
-
-
-def contrast_of(model: SymmetryModel) -> int:
-    """Tell whether the columns of a model are bright (+1) or dark (-1), by its model patch."""
-    period_px = model.period_px
-    if period_px is None:
-        return 1
-    return contrast_of_frame(model.patch, period_px / model.preprocess.binning)
-
-
-@dataclass(frozen=True, slots=True)
 class Seer:
     """What a looker asks.
 
@@ -106,6 +47,8 @@ class Seer:
         None where no network has a say.
     basis_px_yx : (2, 2) or None
         Lattice of the model.
+    step_px
+        Between cells of its maps.
     contrast
         +1: the model knows bright columns, -1: dark ones.
     """
@@ -114,6 +57,7 @@ class Seer:
     segments: SegmentFinder
     gate: SegmentGate | None = None
     basis_px_yx: NDArray[np.float64] | None = None
+    step_px: int = 8
     contrast: int = 1
 
 
@@ -158,6 +102,8 @@ class SymmetryLooker:
                 is_extended=True,
             )
         self._forget_with_the_session(scene)
+        if self._too_small(scene.image.shape):
+            return self._unseen(scene, watch)
         found = self._seer.mapper.score(scene.image, self._lock_of(scene))
         found = without_repaired(found, scene.bad_yx)
         seen = Sight(
@@ -171,10 +117,8 @@ class SymmetryLooker:
             watch.lap(DETECTOR)
             return self._trust.against(scene, seen, ", ".join(found.told), watch)
         n_scored = int(np.count_nonzero(np.isfinite(found.severity)))
-        if not n_scored:  # nothing speaks for the model, nor against it
-            watch.lap(DETECTOR)
-            note = f"{DETECTOR}: no part of this frame can be judged"
-            return replace(seen, condition=self._trust.condition, stage_us=watch.us, note=note)
+        if not n_scored:
+            return replace(self._unseen(scene, watch), n_sites=seen.n_sites, picture=seen.picture)
         shape_yx = (scene.image.shape[0], scene.image.shape[1])
         findings, note = symmetry_findings(self._seer.segments(found, shape_yx)), ""
         if self._seer.gate is not None:
@@ -190,12 +134,30 @@ class SymmetryLooker:
             note=f"{DETECTOR}: {note}" if note else "",
         )
 
+    def _too_small(self, shape_yx: tuple[int, ...]) -> bool:
+        return min(shape_yx) < _LEAST_CELLS * self._seer.step_px
+
+    def _unseen(self, scene: Scene, watch: Stopwatch) -> Sight:
+        """Say that nothing speaks for the model, nor against it."""
+        watch.lap(DETECTOR)
+        height, width = scene.image.shape
+        return Sight(
+            *self._named,
+            condition=self._trust.condition,
+            lattice=_lattice_of(scene),
+            is_extended=True,
+            stage_us=watch.us,
+            note=f"{DETECTOR}: no part of this frame of {height} x {width} px can be judged",
+        )
+
     def warm_up(self, image: NDArray[np.float32]) -> None:
         """Look at a crystal with a part of another and a hole, and forget what frames so far said.
 
         Lines and patches are drawn by what frames without defects never run.
         """
         self._trust.forget()
+        if self._too_small(image.shape):
+            return
         half, quarter = image.shape[1] // 2, image.shape[0] // 4
         broken = image.copy()
         broken[:, half:] = broken[::-1, half:]

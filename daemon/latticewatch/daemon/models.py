@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from latticewatch.daemon.look_symmetry import LoadedSymmetry, load_symmetry_model
+from latticewatch.daemon.loaded_symmetry import LoadedSymmetry, load_symmetry_model
 from latticewatch.daemon.look_vae import LoadedVae, read_vae, site_detector
 from latticewatch.daemon.model_choices import (
     DetectorChoice,

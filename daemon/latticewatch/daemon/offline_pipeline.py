@@ -22,7 +22,7 @@ from latticewatch.daemon.fitting import (
     Reference,
     reference_of,
 )
-from latticewatch.daemon.look_symmetry import LoadedSymmetry
+from latticewatch.daemon.loaded_symmetry import LoadedSymmetry
 from latticewatch.daemon.look_vae import LoadedVae
 from latticewatch.daemon.models import (
     MODEL_SUFFIX,

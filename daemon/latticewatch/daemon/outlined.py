@@ -138,7 +138,7 @@ class KnownOutlines:
         spacing_px = _SPACING_PERIODS * self._period_px
         shorter, longer = sorted((one, other), key=_length)
         near_px = _SAME_LINE_PERIODS * self._period_px
-        away = _away_from(_dense(longer, spacing_px), _dense(shorter, spacing_px))
+        away = _away_from(dense(longer, spacing_px), dense(shorter, spacing_px))
         return float((away <= near_px).mean()) > _MOST_OF_A_LINE
 
     @staticmethod
@@ -203,27 +203,27 @@ def shared_part(one: Points, other: Points) -> float:
         return 0.0
     steps = (np.arange(_GRID) + 0.5) / _GRID
     y, x = (low[axis] + steps * (high[axis] - low[axis]) for axis in (0, 1))
-    first, second = (_inside(polygon, y, x) for polygon in (one, other))
+    first, second = (inside(polygon, y, x) for polygon in (one, other))
     union = int(np.count_nonzero(first | second))
     return int(np.count_nonzero(first & second)) / union if union else 0.0
 
 
-def _inside(polygon: Points, y: Points, x: Points) -> NDArray[np.bool_]:
+def inside(polygon: Points, y: Points, x: Points) -> NDArray[np.bool_]:
     """Tell which places of a grid (len(y), len(x)) lie inside, by the parity of crossings."""
-    inside = np.zeros((len(y), len(x)), bool)
+    found = np.zeros((len(y), len(x)), bool)
     for (y0, x0), (y1, x1) in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
         rows = (y0 > y) != (y1 > y)
         if rows.any():
             crossing = x0 + (x1 - x0) * (y[rows] - y0) / (y1 - y0)
-            inside[rows] ^= x[None, :] < crossing[:, None]
-    return inside
+            found[rows] ^= x[None, :] < crossing[:, None]
+    return found
 
 
 def _length(line: Points) -> float:
     return float(np.hypot(*np.diff(line, axis=0).T).sum())
 
 
-def _dense(line: Points, spacing_px: float) -> Points:
+def dense(line: Points, spacing_px: float) -> Points:
     """Points along a line at most this far apart, as long as they are not too many."""
     way = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
     n_points = int(min(np.ceil(way[-1] / spacing_px) + 1, _MOST_COMPARED))

@@ -11,12 +11,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from latticewatch.daemon.outlined import PATCH, dense, inside, points_of
 from latticewatch.detectors.calibration import score_of_p
 from latticewatch.detectors.protocols import Finding
 
 PART = "symmetry_gate"
-TILE_PX = 128
-_DEFECTIVE = 0.5
 # Of the limit of the map. From frame to frame of one place the mean of a tile's 256 cells moves by
 # a hundredth, its twentieth largest by a tenth.
 _OTHER_MEAN = 0.1
@@ -44,7 +43,7 @@ class Judge(Protocol):
     """The network."""
 
     def judge(self, tiles: NDArray[np.float32]) -> Verdicts:
-        """Say of raw tiles (N, 128, 128) whether they hold a defect."""
+        """Say of raw tiles (N, S, S) whether they hold a defect."""
         ...
 
 
@@ -84,10 +83,14 @@ class SegmentGate:
     ----------
     network
         Knows one material.
+    tile_px
+        Side of the tiles that it judges.
+    threshold
+        From this chance on a tile holds a defect.
     """
 
-    def __init__(self, network: Judge) -> None:
-        self._network = network
+    def __init__(self, network: Judge, *, tile_px: int, threshold: float) -> None:
+        self._network, self._tile_px, self._threshold = network, tile_px, threshold
         self._n_frames = 0
         self._asked: dict[tuple[int, int], _Asked] = {}
         self.n_asked = 0
@@ -116,16 +119,16 @@ class SegmentGate:
             Those that stay, with what the network says, and what it does not know in words.
         """
         self._n_frames += 1
-        if not findings or min(image.shape) < TILE_PX:
+        if not findings or min(image.shape) < self._tile_px:
             return list(findings), ""
-        touched = [_tiles_of(one, image.shape) for one in findings]
+        touched = [_tiles_of(one, image.shape, self._tile_px) for one in findings]
         self._ask(image, found, sorted({tile for tiles in touched for tile in tiles}))
         kept, unknown = [], set()
         for finding, tiles in zip(findings, touched, strict=True):
             said = [self._asked[tile].p_defect for tile in tiles]
             unknown |= {tile for tile, p in zip(tiles, said, strict=True) if p is None}
             known = [p for p in said if p is not None]
-            if known and len(known) == len(said) and max(known) < _DEFECTIVE:
+            if known and len(known) == len(said) and max(known) < self._threshold:
                 continue
             kept.append(_with_opinion(finding, known))
         n_tiles = len({tile for tiles in touched for tile in tiles})
@@ -135,12 +138,13 @@ class SegmentGate:
     def _ask(
         self, image: NDArray[np.float32], found: SeverityMap, tiles: list[tuple[int, int]]
     ) -> None:
-        fresh = {tile: _summary(found, tile) for tile in tiles}
+        side = self._tile_px
+        fresh = {tile: _summary(found, tile, side) for tile in tiles}
         anew = [tile for tile in tiles if self._has_changed(tile, fresh[tile])]
         if not anew:
             return
         self.n_asked += len(anew)
-        block = np.stack([image[y : y + TILE_PX, x : x + TILE_PX] for y, x in anew])
+        block = np.stack([image[y : y + side, x : x + side] for y, x in anew])
         said = self._network.judge(np.ascontiguousarray(block, np.float32))
         for tile, p_defect, known in zip(anew, said.p_defect, said.known, strict=True):
             mean, top = fresh[tile]
@@ -165,20 +169,27 @@ def _with_opinion(finding: Finding, known: Sequence[float]) -> Finding:
     return replace(finding, parts=(*finding.parts, part))
 
 
-def _tiles_of(finding: Finding, shape: tuple[int, ...]) -> list[tuple[int, int]]:
+def _tiles_of(finding: Finding, shape: tuple[int, ...], side_px: int) -> list[tuple[int, int]]:
     """Corners of the tiles that a line or patch touches; those at the far edges end there."""
-    points = np.array([*(finding.outline_px_yx or ()), finding.pixel_yx])
-    last = np.array(shape) - TILE_PX
-    corners = np.minimum(np.clip(points // TILE_PX, 0, None) * TILE_PX, last).astype(int)
+    line = points_of(finding)
+    if line is None:
+        line = np.array([finding.pixel_yx])
+    points = dense(line, side_px / 4)
+    if finding.kind == PATCH:
+        middles = [np.arange((size // side_px) or 1) * side_px + side_px / 2 for size in shape]
+        within = np.argwhere(inside(line, *middles))
+        points = np.concatenate([points, within * side_px + side_px / 2])
+    last = np.array(shape) - side_px
+    corners = np.minimum(np.clip(points // side_px, 0, None) * side_px, last).astype(int)
     return [(int(y), int(x)) for y, x in np.unique(corners, axis=0)]
 
 
-def _summary(found: SeverityMap, tile: tuple[int, int]) -> tuple[float, float]:
+def _summary(found: SeverityMap, tile: tuple[int, int], side_px: int) -> tuple[float, float]:
     """Mean and nearly largest severity of a tile; NaN where nothing of it is known."""
     part = []
     for corner, first in zip(tile, found.first_px_yx, strict=True):
         begin = int(np.ceil((corner - first) / found.step_px))
-        end = int(np.floor((corner + TILE_PX - 1 - first) / found.step_px)) + 1
+        end = int(np.floor((corner + side_px - 1 - first) / found.step_px)) + 1
         part.append(slice(max(begin, 0), max(end, 0)))
     cells = found.severity[part[0], part[1]]
     cells = cells[np.isfinite(cells)]
