@@ -18,6 +18,7 @@ from latticewatch.daemon.logs import LogBook, make_logger
 from latticewatch.daemon.metrics import Metrics
 from latticewatch.daemon.ports import SystemClock
 from latticewatch.daemon.presence import Presence, Readiness
+from latticewatch.daemon.previews import Previews
 from latticewatch.daemon.runtime import Analysis, build_daemon
 from latticewatch.daemon.service import Analyser
 from support.headers import SOURCE
@@ -87,11 +88,18 @@ class ListSink:
     """What was published, and a way to subscribe."""
 
     published: list[tuple[bytes, bytes]] = field(default_factory=list)
+    pixels: list[bytes] = field(default_factory=list)
     n_subscribers: int = 0
     n_new: int = 0
+    wanted: set[bytes] = field(default_factory=set)
 
-    def publish(self, topic: bytes, body: bytes) -> None:
+    def is_wanted(self, topic: bytes) -> bool:
+        return topic in self.wanted
+
+    def publish(self, topic: bytes, *parts: bytes) -> None:
+        body, *pixels = parts
         self.published.append((topic, body))
+        self.pixels += pixels
 
     def service_subscriptions(self, welcome: Callable[[], bytes]) -> None:
         for _ in range(self.n_new):
@@ -173,13 +181,20 @@ def running_daemon(
     settings: Settings | None = None,
     log: io.StringIO | None = None,
     late: LateAnalyser | None = None,
+    previews: Previews | None = None,
 ) -> Iterator[Daemon]:
     """Run a whole daemon in this process, and stop it unless the test did."""
     clock = SystemClock()
     logger = make_logger(form="json", level="debug", stream=log or io.StringIO())
     daemon = build_daemon(
         settings=settings or make_settings(),
-        analysis=Analysis(pipeline=pipeline, model_set=MODEL_SET, models=MODELS, late=late),
+        analysis=Analysis(
+            pipeline=pipeline,
+            model_set=MODEL_SET,
+            models=MODELS,
+            late=late,
+            previews=previews or Previews(),
+        ),
         log=LogBook(logger=logger, clock=clock),
         clock=clock,
     )

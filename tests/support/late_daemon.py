@@ -30,7 +30,7 @@ class FakeModel:
     artifact: str
     sha256: str = "cd" * 32
 
-    def looker(self, clock: Clock, *, pictures: bool) -> Looker:  # noqa: ARG002
+    def looker(self, clock: Clock) -> Looker:
         del clock
         kind = HangingLooker if self.artifact == "hangs" else FakeLooker
         return kind("vae", findings=(finding((101.5, 77.25)),))

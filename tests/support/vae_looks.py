@@ -43,17 +43,18 @@ def both_model() -> VaeModel:
     return replace(flat_model(), pca=square_linear().pca)
 
 
-def scene_of(image: Image, *, channel: str | None = None) -> Scene:
+def scene_of(image: Image, *, channel: str | None = None, pictures: bool = False) -> Scene:
     """Scene of a frame whose lattice was followed."""
     pixels = np.ascontiguousarray(image, np.float32)
     lattice = find_lattice(pixels)
     lock = None if lattice is None else lock_lattice(pixels, lattice)
     nothing = np.empty((0, 2), np.intp)
     if lattice is None or lock is None:
-        return Scene(pixels, nothing, None, channel)
-    return Scene(pixels, nothing, FrameLattice(lattice, lock, True, None, None), channel)
+        return Scene(pixels, nothing, None, channel, pictures=pictures)
+    followed = FrameLattice(lattice, lock, True, None, None)
+    return Scene(pixels, nothing, followed, channel, pictures=pictures)
 
 
-def site_looker(model: VaeModel | LinearModel, *, pictures: bool = False) -> SiteLooker:
+def site_looker(model: VaeModel | LinearModel) -> SiteLooker:
     """Looker of a model that was not read from a file."""
-    return SiteLooker(site_detector(model, "my.model"), NAMED, TickingClock(), pictures=pictures)
+    return SiteLooker(site_detector(model, "my.model"), NAMED, TickingClock())

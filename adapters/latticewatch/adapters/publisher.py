@@ -11,6 +11,7 @@ from latticewatch.adapters import sockets
 
 # One call answers a crowd at once, yet a peer that subscribes without end cannot hold the caller.
 SUBSCRIPTIONS_PER_CALL = 256
+_KINDS = ("ev", "st", "hb", "wl", "pv")
 
 
 class EventPublisher:
@@ -41,7 +42,7 @@ class EventPublisher:
         source: str,
         hwm: int = sockets.EVENT_HWM,
     ) -> None:
-        self._topics = {kind: f"{kind}/{source}/".encode() for kind in ("ev", "st", "hb", "wl")}
+        self._topics = {kind: f"{kind}/{source}/".encode() for kind in _KINDS}
         self._subscribed: Counter[bytes] = Counter()
         self._socket = sockets.make_event_xpub(context, hwm=hwm)
         try:
@@ -59,17 +60,17 @@ class EventPublisher:
         """Somebody listens to this topic, as of the last `service_subscriptions`."""
         return self._n_wanting(topic) > 0
 
-    def publish(self, topic: bytes, body: bytes) -> None:
+    def publish(self, topic: bytes, *parts: bytes) -> None:
         """Hand one message to every subscriber that keeps up; never waits.
 
         Parameters
         ----------
         topic
-            `ev/SOURCE/`, `st/SOURCE/` or `hb/SOURCE/`.
-        body
-            Encoded message, copied: the caller keeps it.
+            `ev/SOURCE/`, `st/SOURCE/`, `hb/SOURCE/` or `pv/SOURCE/`.
+        parts
+            Encoded message, of a preview the pixels behind it; copied: the caller keeps them.
         """
-        self._socket.send_multipart([topic, body], flags=zmq.DONTWAIT)
+        self._socket.send_multipart([topic, *parts], flags=zmq.DONTWAIT)
 
     def service_subscriptions(self, welcome: Callable[[], bytes]) -> None:
         """Note who came and went since the last call, and welcome those who asked for it.

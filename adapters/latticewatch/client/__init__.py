@@ -11,7 +11,8 @@ from latticewatch.client.errors import (
     UnsupportedVersion,
 )
 from latticewatch.client.inbox import Gap, Inbox
-from latticewatch.client.messages import Defect, DefectEvent, Heartbeat, Message, Status
+from latticewatch.client.messages import Defect, DefectEvent, Heartbeat, Message, Preview, Status
+from latticewatch.client.previews import PreviewClient
 from latticewatch.client.stream import DefectClient
 
 __all__ = [
@@ -27,6 +28,8 @@ __all__ = [
     "Heartbeat",
     "Inbox",
     "Message",
+    "Preview",
+    "PreviewClient",
     "ReceiveTimeout",
     "Status",
     "UnsupportedVersion",

@@ -291,4 +291,45 @@ class Heartbeat:
     armed: Armed | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewFrame:
+    """Identity of the frame that a preview shows."""
+
+    session: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """A picture of a frame, or of a score map over it, with one byte for each place.
+
+    Attributes
+    ----------
+    layer
+        ``frame``, or the name of the map: ``symmetry`` (how far the texture is from the model's,
+        over its limit), ``vae`` (what the autoencoder could not redraw).
+    shape_yx
+        At most 512 each.
+    step_px
+        Pixels of the frame for each of the preview: the middle of preview pixel i is at
+        step_px (i + 0.5) - 0.5.
+    low, high
+        Values shown as 0 and 255.
+    pixels
+        Row by row. In a map 0 says that nothing is known of a place, never that it is clean.
+        Filled in by the client.
+    """
+
+    v: int
+    type: Literal["preview"]
+    source: str
+    frame: PreviewFrame
+    layer: str
+    shape_yx: tuple[int, int]
+    step_px: float
+    low: float
+    high: float
+    pixels: bytes = not_on_wire(b"")
+
+
 Message = DefectEvent | Status | Heartbeat

@@ -13,6 +13,7 @@ from latticewatch.client.messages import DefectEvent, Heartbeat, Message, Status
 
 EVENTS_ENDPOINT: Final = "tcp://127.0.0.1:5611"
 _MAX_MESSAGE_BYTES: Final = 2**21
+_MOST_WAITING: Final = 1000  # messages, what ZeroMQ does by itself
 
 # Any: what a receive returns, bytes here and a future for asyncio.
 SocketT = TypeVar("SocketT", bound="zmq.Socket[Any]")
@@ -144,10 +145,17 @@ class DefectClient:
                 return message
 
 
-def open_socket(context: zmq.Context[SocketT], endpoint: str, prefixes: Iterable[str]) -> SocketT:
+def open_socket(
+    context: zmq.Context[SocketT],
+    endpoint: str,
+    prefixes: Iterable[str],
+    *,
+    most_waiting: int = _MOST_WAITING,
+) -> SocketT:
     """Make a SUB socket with the options of protocol.md 9, subscribed and connected."""
     socket = context.socket(zmq.SUB)
     socket.linger = 0
+    socket.rcvhwm = most_waiting
     socket.maxmsgsize = _MAX_MESSAGE_BYTES
     # Not the heartbeats of ZMTP: of a program that is behind, libzmq 4.3.5 cuts the link and, when
     # it reads on, ends the process (libzmq issue 4767). The kernel finds dead links.

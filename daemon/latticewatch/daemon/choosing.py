@@ -5,7 +5,7 @@ from typing import Final
 
 from latticewatch.daemon.config import Settings
 
-DETECTORS: Final = ("reference_cell", "patterson", "domains", "vae")
+DETECTORS: Final = ("reference_cell", "patterson", "domains", "vae", "symmetry")
 """Every detector, as settings, events and metrics call it."""
 
 

@@ -11,7 +11,14 @@ from pydantic import (
 
 from latticewatch.daemon.config_rules import Number, Whole, unit
 
-__all__ = ["DetectSettings", "DetectorsSettings", "PattersonSettings", "Section", "VaeSettings"]
+__all__ = [
+    "DetectSettings",
+    "DetectorsSettings",
+    "PattersonSettings",
+    "Section",
+    "SymmetrySettings",
+    "VaeSettings",
+]
 
 
 class Section(BaseModel):
@@ -103,6 +110,27 @@ class VaeSettings(Section):
     )
 
 
+class SymmetrySettings(Section):
+    """How far the texture is from that of the crystal the model knows: lines and patches."""
+
+    enabled: bool = Field(default=False, description="Whether this detector looks at frames.")
+    model: str = Field(
+        default="pretrained:mos2-symmetry", min_length=1,
+        description="pretrained:NAME for a shipped model, or the path of a fitted one, "
+        "relative to the working folder.",
+    )  # fmt: skip
+    late: bool = Field(
+        default=True,
+        description="Whether what it finds follows in an event of its own (stage late), so that "
+        "the event of the others does not wait for it; false: one event, after all have looked.",
+    )
+    gate: bool = Field(
+        default=True,
+        description="Whether the network in its model, if there is one, may take lines and patches "
+        "off the list of which it calls every part clean.",
+    )
+
+
 class DetectorsSettings(Section):
     """The methods that look at each frame."""
 
@@ -117,3 +145,4 @@ class DetectorsSettings(Section):
     reference_cell: ReferenceCellSettings = Field(default=ReferenceCellSettings())
     domains: DomainsSettings = Field(default=DomainsSettings())
     vae: VaeSettings = Field(default=VaeSettings())
+    symmetry: SymmetrySettings = Field(default=SymmetrySettings())

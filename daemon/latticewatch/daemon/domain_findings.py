@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from latticewatch.daemon.outlined import Drawn
+from latticewatch.daemon.outlined import thinned as thinned
 from latticewatch.detectors.patterson.boundaries import Boundary, middle_of
 from latticewatch.detectors.patterson.faults import Fault
 from latticewatch.detectors.patterson.patches import Patch
@@ -13,7 +14,6 @@ from latticewatch.detectors.protocols import Finding
 BOUNDARY = "patterson_domains"
 FAULT = "patterson_faults"
 PATCH = "patterson_patches"
-_MOST_POINTS = 512  # protocol 4.2
 _PATCH_P = 1e-6
 
 
@@ -50,54 +50,22 @@ def domain_findings(
     return sorted(found, key=lambda finding: finding.p_value)
 
 
-def thinned(line_px_yx: NDArray[np.float64], n_most: int = _MOST_POINTS) -> NDArray[np.float64]:
-    """Keep at most so many points of a line, both ends among them, evenly chosen."""
-    if len(line_px_yx) <= n_most:
-        return line_px_yx
-    kept = np.round(np.linspace(0, len(line_px_yx) - 1, n_most)).astype(int)
-    points: NDArray[np.float64] = line_px_yx[kept]
-    return points
-
-
 def _of_boundary(boundary: Boundary) -> Finding:
     place = middle_of(boundary.line_px_yx, boundary.closed)
     extent_px = None if boundary.closed else 0.5 * boundary.length_px
     part = (BOUNDARY, boundary.z, boundary.p_value)
-    return _finding("boundary", boundary.line_px_yx, place, extent_px, part)
+    line = boundary.line_px_yx
+    return Drawn("boundary", line, place, extent_px, boundary.p_value, (part,)).finding()
 
 
 def _of_fault(fault: Fault) -> Finding:
     place = middle_of(fault.line_px_yx, closed=False)
-    part = (FAULT, fault.z, fault.p_value)
-    return _finding("boundary", fault.line_px_yx, place, 0.5 * fault.length_px, part)
+    part, half_px = (FAULT, fault.z, fault.p_value), 0.5 * fault.length_px
+    return Drawn("boundary", fault.line_px_yx, place, half_px, fault.p_value, (part,)).finding()
 
 
 def _of_patch(patch: Patch) -> Finding:
     place = np.array(patch.center_px_yx)
     part = (PATCH, 1.0 - patch.presence, _PATCH_P)
-    return _finding("amorphous", patch.outline_px_yx, place, patch.radius_px, part)
-
-
-def _finding(
-    kind: str,
-    line_px_yx: NDArray[np.float64],
-    place: NDArray[np.float64],
-    extent_px: float | None,
-    part: tuple[str, float, float],
-) -> Finding:
-    line = thinned(line_px_yx)
-    name, z, p_value = part
-    off = line - place
-    cov = off.T @ off / len(off)
-    return Finding(
-        pixel_yx=(float(place[0]), float(place[1])),
-        cov_px=(float(cov[0, 0]), float(cov[0, 1]), float(cov[1, 1])),
-        kind=kind,
-        intensity_ratio=None,
-        extent_px=float(np.sqrt(np.trace(cov))) if extent_px is None else float(extent_px),
-        p_value=float(p_value),
-        parts=((name, float(z), float(p_value)),),
-        # A normal law's, far beyond what a frame can count.
-        tail=True,
-        outline_px_yx=tuple((float(y), float(x)) for y, x in line),
-    )
+    line = patch.outline_px_yx
+    return Drawn("amorphous", line, place, patch.radius_px, _PATCH_P, (part,)).finding()

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from latticewatch.daemon.lookers import Shares, ask_all
 from latticewatch.daemon.outcome import LateJob, Outcome
+from latticewatch.daemon.outlined import KnownOutlines
 from latticewatch.daemon.point_findings import KnownPlaces
 from latticewatch.daemon.ports import Clock
 from latticewatch.daemon.report import Reporter
-from latticewatch.daemon.sights import Looker, Scene
+from latticewatch.daemon.sights import Looker, Scene, period_of
 from latticewatch.daemon.stopwatch import Stopwatch
 from latticewatch.daemon.verdicts import Verdict, verdict_of
 from latticewatch.detectors.follow import FrameLattice
@@ -60,7 +61,7 @@ class LateStage:
         scene = self._seen.as_seen(job)
         sights = ask_all(self._lookers, scene, self._shares, answered=job.answered)
         fuse = Stopwatch(self._clock)
-        verdict = verdict_of(job.quality, sights)
+        verdict = verdict_of(job.quality, sights, period_of(scene))
         verdict, confirms = _beside(job.first, verdict, scene)
         event = self._reporter.report(job.first.t_recv_ns, verdict, job.drift, job.scaled)
         fuse.lap("fuse")
@@ -120,17 +121,22 @@ class _Seen:
 def _beside(first: DefectEvent, verdict: Verdict, scene: Scene) -> tuple[Verdict, tuple[int, ...]]:
     """Take what the first event lists out of a verdict, and tell which of it that was."""
     # Lines and patches are no places that a detector of points could mean.
-    listed = [defect for defect in first.defects if defect.outline_px_yx is UNSET]
-    period_px = 0.0 if scene.lattice is None else scene.lattice.lock.period_px
-    known = KnownPlaces(listed, period_px)
-    same = [
-        known.find(finding) if finding.outline_px_yx is None else None
-        for finding in verdict.findings
-    ]
-    new = [k for k, place in enumerate(same) if place is None]
+    points = [defect for defect in first.defects if defect.outline_px_yx is UNSET]
+    lines = [defect for defect in first.defects if defect.outline_px_yx is not UNSET]
+    places, outlines = KnownPlaces(points, period_of(scene)), KnownOutlines(lines, period_of(scene))
+    new, confirmed = [], set()
+    for k, finding in enumerate(verdict.findings):
+        if finding.outline_px_yx is None:
+            place = places.find(finding)
+            same = [] if place is None else [points[place].i]
+        else:
+            same = [lines[place].i for place in outlines.find(finding)]
+        confirmed.update(same)
+        if not same:
+            new.append(k)
     others = replace(
         verdict,
         findings=tuple(verdict.findings[k] for k in new),
         q_value=verdict.q_value[new],
     )
-    return others, tuple(sorted({listed[place].i for place in same if place is not None}))
+    return others, tuple(sorted(confirmed))

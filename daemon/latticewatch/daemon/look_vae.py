@@ -59,12 +59,12 @@ class LoadedVae:
     artifact: str
     sha256: str
 
-    def looker(self, clock: Clock, *, pictures: bool) -> Looker:
-        """Make a detector of it, with buffers of its own; with pictures of what is left or not."""
+    def looker(self, clock: Clock) -> Looker:
+        """Make a detector of it, with buffers of its own."""
         named = (DETECTOR, self.artifact, self.sha256)
         if isinstance(self.model, WindowModel):
-            return WindowLooker(self.model, named, clock, pictures=pictures)
-        return SiteLooker(site_detector(self.model, self.artifact), named, clock, pictures=pictures)
+            return WindowLooker(self.model, named, clock)
+        return SiteLooker(site_detector(self.model, self.artifact), named, clock)
 
 
 def site_detector(model: VaeModel | LinearModel, where: str) -> VaeDetector | LinearDetector:
@@ -87,8 +87,6 @@ class SiteLooker:
         Detector, artifact, SHA-256.
     clock
         Times the stages.
-    pictures
-        Whether each Sight comes with a picture of the residual; 5 ms for 1024 x 1024.
     """
 
     name = DETECTOR
@@ -99,11 +97,8 @@ class SiteLooker:
         detector: VaeDetector | LinearDetector,
         named: tuple[str, str, str],
         clock: Clock,
-        *,
-        pictures: bool = False,
     ) -> None:
         self._detector, self._named, self._clock = detector, named, clock
-        self._pictures = pictures
         self._trust = ModelTrust(*named)
         rule = detector.model.rule
         self._finder = SiteFinder(rule)
@@ -123,7 +118,8 @@ class SiteLooker:
         inside = self._detector.redraw(view)
         inside &= may_be_judged(scene, view.places_yx, self.margin_px)
         scores = self._detector.judge(view, inside)
-        picture = self._detector.residual_picture(view) if self._pictures else None
+        # 5 ms for 1024 x 1024.
+        picture = self._detector.residual_picture(view) if scene.pictures else None
         seen = Sight(
             *self._named,
             n_sites=len(view.places_yx),

@@ -45,18 +45,14 @@ class WindowLooker:
         Detector, artifact, SHA-256.
     clock
         Times the stages.
-    pictures
-        Whether each Sight comes with a picture of the residual.
     """
 
     name = DETECTOR
     needs_lattice = False
 
-    def __init__(
-        self, model: WindowModel, named: tuple[str, str, str], clock: Clock, *, pictures: bool
-    ) -> None:
+    def __init__(self, model: WindowModel, named: tuple[str, str, str], clock: Clock) -> None:
         self._model, self._detector = model, model.detector()
-        self._named, self._clock, self._pictures = named, clock, pictures
+        self._named, self._clock = named, clock
         self._trust = ModelTrust(*named)
 
     def look(self, scene: Scene, budget: Budget) -> Sight:
@@ -79,7 +75,7 @@ class WindowLooker:
             *self._named,
             n_sites=len(scored),
             n_refused=int(np.count_nonzero(_has_light(scores, scene) & np.isnan(scores.p_value))),
-            picture=Picture(DETECTOR, _painted(scores, shape)) if self._pictures else None,
+            picture=Picture(DETECTOR, _painted(scores, shape)) if scene.pictures else None,
         )
         told = self._against(scores)
         if told:

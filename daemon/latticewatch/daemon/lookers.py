@@ -69,6 +69,12 @@ def first_lookers(
     return lookers, patterson
 
 
+def slow_lookers(models: ModelSet, clock: Clock) -> list[Looker]:
+    """Build the detectors that take longer, in the order in which they are asked."""
+    slow = (models.vae, models.symmetry)
+    return [one.looker(clock) for one in slow if one is not None]
+
+
 def ask_all(
     lookers: Sequence[Looker], scene: Scene, shares: Shares, *, answered: bool = False
 ) -> list[Sight]:
@@ -77,12 +83,13 @@ def ask_all(
     Parameters
     ----------
     answered
-        Whether somebody asked before has judged places.
+        Whether somebody asked before has judged places. One of lines and patches has not: it
+        spends nothing.
     """
     sights = []
     for looker in lookers:
         sight = _ask(looker, scene, shares.of_next(answered=answered))
-        answered = answered or sight.n_scored > 0
+        answered = answered or (sight.n_scored > 0 and not sight.is_extended)
         sights.append(sight)
     return sights
 

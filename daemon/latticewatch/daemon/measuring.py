@@ -16,6 +16,7 @@ _PIPELINE_STAGES: Final[tuple[Stage, ...]] = (
     "reference_cell",
     "domains",
     "vae",
+    "symmetry",
     "fuse",
     "total",
     "late",

@@ -37,6 +37,7 @@ Stage = Literal[
     "reference_cell",
     "domains",
     "vae",
+    "symmetry",
     "fuse",
     "publish",
     "total",
@@ -91,6 +92,7 @@ class Metrics:
         self._overflow = self._make_counter(
             "events_overflow", "Defect events lost because the outbox was full"
         )
+        self._previews = self._make_counter("previews_sent", "Previews handed to the socket")
         self._unsent = self._make_counter(
             "messages_unsent", "Messages that could not be written: anything but 0 is a bug"
         )
@@ -134,6 +136,10 @@ class Metrics:
     def count_overflow(self) -> None:
         """Count an event that found the outbox full."""
         self._overflow.inc()
+
+    def count_preview(self) -> None:
+        """Count a preview that was handed to the socket."""
+        self._previews.inc()
 
     def count_unsent(self) -> None:
         """Count a message that could not be written."""

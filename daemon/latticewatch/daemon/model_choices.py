@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+from latticewatch.detectors.protocols import ModelError
+
 
 class PattersonChoice(Protocol):
     """What the settings say of one detector."""
@@ -59,6 +61,30 @@ class VaeChoice(Protocol):
         ...
 
 
+class SymmetryChoice(Protocol):
+    """What the settings say of the detector that maps how far the texture is from a crystal's."""
+
+    @property
+    def enabled(self) -> bool:
+        """Whether the detector looks at frames."""
+        ...
+
+    @property
+    def model(self) -> str:
+        """`pretrained:NAME` or a path."""
+        ...
+
+    @property
+    def late(self) -> bool:
+        """Whether it answers in an event of its own."""
+        ...
+
+    @property
+    def gate(self) -> bool:
+        """Whether the network in its model, if any, has a say."""
+        ...
+
+
 class DetectorChoice(Protocol):
     """What the settings say of all detectors."""
 
@@ -81,3 +107,42 @@ class DetectorChoice(Protocol):
     def vae(self) -> VaeChoice:
         """What a small network cannot redraw."""
         ...
+
+    @property
+    def symmetry(self) -> SymmetryChoice:
+        """How far the texture is from a crystal's."""
+        ...
+
+
+def late_names(choice: DetectorChoice) -> frozenset[str]:
+    """Names of the detectors that look, and answer in an event of their own."""
+    slow = {"vae": choice.vae, "symmetry": choice.symmetry}
+    return frozenset(name for name, one in slow.items() if one.enabled and one.late)
+
+
+def require_detector(choice: DetectorChoice) -> None:
+    """Refuse settings by which nothing would look at frames.
+
+    The symmetry maps may answer alone: what they judge are cells of their own. `domains` only adds
+    to what others say.
+
+    Raises
+    ------
+    ModelError
+        No detector is enabled, or only such as follow others.
+    """
+    if choice.patterson.enabled or choice.reference_cell.enabled:
+        return
+    slow = {"vae": choice.vae, "symmetry": choice.symmetry}
+    enabled = {name: one for name, one in slow.items() if one.enabled}
+    if not enabled:
+        raise ModelError(
+            "detectors: none that looks for points is enabled, and domains alone answers no frame: "
+            "set detectors.reference_cell.enabled = true"
+        )
+    if all(one.late for one in enabled.values()):
+        names = " and ".join(f"detectors.{name}.late" for name in enabled)
+        raise ModelError(
+            f"{names} = true: it has nobody to follow, for no other that looks for "
+            "points is enabled: set it to false, or detectors.reference_cell.enabled = true"
+        )

@@ -2,27 +2,30 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
-from pathlib import Path
 from typing import Literal, Protocol
 
+from latticewatch.daemon.loaded_symmetry import LoadedSymmetry, load_symmetry_model
 from latticewatch.daemon.look_vae import LoadedVae, read_vae, site_detector
-from latticewatch.daemon.model_choices import DetectorChoice, DomainChoice, VaeChoice
+from latticewatch.daemon.model_choices import (
+    DetectorChoice,
+    DomainChoice,
+    SymmetryChoice,
+    VaeChoice,
+)
+from latticewatch.daemon.model_choices import require_detector as require_detector
+from latticewatch.daemon.model_reading import MODEL_SUFFIX as MODEL_SUFFIX
+from latticewatch.daemon.model_reading import naming_the_setting, read_model
+from latticewatch.daemon.model_reading import pretrained_models as pretrained_models
 from latticewatch.daemon.ports import Clock
 from latticewatch.daemon.sights import Looker
-from latticewatch.detectors import pretrained
-from latticewatch.detectors.artifact import Artifact
 from latticewatch.detectors.patterson.model import DETECTOR, PattersonModel
 from latticewatch.detectors.patterson.score import PattersonDetector
 from latticewatch.detectors.protocols import ModelError as ModelError
 from latticewatch.detectors.vae.window_model import WindowModel
 
 DomainLooks = Literal["never", "where_lost", "always"]
-_PRETRAINED = "pretrained:"
-MODEL_SUFFIX = ".model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +47,8 @@ class PattersonInForce:
     sha256: str
 
 
-class VaeInForce(Protocol):
-    """A model of the network, checked."""
+class InForce(Protocol):
+    """A model, checked, that makes its own looker."""
 
     @property
     def artifact(self) -> str:
@@ -57,8 +60,17 @@ class VaeInForce(Protocol):
         """Of the file."""
         ...
 
-    def looker(self, clock: Clock, *, pictures: bool) -> Looker:
-        """Make a detector of it, with buffers of its own; with pictures of what is left or not."""
+    def looker(self, clock: Clock) -> Looker:
+        """Make a detector of it, with buffers of its own."""
+        ...
+
+
+class SymmetryInForce(InForce, Protocol):
+    """A model of the symmetry maps, checked."""
+
+    @property
+    def gated(self) -> bool:
+        """Whether the network in it, if any, has a say."""
         ...
 
 
@@ -74,14 +86,15 @@ class ModelSet:
         Whether the detector that needs no model looks.
     domains
         At which frames lines and patches are looked for.
-    vae
-        None where it does not look.
+    vae, symmetry
+        None where they do not look.
     """
 
     patterson: PattersonInForce | None
     reference_cell: bool = False
     domains: DomainLooks = "never"
-    vae: VaeInForce | None = None
+    vae: InForce | None = None
+    symmetry: SymmetryInForce | None = None
 
     @property
     def digest(self) -> str:
@@ -92,11 +105,14 @@ class ModelSet:
             others.append(f"domains {self.domains}")
         if self.vae is not None:
             others.append(f"vae {self.vae.sha256}")
+        if self.symmetry is not None:
+            gate = "" if self.symmetry.gated else " without its gate"
+            others.append(f"symmetry {self.symmetry.sha256}{gate}")
         return digest_of([*artifacts, *others])
 
     def describe(self) -> list[dict[str, object]]:
         """One line per model, for metrics and status."""
-        models = {DETECTOR: self.patterson, "vae": self.vae}
+        models = {DETECTOR: self.patterson, "vae": self.vae, "symmetry": self.symmetry}
         return [
             {"name": name, "artifact": model.artifact, "sha256": model.sha256}
             for name, model in models.items()
@@ -121,13 +137,14 @@ def load_models(choice: DetectorChoice) -> ModelSet:
     require_detector(choice)
     patterson = None
     if choice.patterson.enabled:
-        with _naming_the_setting("patterson"):
+        with naming_the_setting("patterson"):
             patterson = load_patterson(choice.patterson.model)
     return ModelSet(
         patterson,
         choice.reference_cell.enabled,
         domain_looks(choice.domains),
         vae_in_force(choice.vae),
+        symmetry_in_force(choice.symmetry),
     )
 
 
@@ -148,11 +165,14 @@ def check_models(choice: DetectorChoice) -> None:
     """
     require_detector(choice)
     if choice.patterson.enabled:
-        with _naming_the_setting("patterson"):
+        with naming_the_setting("patterson"):
             _read_patterson(choice.patterson.model)
     if choice.vae.enabled:
-        with _naming_the_setting("vae"):
-            read_vae(_read(choice.vae.model), choice.vae.model)
+        with naming_the_setting("vae"):
+            read_vae(read_model(choice.vae.model), choice.vae.model)
+    if choice.symmetry.enabled:
+        with naming_the_setting("symmetry"):
+            load_symmetry(choice.symmetry.model)
 
 
 def model_mistakes(choice: DetectorChoice) -> list[str]:
@@ -162,36 +182,6 @@ def model_mistakes(choice: DetectorChoice) -> list[str]:
     except ModelError as error:
         return [str(error)]
     return []
-
-
-def require_detector(choice: DetectorChoice) -> None:
-    """Refuse settings by which nothing would look at frames.
-
-    Raises
-    ------
-    ModelError
-        No detector is enabled, or only one that follows others.
-    """
-    if choice.patterson.enabled or choice.reference_cell.enabled:
-        return
-    if not choice.vae.enabled:
-        raise ModelError(
-            "detectors: none that looks for points is enabled, and domains alone answers no frame: "
-            "set detectors.reference_cell.enabled = true"
-        )
-    if choice.vae.late:
-        raise ModelError(
-            "detectors.vae.late = true: it has nobody to follow, for no other that looks for "
-            "points is enabled: set it to false, or detectors.reference_cell.enabled = true"
-        )
-
-
-@contextmanager
-def _naming_the_setting(detector: str) -> Iterator[None]:
-    try:
-        yield
-    except ModelError as error:
-        raise ModelError(f"detectors.{detector}.model: {error}") from error
 
 
 def load_patterson(name: str) -> PattersonInForce:
@@ -208,7 +198,7 @@ def load_patterson(name: str) -> PattersonInForce:
     return PattersonInForce(detector, name, sha256)
 
 
-def vae_in_force(choice: VaeChoice) -> VaeInForce | None:
+def vae_in_force(choice: VaeChoice) -> InForce | None:
     """Load the model of the network; None where it does not look.
 
     Raises
@@ -218,7 +208,7 @@ def vae_in_force(choice: VaeChoice) -> VaeInForce | None:
     """
     if not choice.enabled:
         return None
-    with _naming_the_setting("vae"):
+    with naming_the_setting("vae"):
         return load_vae(choice.model)
 
 
@@ -230,40 +220,50 @@ def load_vae(name: str) -> LoadedVae:
     ModelError
         It is missing, damaged or does not give its own answer; the message opens with its name.
     """
-    artifact = _read(name)
+    artifact = read_model(name)
     model = read_vae(artifact, name)
     if not isinstance(model, WindowModel):
         site_detector(model, name)  # gives its own answer, or is refused
     return LoadedVae(model, name, artifact.sha256)
 
 
+def symmetry_in_force(choice: SymmetryChoice) -> SymmetryInForce | None:
+    """Load the model of the symmetry maps; None where they are not made.
+
+    Raises
+    ------
+    ModelError
+        It is refused; the message opens with the setting.
+    """
+    if not choice.enabled:
+        return None
+    with naming_the_setting("symmetry"):
+        return load_symmetry(choice.model, gated=choice.gate)
+
+
+def load_symmetry(name: str, *, gated: bool = True) -> LoadedSymmetry:
+    """Load one model of the symmetry maps by path or as `pretrained:NAME`.
+
+    Parameters
+    ----------
+    gated
+        Ask the network that may be in it.
+
+    Raises
+    ------
+    ModelError
+        It is missing or damaged; the message opens with its name.
+    """
+    artifact = read_model(name)
+    return LoadedSymmetry(load_symmetry_model(artifact, name), name, artifact.sha256, gated=gated)
+
+
 def _read_patterson(name: str) -> tuple[PattersonModel, str]:
     """Model and digest of its file."""
-    artifact = _read(name)
+    artifact = read_model(name)
     return PattersonModel.from_artifact(artifact, name), artifact.sha256
 
 
 def detector_of(name: str) -> str:
     """Whose model it is, by path or as `pretrained:NAME`; raises ModelError if it is none."""
-    return _read(name).detector
-
-
-def _read(name: str) -> Artifact:
-    if name.startswith(_PRETRAINED):
-        return _read_pretrained(name.removeprefix(_PRETRAINED))
-    if name in pretrained.MODELS and not Path(name).exists():
-        raise ModelError(f"{name}: no such file, did you mean {_PRETRAINED}{name}?")
-    return Artifact.read(Path(name))
-
-
-def pretrained_models() -> Mapping[str, str]:
-    """Names of the shipped models, and the crystal of each in words."""
-    return pretrained.MODELS
-
-
-def _read_pretrained(name: str) -> Artifact:
-    if name not in pretrained.MODELS:
-        known = ", ".join(sorted(pretrained.MODELS))
-        raise ModelError(f"pretrained:{name}: no such model is shipped, there is: {known}")
-    with resources.as_file(resources.files(pretrained) / f"{name}{MODEL_SUFFIX}") as path:
-        return Artifact.read(path)
+    return read_model(name).detector

@@ -22,6 +22,7 @@ from latticewatch.daemon.fitting import (
     Reference,
     reference_of,
 )
+from latticewatch.daemon.loaded_symmetry import LoadedSymmetry
 from latticewatch.daemon.look_vae import LoadedVae
 from latticewatch.daemon.models import (
     MODEL_SUFFIX,
@@ -30,6 +31,7 @@ from latticewatch.daemon.models import (
     domain_looks,
     load_patterson,
     require_detector,
+    symmetry_in_force,
     vae_in_force,
 )
 from latticewatch.daemon.pipeline import Pipeline
@@ -37,7 +39,7 @@ from latticewatch.daemon.ports import SystemClock
 
 SOURCE = "analyze"
 # Those that ask for a model; `FITTED` can make one.
-MODELLED = ("patterson", "vae")
+MODELLED = ("patterson", "vae", "symmetry")
 MOST_DEFECTS = 1024  # the protocol's limit: a file has room, unlike a message
 
 
@@ -45,11 +47,14 @@ def offline_settings() -> Settings:
     """Take the daemon's defaults and environment, with room for every defect and time for all."""
     settings = load_settings()
     always = settings.detectors.domains.model_copy(update={"always": True})
-    in_turn = settings.detectors.vae.model_copy(update={"late": False})
+    in_turn = {
+        name: getattr(settings.detectors, name).model_copy(update={"late": False})
+        for name in ("vae", "symmetry")
+    }
     return settings.model_copy(
         update={
             "source": settings.source.model_copy(update={"name": SOURCE}),
-            "detectors": settings.detectors.model_copy(update={"domains": always, "vae": in_turn}),
+            "detectors": settings.detectors.model_copy(update={"domains": always, **in_turn}),
             "events": settings.events.model_copy(update={"max_defects": MOST_DEFECTS}),
         }
     )
@@ -133,12 +138,16 @@ def make_pipeline(
     vae = vae_in_force(settings.detectors.vae)
     if isinstance(vae, LoadedVae):
         vae = dataclasses.replace(vae, artifact=called.get("vae", vae.artifact))
+    symmetry = symmetry_in_force(settings.detectors.symmetry)
+    if isinstance(symmetry, LoadedSymmetry):
+        symmetry = dataclasses.replace(symmetry, artifact=called.get("symmetry", symmetry.artifact))
     return Pipeline(
         models=ModelSet(
             patterson,
             settings.detectors.reference_cell.enabled,
             domain_looks(settings.detectors.domains),
             vae,
+            symmetry,
         ),
         settings=dataclasses.replace(pipeline_settings(settings), pictures=pictures),
         clock=SystemClock(),

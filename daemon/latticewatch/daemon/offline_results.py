@@ -13,7 +13,7 @@ from msgspec import UNSET
 from latticewatch.adapters.errors import InputError
 from latticewatch.adapters.recorded import Recording
 from latticewatch.daemon.offline_report import Report, found_in
-from latticewatch.daemon.plots import Mark, draw_frame, draw_residual
+from latticewatch.daemon.plots import Mark, draw_frame, draw_residual, draw_severity
 from latticewatch.daemon.sights import Picture
 from latticewatch.wire.events import DefectEvent
 from latticewatch.wire.plain import to_jsonable
@@ -66,6 +66,9 @@ class Results:
             draw_frame(image, marks, title=title, path=path)
             for picture in pictures:
                 beside = path.with_name(f"{path.stem}.{picture.layer}.png")
+                if not picture.signed:
+                    draw_severity(image, picture, marks, title=title, path=beside)
+                    continue
                 told = f"what {picture.layer} cannot explain: red too much, blue too little"
                 draw_residual(picture.values, marks, title=f"{title}\n{told}", path=beside)
         self.report.add(recording, index, event, note)

@@ -6,7 +6,7 @@ It owns the sink. There is no journal in this version: every stream says `journa
 import queue
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import msgspec
@@ -14,6 +14,7 @@ import msgspec
 from latticewatch.daemon.books import Books
 from latticewatch.daemon.outcome import Outcome
 from latticewatch.daemon.ports import EventSink
+from latticewatch.daemon.previews import Previews
 from latticewatch.wire.codec import encode, topic
 from latticewatch.wire.events import (
     Heartbeat,
@@ -67,6 +68,8 @@ class Outbox:
         32 hex digits, new at each start.
     sink
         Takes the encoded messages.
+    previews
+        Told whether anybody listens to them; what is to be sent is taken from it.
     n_subscribers
         Subscriptions to events, as of the last turn; for other threads to read.
     """
@@ -76,6 +79,7 @@ class Outbox:
     sink: EventSink
     books: Books
     heartbeat_ms: int
+    previews: Previews = field(default_factory=Previews)
     n_subscribers: int = field(default=0, init=False)
     _items: "queue.Queue[_Item]" = field(init=False)
     _n_overflow: int = field(default=0, init=False)
@@ -88,10 +92,13 @@ class Outbox:
     def submit(self, outcome: Outcome) -> bool:
         """Queue an event; False, and counted, if there is no room.
 
-        First events come from the loop, late ones from one other thread.
+        First events come from the loop, late ones from one other thread. Of pictures the newest
+        are kept apart: an old one is worth nothing.
         """
+        self.previews.keep(outcome)
         try:
-            self._items.put_nowait(_Item(outcome, self.books.clock.monotonic_ns()))
+            kept = replace(outcome, pictures=())
+            self._items.put_nowait(_Item(kept, self.books.clock.monotonic_ns()))
         except queue.Full:
             # A late event is none of the frames that clients are told the fate of.
             if not outcome.is_late:
@@ -144,8 +151,10 @@ class Outbox:
         # A subscription that came while we waited must count for what we send now.
         self.sink.service_subscriptions(self._welcome)
         self.n_subscribers = self.sink.n_subscribers
+        self.previews.is_wanted = self.sink.is_wanted(topic("pv", self.source_name))
         if item is not None:
             self._publish(item)
+        self._publish_previews()
         self._tell_overflow()
         if self.books.clock.monotonic_ns() >= self._heartbeat_due_ns:
             self._beat()
@@ -196,6 +205,13 @@ class Outbox:
         if body is not None:
             self.sink.publish(topic("st", self.source_name), body)
             self._tally.status_seq += 1
+
+    def _publish_previews(self) -> None:
+        for header, pixels in self.previews.take(self.books.clock.monotonic_ns()):
+            body = self._written(header)
+            if body is not None:
+                self.sink.publish(topic("pv", self.source_name), body, pixels)
+                self.books.metrics.count_preview()
 
     def _written(self, message: PublishedMessage) -> bytes | None:
         """Encode a message; None, counted and logged, if the wire cannot hold it."""

@@ -4,7 +4,7 @@ The daemon, `analyze` and the demo all go through here, so the same frames in th
 the same events, times apart.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -16,15 +16,22 @@ from latticewatch.daemon.exchange import Incoming as Incoming
 from latticewatch.daemon.exchange import PipelineSettings as PipelineSettings
 from latticewatch.daemon.image_pool import ImagePool
 from latticewatch.daemon.late_stage import LateStage
-from latticewatch.daemon.lookers import ARITHMETIC, Shares, ask_all, first_lookers
+from latticewatch.daemon.lookers import (
+    ARITHMETIC,
+    Shares,
+    ask_all,
+    first_lookers,
+    slow_lookers,
+)
 from latticewatch.daemon.material import MaterialScale, Scaled
 from latticewatch.daemon.models import ModelSet, digest_of
 from latticewatch.daemon.outcome import LateJob
 from latticewatch.daemon.outcome import Outcome as Outcome
 from latticewatch.daemon.pixel_check import CheckedPixels, PixelCheck
 from latticewatch.daemon.ports import Clock
+from latticewatch.daemon.previews import Previews
 from latticewatch.daemon.report import Reporter
-from latticewatch.daemon.sights import Budget, Looker, Scene, Sight
+from latticewatch.daemon.sights import Budget, Looker, Scene, Sight, period_of
 from latticewatch.daemon.stopwatch import Stopwatch
 from latticewatch.daemon.verdicts import verdict_of
 from latticewatch.detectors.follow import FrameLattice, Refusal
@@ -59,8 +66,12 @@ class Pipeline:
     late
         Further detectors of points, which take longer.
     leaves_late
-        Leave late detectors, that of `models` among them, to `late_stage`, which answers in an
-        event of its own; else they are asked in turn, and their findings merged into the one event.
+        Names of the detectors, of `late` and of `models`, that are left to `late_stage`, which
+        answers in an event of its own; others are asked in turn, and their findings merged into
+        the one event.
+    previews
+        Tells whether a picture is due; pictures are drawn where it is, and always where the
+        settings say so.
 
     Attributes
     ----------
@@ -77,7 +88,8 @@ class Pipeline:
         settings: PipelineSettings,
         clock: Clock,
         late: Sequence[Looker] = (),
-        leaves_late: bool = False,
+        leaves_late: Collection[str] = (),
+        previews: Previews | None = None,
     ) -> None:
         self._clock = clock
         self._source = settings.source
@@ -86,10 +98,11 @@ class Pipeline:
         self._followed = Followed()
         self._scale = MaterialScale(settings.material)
         self._chain = 0
+        self._pictures, self._previews = settings.pictures, previews or Previews()
         self._lookers, patterson = first_lookers(models, settings, clock)
-        if models.vae is not None:
-            late = (*late, models.vae.looker(clock, pictures=settings.pictures))
-        n_of_points = int(models.reference_cell) + int(patterson is not None) + len(late)
+        slow = (*late, *slow_lookers(models, clock))
+        n_of_points = int(models.reference_cell) + int(patterson is not None)
+        n_of_points += len(late) + int(models.vae is not None)
         self._shares = Shares(Budget.of(settings), n_of_points)
         basis_px, polarity, margin_px = _REHEARSAL_BASIS_PX, 1, 0
         if models.patterson is not None and patterson is not None:
@@ -107,13 +120,13 @@ class Pipeline:
             ]
         )
         self._reporter = Reporter(settings, self.model_set, margin_px)
+        self._lookers += [looker for looker in slow if looker.name not in leaves_late]
+        left = [looker for looker in slow if looker.name in leaves_late]
         self.late_stage: LateStage | None = None
-        if late and leaves_late:
+        if left:
             self.late_stage = LateStage(
-                late, reporter=self._reporter, shares=self._shares, clock=clock
+                left, reporter=self._reporter, shares=self._shares, clock=clock
             )
-        else:
-            self._lookers += late
 
     def warm_up(self, shape_yx: tuple[int, int], dtype: str) -> None:
         """Run every branch once on arrays of production: this shape and type, read-only or not.
@@ -131,6 +144,7 @@ class Pipeline:
             t_source="software",
             dropped=0,
         )
+        pictures, self._pictures = self._pictures, True
         crystal = _plane_waves(shape_yx, *self._rehearsal)
         for frame in (crystal, np.zeros(shape_yx)):
             pixels = frame.astype(dtype)
@@ -140,6 +154,7 @@ class Pipeline:
                 if self.late_stage is not None and outcome.late is not None:
                     self.late_stage.process(outcome.late)
                     outcome.late.release()
+        self._pictures = pictures
         dead = crystal.astype(np.float32)
         dead[::16, ::16] = np.nan
         self._pixels.check(dead, None)
@@ -154,7 +169,8 @@ class Pipeline:
         start_ns = self._clock.monotonic_ns()
         seen = self._look(incoming)
         fuse = Stopwatch(self._clock)
-        verdict = verdict_of(seen.checked.quality, seen.sights)
+        period_px = 0.0 if seen.scene is None else period_of(seen.scene)
+        verdict = verdict_of(seen.checked.quality, seen.sights, period_px)
         lattice = None if seen.scene is None else seen.scene.lattice
         scaled = self._scale.measure(incoming.header, None if lattice is None else lattice.lattice)
         event = self._reporter.report(incoming.t_recv_ns, verdict, seen.drift, scaled)
@@ -197,7 +213,10 @@ class Pipeline:
         lattices = () if isinstance(found, Refusal) else found
         first, others = (lattices[0], lattices[1:]) if lattices else (None, ())
         channel = header.channel or None
-        scene = Scene(checked.image, checked.bad_yx, first, channel, others, header.session)
+        pictures = self._pictures or self._previews.is_due(self._clock.monotonic_ns())
+        scene = Scene(
+            checked.image, checked.bad_yx, first, channel, others, header.session, pictures
+        )
         sights = ask_all(self._lookers, scene, self._shares)
         note = "; ".join(sight.note for sight in sights if sight.note)
         note = str(found) if isinstance(found, Refusal) else note
@@ -217,7 +236,7 @@ class Pipeline:
         return LateJob(
             scene=seen.scene,
             chain=self._chain,
-            answered=any(sight.n_scored for sight in seen.sights),
+            answered=any(one.n_scored and not one.is_extended for one in seen.sights),
             quality=seen.checked.quality,
             drift=seen.drift,
             scaled=scaled,

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.adapters.errors import InputError
+from latticewatch.daemon.sights import Picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,12 +28,14 @@ KIND_COLOURS = {
 }
 SHORT_SIDE_INCH = 7.0
 DOTS_PER_INCH = 130
-TITLE_INCH = 0.9  # room above the image for two lines, and below it for the legend
+TITLE_INCH = 0.9  # room above the image for three lines, and below it for the legend
 # Black and white of the display: single hot pixels must not turn the lattice grey.
 DISPLAY_PERCENTILES = (0.5, 99.7)
 # Of what no detector explains: the few places with most of it may be as red as they like.
 RESIDUAL_PERCENTILE = 99.8
 NOTHING_COLOUR = "#808080"
+LEAST_SEVERITY = 2.0  # the limit itself is in the middle of the colours, where nothing stands out
+MAP_OPACITY = 0.6
 MIN_RADIUS_PX = 4.0
 MAX_NUMBERED = 40  # more numbers than this hide the image that they explain
 
@@ -85,10 +88,7 @@ def draw_frame(
     InputError
         matplotlib is not installed.
     """
-    values = np.nan_to_num(np.asarray(image, np.float32), nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = np.percentile(values, DISPLAY_PERCENTILES)
-    shown = _Shown(values, "gray", float(low), max(float(high), float(low) + 1e-12))
-    _draw(shown, marks, title=title, path=path)
+    _draw(_of_frame(image), marks, title=title, path=path)
 
 
 def draw_residual(
@@ -119,20 +119,77 @@ def draw_residual(
     _draw(_Shown(residual, "RdBu_r", -most, most), marks, title=title, path=path)
 
 
+def draw_severity(
+    image: NDArray[Any],  # any real pixel type
+    severity: Picture,
+    marks: list[Mark],
+    *,
+    title: str,
+    path: Path,
+) -> None:
+    """Write a PNG of a score map over its frame, with what is listed.
+
+    Parameters
+    ----------
+    image : (H, W)
+        As recorded.
+    severity
+        0 or more on a grid over the frame; NaN, where nothing is known, shows the frame alone.
+    marks, title, path
+        As for `draw_frame`. A line is added to the title that says what the colours mean.
+
+    Raises
+    ------
+    InputError
+        matplotlib is not installed.
+    """
+    known = severity.values[np.isfinite(severity.values)]
+    high = float(np.percentile(known, RESIDUAL_PERCENTILE)) if len(known) else 0.0
+    high = max(high, LEAST_SEVERITY)
+    # The middle of the first cell, less half a cell, is where it begins.
+    top, left = (first - severity.step_px / 2 for first in severity.first_px_yx)
+    sides = [severity.step_px * n for n in severity.values.shape]
+    place = (left, left + sides[1], top + sides[0], top)
+    over = _Shown(severity.values, "inferno", 0.0, high, MAP_OPACITY, place)
+    told = f"{title}\n{severity.layer}: distance over its limit, black 0, yellow {high:.1f}"
+    _draw(_of_frame(image), marks, title=told, path=path, over=over)
+
+
 @dataclass(frozen=True, slots=True)
 class _Shown:
-    """Values, and their colours from `low` to `high`."""
+    """Values, and their colours from `low` to `high`; left, right, bottom, top on the frame."""
 
     values: NDArray[np.float32]
     colours: str
     low: float
     high: float
+    opacity: float = 1.0
+    place: tuple[float, float, float, float] | None = None
 
 
-def _draw(shown: _Shown, marks: list[Mark], *, title: str, path: Path) -> None:
+def _of_frame(image: NDArray[Any]) -> _Shown:  # Any: any real pixel type
+    values = np.nan_to_num(np.asarray(image, np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    low, high = np.percentile(values, DISPLAY_PERCENTILES)
+    return _Shown(values, "gray", float(low), max(float(high), float(low) + 1e-12))
+
+
+def _draw(
+    shown: _Shown, marks: list[Mark], *, title: str, path: Path, over: _Shown | None = None
+) -> None:
     figure, axes, share = _make_canvas(shown.values.shape)
     axes.set_facecolor(NOTHING_COLOUR)
-    axes.imshow(shown.values, cmap=shown.colours, vmin=shown.low, vmax=shown.high)
+    for one in (shown, over):
+        if one is not None:
+            axes.imshow(
+                one.values,
+                cmap=one.colours,
+                vmin=one.low,
+                vmax=one.high,
+                alpha=one.opacity,
+                extent=one.place,
+            )
+    height, width = shown.values.shape
+    axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)

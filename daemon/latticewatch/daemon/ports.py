@@ -35,7 +35,10 @@ class EventSink(Protocol):
     def n_subscribers(self) -> int:
         """How many listen to events."""
 
-    def publish(self, topic: bytes, body: bytes) -> None:
+    def is_wanted(self, topic: bytes) -> bool:
+        """Somebody listens to this topic."""
+
+    def publish(self, topic: bytes, *parts: bytes) -> None:
         """Hand one message to every subscriber that keeps up, without waiting."""
 
     def service_subscriptions(self, welcome: Callable[[], bytes]) -> None:

@@ -9,7 +9,7 @@ import sys
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import zmq
@@ -25,6 +25,7 @@ from latticewatch.daemon.late_worker import LateAnalyser, LateWorker
 from latticewatch.daemon.lifecycle import EXIT_ASKED, Daemon
 from latticewatch.daemon.logs import LogBook, make_logger
 from latticewatch.daemon.metrics import Metrics, count_kernel_variants, resident_bytes
+from latticewatch.daemon.model_choices import late_names
 from latticewatch.daemon.models import ModelError, load_models
 from latticewatch.daemon.opening import (
     CannotStartError,
@@ -36,6 +37,7 @@ from latticewatch.daemon.outbox import Outbox
 from latticewatch.daemon.pipeline import Pipeline
 from latticewatch.daemon.ports import Clock, SystemClock
 from latticewatch.daemon.presence import Presence, Readiness
+from latticewatch.daemon.previews import Previews
 from latticewatch.daemon.service import Analyser, Service
 from latticewatch.daemon.signals import AskedToStop, StopRequest
 
@@ -60,12 +62,15 @@ class Analysis:
     ----------
     late
         Answers what the pipeline leaves, in a thread of its own; None if it leaves nothing.
+    previews
+        By which the pipeline knows whether a picture is due.
     """
 
     pipeline: Analyser
     model_set: str
     models: Sequence[Mapping[str, object]]
     late: LateAnalyser | None = None
+    previews: Previews = field(default_factory=Previews)
 
 
 def run_daemon(settings: Settings, *, announce: Callable[[str], None] | None = None) -> int:
@@ -120,12 +125,13 @@ def load_analysis(settings: Settings, *, clock: Clock) -> Analysis:
     ModelError
         An artifact is missing or refused.
     """
-    models = load_models(settings.detectors)
+    models, previews = load_models(settings.detectors), Previews()
     pipeline = Pipeline(
         models=models,
         settings=pipeline_settings(settings),
         clock=clock,
-        leaves_late=settings.detectors.vae.late,
+        leaves_late=late_names(settings.detectors),
+        previews=previews,
     )
     pipeline.warm_up(WARM_UP_SHAPE_YX, WARM_UP_DTYPE)
     # What is alive now lives for ever: without this a full collection took 63 ms in mid-run.
@@ -136,6 +142,7 @@ def load_analysis(settings: Settings, *, clock: Clock) -> Analysis:
         model_set=pipeline.model_set,
         models=models.describe(),
         late=pipeline.late_stage,
+        previews=previews,
     )
 
 
@@ -156,7 +163,7 @@ def build_daemon(*, settings: Settings, analysis: Analysis, log: LogBook, clock:
         undo.callback(receiver.close)
         publisher = open_publisher(settings, context)
         undo.callback(publisher.close)
-        outbox = _make_outbox(settings, sink=publisher, books=books)
+        outbox = _make_outbox(settings, publisher, books, analysis.previews)
         late = _make_late(settings, stage=analysis.late, outbox=outbox, books=books)
         service = _make_service(settings, analysis=analysis, outbox=outbox, late=late, books=books)
         intake = Intake(
@@ -197,13 +204,16 @@ def _make_books(settings: Settings, *, log: LogBook, clock: Clock) -> Books:
     )
 
 
-def _make_outbox(settings: Settings, *, sink: EventPublisher, books: Books) -> Outbox:
+def _make_outbox(
+    settings: Settings, sink: EventPublisher, books: Books, previews: Previews
+) -> Outbox:
     return Outbox(
         source_name=settings.source.name,
         stream=uuid.uuid4().hex,
         sink=sink,
         books=books,
         heartbeat_ms=settings.events.heartbeat_ms,
+        previews=previews,
     )
 
 

@@ -30,6 +30,9 @@ class Scene:
         Lattices of further domains; each holds its own part of the frame only.
     session
         Of the source: what earlier frames said of a model counts within one.
+    pictures
+        Whether somebody wants to see what the detectors made of this frame; it takes them some
+        milliseconds more.
     """
 
     image: NDArray[np.float32]
@@ -38,11 +41,17 @@ class Scene:
     channel: str | None = None
     others: tuple[FrameLattice, ...] = ()
     session: str = ""
+    pictures: bool = False
 
     @property
     def lattices(self) -> tuple[FrameLattice, ...]:
         """Of all domains, none where the frame holds none."""
         return () if self.lattice is None else (self.lattice, *self.others)
+
+
+def period_of(scene: Scene) -> float:
+    """Square root of the cell's area of the first lattice, pixels; 0 without one."""
+    return 0.0 if scene.lattice is None else scene.lattice.lock.period_px
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,18 +111,27 @@ class LatticeSight:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What a detector could not explain of a frame.
+    """What a detector made of a frame, place by place.
 
     Attributes
     ----------
     layer
         Name of the map.
-    values : (H, W) float32
-        Of each pixel of the frame: what is there less what was expected; NaN where nothing was.
+    values : (h, w) float32
+        NaN where nothing is known; nobody writes to it afterwards.
+    signed
+        What is there less what was expected; else the values are 0 or more, and more is stranger.
+    step_px
+        Pixels of the frame between two values.
+    first_px_yx
+        Where in the frame the first value is.
     """
 
     layer: str
     values: NDArray[np.float32]
+    signed: bool = True
+    step_px: float = 1.0
+    first_px_yx: tuple[float, float] = (0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +157,8 @@ class Sight:
     stage_us
         What it spent its time on.
     is_extended
-        It looks for lines and patches, and has no word on sites.
+        It looks for lines and patches, and has no word on sites: `n_sites` and `n_scored`, if any,
+        count the cells of its map.
     n_domains
         Of the frame, None where nobody counted.
     note
@@ -147,7 +166,7 @@ class Sight:
     n_refused
         Scores that were not finite, and count as none.
     picture
-        Where pictures are asked for, and the detector has one.
+        Where the scene asks for pictures, and the detector has one.
     """
 
     name: str

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from latticewatch.daemon.outlined import Findings, merge_outlined
 from latticewatch.daemon.point_findings import merge_findings
 from latticewatch.daemon.sights import LatticeSight, Sight
 from latticewatch.detectors.protocols import Finding
@@ -44,8 +45,10 @@ class Verdict:
     n_domains: int = 1
 
 
-def verdict_of(quality: tuple[str, ...], sights: Sequence[Sight]) -> Verdict:
-    """Put together what the detectors say; the first that answers leads.
+def verdict_of(
+    quality: tuple[str, ...], sights: Sequence[Sight], period_px: float = 0.0
+) -> Verdict:
+    """Put together what the detectors say; the first of points that answers leads.
 
     Parameters
     ----------
@@ -53,9 +56,12 @@ def verdict_of(quality: tuple[str, ...], sights: Sequence[Sight]) -> Verdict:
         What the pixels say, words of the protocol.
     sights
         The most precise detector first. Where one answers, the frame is answered, and what keeps
-        others from an answer is said in their own state.
+        others from an answer is said in their own state. One of lines and patches leads where no
+        detector of points answers.
+    period_px
+        Of the lattice, where no detector says it; 0 where nobody knows.
     """
-    answers = [sight for sight in sights if sight.n_scored]
+    answers = sorted((sight for sight in sights if sight.n_scored), key=lambda one: one.is_extended)
     if not answers:
         faults = list(dict.fromkeys(word for sight in sights for word in sight.faults))
         # A lattice that a model does not know is a lattice.
@@ -64,14 +70,10 @@ def verdict_of(quality: tuple[str, ...], sights: Sequence[Sight]) -> Verdict:
         n_sites = max((sight.n_sites for sight in sights), default=0)
         return Verdict((*quality, *faults), tuple(sights), n_sites, lattice=_lattice(sights))
     first = answers[0]
-    findings, q_value = first.findings, first.q_value
-    for other in answers[1:]:
-        period_px = _period_px(first, other)
-        findings, q_value = merge_findings(
-            (findings, q_value), (other.findings, other.q_value), period_px
-        )
-    extended = [sight for sight in sights if sight.is_extended]
-    findings, q_value = _with_extended((findings, q_value), extended)
+    period_px = _period_px(answers) or period_px
+    points = _all_points([sight for sight in answers if not sight.is_extended])
+    lines = _all_lines([sight for sight in sights if sight.is_extended], period_px)
+    findings, q_value = _together(points, lines)
     return Verdict(
         quality=quality,
         sights=tuple(sights),
@@ -84,15 +86,32 @@ def verdict_of(quality: tuple[str, ...], sights: Sequence[Sight]) -> Verdict:
     )
 
 
-def _with_extended(
-    points: tuple[tuple[Finding, ...], NDArray[np.float64]], extended: Sequence[Sight]
-) -> tuple[tuple[Finding, ...], NDArray[np.float64]]:
+def _all_points(answers: Sequence[Sight]) -> Findings:
+    """Points of all detectors that answer, each place once."""
+    if not answers:
+        return (), np.empty(0)
+    first = answers[0]
+    findings, q_value = first.findings, first.q_value
+    for other in answers[1:]:
+        both = (findings, q_value), (other.findings, other.q_value)
+        findings, q_value = merge_findings(*both, _period_px([first, other]))
+    return findings, q_value
+
+
+def _all_lines(extended: Sequence[Sight], period_px: float) -> Findings:
+    """Lines and patches of all detectors, each once."""
+    merged: Findings = ((), np.empty(0))
+    for sight in extended:
+        merged = merge_outlined(merged, (sight.findings, sight.q_value), period_px)
+    return merged
+
+
+def _together(points: Findings, lines: Findings) -> Findings:
     """Put lines and patches among the points, strongest first."""
-    lines = [finding for sight in extended for finding in sight.findings]
-    if not lines:
+    if not lines[0]:
         return points
-    findings = [*points[0], *lines]
-    q_value = np.concatenate([points[1], *(sight.q_value for sight in extended)])
+    findings = [*points[0], *lines[0]]
+    q_value = np.concatenate([points[1], lines[1]])
     order = sorted(range(len(findings)), key=lambda k: findings[k].p_value)
     return tuple(findings[k] for k in order), q_value[order]
 
@@ -101,7 +120,7 @@ def _lattice(sights: Sequence[Sight]) -> LatticeSight | None:
     return next((sight.lattice for sight in sights if sight.lattice is not None), None)
 
 
-def _period_px(*sights: Sight) -> float:
+def _period_px(sights: Sequence[Sight]) -> float:
     """Square root of the cell's area; zero, so that nothing is merged, where nobody knows it."""
     lattice = _lattice(sights)
     return 0.0 if lattice is None else float(np.sqrt(abs(np.linalg.det(lattice.basis_px_yx))))

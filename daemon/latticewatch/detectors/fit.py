@@ -27,6 +27,9 @@ from latticewatch.detectors.patterson import fit as patterson
 from latticewatch.detectors.patterson.model import DETECTOR as PATTERSON
 from latticewatch.detectors.patterson.parameters import PattersonParameters
 from latticewatch.detectors.reference_rule import FitError
+from latticewatch.detectors.symmetry import fit as symmetry
+from latticewatch.detectors.symmetry.model import DETECTOR as SYMMETRY
+from latticewatch.detectors.symmetry.parameters import SymmetryParameters
 from latticewatch.detectors.vae import fit_any
 from latticewatch.detectors.vae.model import DETECTOR as VAE
 from latticewatch.kernels.pixels import native_float32
@@ -116,8 +119,21 @@ def _fit_vae(given: Plain, frames: Frames, labels: list[str], tell: Tell) -> Fit
     return Fitted(made.header, made.arrays, made.report, made.told)
 
 
+def _fit_symmetry(given: Plain, frames: Frames, labels: list[str], _: Tell) -> Fitted:
+    """Fit the symmetry maps; whether columns are bright makes no difference to them."""
+    given.pop("polarity", None)
+    parameters = SymmetryParameters(**given)
+    model, report = symmetry.fit(frames, parameters, labels)
+    return Fitted(
+        header={**model.header(), "parameters": dataclasses.asdict(parameters)},
+        arrays=model.arrays(),
+        report=dataclasses.asdict(report),
+        told=f"model tile {report.model_tile}, {report.n_clean} of {report.n_tiles} tiles clean",
+    )
+
+
 _Fit = Callable[[Plain, Frames, list[str], Tell], Fitted]
-_FITS: dict[str, _Fit] = {PATTERSON: _fit_patterson, VAE: _fit_vae}
+_FITS: dict[str, _Fit] = {PATTERSON: _fit_patterson, VAE: _fit_vae, SYMMETRY: _fit_symmetry}
 
 
 def _read_frames(path: Path, labels: list[str] | None) -> tuple[Frames, list[str]]:

@@ -36,7 +36,7 @@ def pipeline_with(
         settings=settings or PipelineSettings(),
         clock=TickingClock(),
         late=late,
-        leaves_late=leaves,
+        leaves_late=[looker.name for looker in late] if leaves else [],
     )
 
 

@@ -101,7 +101,7 @@ def test_picture_is_made_where_it_is_asked_for_and_darkest_at_a_vacancy(model: A
     pytest.importorskip("onnx")
     frame, (place,) = damaged((160.0, 160.0))
     assert site_looker(model()).look(scene_of(frame), BUDGET).picture is None
-    picture = site_looker(model(), pictures=True).look(scene_of(frame), BUDGET).picture
+    picture = site_looker(model()).look(scene_of(frame, pictures=True), BUDGET).picture
     assert picture is not None
     assert picture.layer == "vae"
     assert picture.values.shape == frame.shape
@@ -256,8 +256,8 @@ def test_network_that_draws_no_numbers_lists_nothing_and_every_site_is_counted(
     pytest.importorskip("onnx")
     frame, _ = damaged((160.0, 160.0))
     detector = VaeDetector(replace(flat_model(), network=nan_network(value)))
-    looker = SiteLooker(detector, NAMED, TickingClock(), pictures=pictures)
-    sight = looker.look(scene_of(frame), BUDGET)
+    looker = SiteLooker(detector, NAMED, TickingClock())
+    sight = looker.look(scene_of(frame, pictures=pictures), BUDGET)
     assert sight.n_refused > 80
     assert (sight.n_scored, sight.findings) == (0, ())
 
@@ -304,7 +304,7 @@ def test_model_of_each_mode_is_loaded_with_its_looker(tmp_path: Path) -> None:
     for name, kind in files.items():
         loaded = load_vae(name)
         assert (loaded.artifact, len(loaded.sha256)) == (name, 64)
-        looker = loaded.looker(TickingClock(), pictures=False)
+        looker = loaded.looker(TickingClock())
         assert isinstance(looker, kind)
         assert looker.name == "vae"
 
@@ -317,14 +317,14 @@ def _folder(parent: Path, name: str) -> Path:
 def test_looker_of_a_file_names_it_and_sees_as_the_model_that_was_written(tmp_path: Path) -> None:
     frame, _ = damaged((160.0, 160.0))
     loaded = load_vae(written(square_linear(), tmp_path))
-    sight = loaded.looker(TickingClock(), pictures=False).look(scene_of(frame), BUDGET)
+    sight = loaded.looker(TickingClock()).look(scene_of(frame), BUDGET)
     assert (sight.artifact, sight.sha256) == (loaded.artifact, loaded.sha256)
     assert sight.findings == site_looker(square_linear()).look(scene_of(frame), BUDGET).findings
 
 
 def test_lookers_of_one_model_do_not_share_what_frames_said(tmp_path: Path) -> None:
     loaded: LoadedVae = load_vae(written(square_linear(), tmp_path))
-    one, other = (loaded.looker(TickingClock(), pictures=False) for _ in range(2))
+    one, other = (loaded.looker(TickingClock()) for _ in range(2))
     assert one.look(scene_of(square_frame(3, turn=5.0)), BUDGET).condition == "stale"
     assert other.look(scene_of(square_frame(8)), BUDGET).condition == "ok"
 
@@ -367,7 +367,7 @@ def test_a_frame_is_judged_without_torch_and_onnx(tmp_path: Path) -> None:
         "from latticewatch.daemon.models import load_vae\n"
         "from latticewatch.daemon.ports import SystemClock\n"
         "from support.vae_looks import BUDGET, scene_of\n"
-        f"looker = load_vae({name!r}).looker(SystemClock(), pictures=True)\n"
+        f"looker = load_vae({name!r}).looker(SystemClock())\n"
         f"frame = np.load({str(tmp_path / 'frame.npy')!r})\n"
         "looker.warm_up(frame)\n"
         "print([one.kind for one in looker.look(scene_of(frame), BUDGET).findings])\n"

@@ -43,8 +43,8 @@ def even_model() -> WindowModel:
     return WindowModel(MODE, rule, network(SIDE, "plain", strength=0.0), ANY, "0" * 64)
 
 
-def looker(model: WindowModel | None = None, *, pictures: bool = False) -> WindowLooker:
-    return WindowLooker(model or unlocked_model(), NAMED, TickingClock(), pictures=pictures)
+def looker(model: WindowModel | None = None) -> WindowLooker:
+    return WindowLooker(model or unlocked_model(), NAMED, TickingClock())
 
 
 def amorphous(shape_yx: tuple[int, int] = (130, 150), seed: int = 4) -> Image:
@@ -60,8 +60,15 @@ def damaged(sign: int = 1) -> Image:
     return spoilt
 
 
-def see(image: Image, one: WindowLooker | None = None, budget: Budget = BUDGET) -> Sight:
-    return (one or looker()).look(Scene(image, np.empty((0, 2), np.intp), None), budget)
+def see(
+    image: Image,
+    one: WindowLooker | None = None,
+    budget: Budget = BUDGET,
+    *,
+    pictures: bool = False,
+) -> Sight:
+    scene = Scene(image, np.empty((0, 2), np.intp), None, pictures=pictures)
+    return (one or looker()).look(scene, budget)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +114,7 @@ def test_frame_smaller_than_a_window_is_one_line_with_both_sizes() -> None:
 
 def test_picture_covers_the_frame_and_is_largest_at_the_damage() -> None:
     assert see(damaged()).picture is None
-    picture = see(damaged(-1), looker(even_model(), pictures=True)).picture
+    picture = see(damaged(-1), looker(even_model()), pictures=True).picture
     assert picture is not None
     assert picture.layer == "vae"
     assert picture.values.dtype == np.float32
@@ -118,7 +125,7 @@ def test_picture_covers_the_frame_and_is_largest_at_the_damage() -> None:
 
 def test_each_pixel_of_the_picture_is_of_the_window_that_it_lies_deepest_in() -> None:
     image = damaged()
-    picture = see(image, looker(pictures=True)).picture
+    picture = see(image, pictures=True).picture
     scores = score_windows(unlocked_model().detector(), image)
     assert picture is not None
     for (y, x), residual in zip(scores.corners_yx, scores.residuals, strict=True):
@@ -146,7 +153,7 @@ def test_dark_windows_are_unscored_and_no_fault_of_the_network() -> None:
 
 
 def test_frame_without_light_lists_nothing() -> None:
-    sight = see(np.zeros((100, 100), np.float32), looker(pictures=True))
+    sight = see(np.zeros((100, 100), np.float32), pictures=True)
     assert (sight.n_scored, sight.findings) == (0, ())
     assert (sight.n_refused, sight.n_sites > 0) == (0, True)
 

@@ -11,9 +11,11 @@ import pytest
 from latticewatch.daemon.books import Books
 from latticewatch.daemon.outbox import CAPACITY, Outbox
 from latticewatch.daemon.pipeline import Incoming, Outcome
+from latticewatch.daemon.sights import Picture
 from latticewatch.wire.codec import (
     decode_event,
     decode_heartbeat,
+    decode_preview,
     decode_status,
     decode_welcome,
 )
@@ -229,3 +231,43 @@ def test_a_last_number_beyond_the_wire_does_not_stop_the_heartbeat() -> None:
     bench.books.accounting.note_end(end(MAX_INT64))
     bench.outbox.turn(0.0)
     assert bench.heartbeats[0].input.last_seq == MAX_INT64
+
+
+# Previews
+
+
+def drawn(bench: Bench, seq: int) -> Outcome:
+    picture = Picture("vae", np.zeros((64, 96), np.float32))
+    return dataclasses.replace(bench.outcome(seq), pictures=(picture,))
+
+
+def test_a_preview_goes_out_beside_its_event_and_has_no_number() -> None:
+    bench = Bench()
+    bench.sink.wanted = {f"pv/{SOURCE}/".encode()}
+    bench.outbox.turn(0.0)
+    bench.outbox.submit(drawn(bench, 3))
+    bench.drain()
+    (header,) = [decode_preview(body) for body in bench.sink.bodies("pv/")]
+    assert (header.frame.seq, header.layer) == (3, "vae")
+    assert [len(pixels) for pixels in bench.sink.pixels] == [64 * 96]
+    assert [event.seq for event in bench.events] == [0]
+    count = bench.books.metrics.registry.get_sample_value("latticewatch_previews_sent_total")
+    assert count == 1
+
+
+def test_previews_that_nobody_wants_are_not_sent() -> None:
+    bench = Bench()
+    bench.outbox.submit(drawn(bench, 3))
+    bench.drain()
+    assert bench.sink.bodies("pv/") == []
+    assert len(bench.events) == 1
+
+
+def test_of_an_event_that_finds_no_room_the_picture_is_kept() -> None:
+    bench = Bench()
+    bench.sink.wanted = {f"pv/{SOURCE}/".encode()}
+    for seq in range(CAPACITY):
+        bench.submit(seq)
+    assert not bench.outbox.submit(drawn(bench, CAPACITY))
+    bench.drain()
+    assert [decode_preview(body).frame.seq for body in bench.sink.bodies("pv/")] == [CAPACITY]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from latticewatch.daemon.model_choices import late_names, require_detector
 from latticewatch.daemon.models import ModelSet, load_models, load_patterson
 from latticewatch.detectors import pretrained
 from latticewatch.detectors.artifact import Artifact, write_artifact
@@ -277,6 +278,7 @@ class Choice:
     model: str = "pretrained:mos2"
     always: bool = False
     late: bool = True
+    gate: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -285,6 +287,7 @@ class Choices:
     reference_cell: Choice = Choice(enabled=False)
     domains: Choice = Choice(enabled=False)
     vae: Choice = Choice(enabled=False)
+    symmetry: Choice = Choice(enabled=False)
 
 
 def test_settings_choose_the_model() -> None:
@@ -305,6 +308,28 @@ def test_daemon_without_any_detector_is_refused() -> None:
         load_models(Choices(Choice(enabled=False)))
 
 
-def test_a_late_detector_alone_has_nobody_to_follow() -> None:
-    with pytest.raises(ModelError, match=r"^detectors\.vae\.late = true: .*nobody to follow"):
-        load_models(Choices(Choice(enabled=False), vae=Choice()))
+@pytest.mark.parametrize("name", ["vae", "symmetry"])
+def test_any_late_detector_alone_has_nobody_to_follow(name: str) -> None:
+    alone = Choices(Choice(enabled=False), **{name: Choice()})
+    with pytest.raises(ModelError, match=rf"^detectors\.{name}\.late = true: .*nobody to follow"):
+        require_detector(alone)
+
+
+def test_two_late_detectors_alone_have_nobody_to_follow() -> None:
+    alone = Choices(Choice(enabled=False), vae=Choice(), symmetry=Choice())
+    with pytest.raises(ModelError, match=r"^detectors\.vae\.late and detectors\.symmetry\.late"):
+        require_detector(alone)
+
+
+@pytest.mark.parametrize("first", ["vae", "symmetry"])
+def test_one_that_is_waited_for_may_answer_alone_and_another_follow_it(first: str) -> None:
+    other = {"vae": "symmetry", "symmetry": "vae"}[first]
+    waits = {first: Choice(late=False)}
+    require_detector(Choices(Choice(enabled=False), **waits))
+    require_detector(Choices(Choice(enabled=False), **waits, **{other: Choice()}))
+
+
+def test_those_that_look_late_are_named() -> None:
+    looks = Choices(Choice(), vae=Choice(late=False), symmetry=Choice())
+    assert late_names(looks) == {"symmetry"}
+    assert late_names(Choices(Choice())) == set()

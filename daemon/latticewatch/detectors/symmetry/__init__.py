@@ -1,1 +1,1 @@
-"""Symmetry maps of extended defects: not built yet."""
+"""Symmetry maps: how far the local texture is from the perfect crystal of this very frame."""

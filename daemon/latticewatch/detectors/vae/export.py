@@ -4,16 +4,11 @@ No exporter traces anything: the graph is what `network.ConvVae.forward` says, i
 every runtime has.
 """
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
+from latticewatch.detectors.onnx_writer import GraphWriter
 from latticewatch.detectors.vae.shape import KERNEL_PX, STRIDE, NetworkShape, Weights
 
-OPSET = 17
-# Of the file format: read by onnxruntime since 1.13.
-_IR_VERSION = 8
 WINDOWS, NOISE, REDRAWN = "windows", "noise", "redrawn"
 
 
@@ -46,7 +41,10 @@ def to_onnx(shape: NetworkShape, weights: Weights, *, sampled: bool = False) -> 
     if shape.output == "sigmoid":
         drawn = graph.add("Sigmoid", drawn)
     graph.add("Identity", drawn, to=REDRAWN)
-    return graph.written(shape, sampled=sampled)
+    inputs: dict[str, tuple[int, ...]] = {WINDOWS: (1, shape.window_px, shape.window_px)}
+    if sampled:
+        inputs[NOISE] = (shape.latents,)
+    return graph.written(inputs, {REDRAWN: (1, shape.drawn_px, shape.drawn_px)})
 
 
 def _encoder(graph: "_Graph", shape: NetworkShape) -> str:
@@ -81,45 +79,17 @@ def _decoder(graph: "_Graph", shape: NetworkShape, latent: str) -> str:
     return graph.add("Conv", flow, *last, kernel_shape=[KERNEL_PX] * 2, pads=[1] * 4)
 
 
-class _Graph:
-    """Operators and constants in the order of the graph."""
+class _Graph(GraphWriter):
+    """A graph that knows the layers of a trained network."""
 
     def __init__(self, weights: Weights) -> None:
+        super().__init__("vae")
         self._weights = weights
-        self._nodes: list[Any] = []  # Any: messages of onnx, which has no types
-        self._constants: list[Any] = []
 
     def layer(self, name: str) -> tuple[str, str]:
         """Weight and bias of a layer, as constants."""
-        both = (f"{name}.weight", f"{name}.bias")
-        return tuple(self.constant(one, self._weights[one]) for one in both)  # type: ignore[return-value] # two
-
-    def constant(self, name: str, values: NDArray[np.generic]) -> str:
-        from onnx import numpy_helper
-
-        self._constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
-        return name
-
-    def add(self, operator: str, *inputs: str, to: str = "", **attributes: object) -> str:
-        from onnx import helper
-
-        output = to or f"{operator.lower()}_{len(self._nodes)}"
-        self._nodes.append(helper.make_node(operator, list(inputs), [output], **attributes))
-        return output
-
-    def written(self, shape: NetworkShape, *, sampled: bool) -> bytes:
-        from onnx import TensorProto, checker, helper
-
-        def of(name: str, *sides: object) -> object:
-            return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", *sides])
-
-        inputs = [of(WINDOWS, 1, shape.window_px, shape.window_px)]
-        if sampled:
-            inputs.append(of(NOISE, shape.latents))
-        outputs = [of(REDRAWN, 1, shape.drawn_px, shape.drawn_px)]
-        graph = helper.make_graph(self._nodes, "vae", inputs, outputs, self._constants)
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
-        model.ir_version = _IR_VERSION
-        checker.check_model(model)
-        written: bytes = model.SerializeToString(deterministic=True)
-        return written
+        weight, bias = f"{name}.weight", f"{name}.bias"
+        return (
+            self.constant(weight, self._weights[weight]),
+            self.constant(bias, self._weights[bias]),
+        )

@@ -1,0 +1,78 @@
+"""How far beyond the reference each cell of a symmetry map is, in standard deviations."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage, special
+
+Grid = NDArray[np.float64]
+
+# Between these chances the law of the reference is counted from many cells and free of the few
+# defects that no reference is without; the tail is not.
+_COUNTED = (0.03, 0.97)
+_FEWEST_CELLS = 30
+_LEAST_SPREAD = 0.03  # of the logarithm; a frame without noise has none
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the cells of a map say about the crystal.
+
+    Attributes
+    ----------
+    z : (R, C)
+        Standard deviations above the middle of the reference, of the logarithm of the distance.
+        NaN where the map is.
+    change : (R, C)
+        How much of another texture a cell holds, over the middle distance of the reference: the
+        distance without what noise alone gives it, zero in the mean of a clean crystal. Second
+        moments mix in proportion to area, so it is linear across a boundary.
+    """
+
+    z: Grid
+    change: Grid
+
+
+def read_evidence(distance: NDArray[np.float32], p_value: NDArray[np.float64]) -> Evidence | None:
+    """Normal scores of distances, with the law of the reference read from the p-values.
+
+    Parameters
+    ----------
+    distance : (R, C)
+        Of a map; NaN where masked.
+    p_value : (R, C)
+        Chance of a clean cell of the reference to lie as far: falls with the distance. Only
+        values well inside the counted range are used, and the line through them is carried on,
+        so that neither the smallest chance that can be counted nor a reference with a few
+        defects limits what stands out.
+
+    Returns
+    -------
+    Evidence or None
+        None where too few cells look like the reference to read its law: nothing can be said.
+    """
+    lowest, highest = _COUNTED
+    known = (p_value > lowest) & (p_value < highest) & (distance > 0)
+    if known.sum() < _FEWEST_CELLS:
+        return None
+    normal = special.ndtri(1.0 - p_value[known])
+    log = np.log(distance[known].astype(np.float64))
+    slope, middle = np.polyfit(normal, log, 1)
+    slope = max(float(slope), _LEAST_SPREAD)
+    with np.errstate(divide="ignore"):
+        z: Grid = (np.log(distance.astype(np.float64)) - middle) / slope
+    square = np.square(distance.astype(np.float64) / np.exp(middle)) - 1.0
+    change: Grid = np.sqrt(np.maximum(square, 0.0))
+    return Evidence(z, change)
+
+
+def smoothed(grid: NDArray[np.floating], sigma_cells: float, fill: float = np.nan) -> Grid:
+    """Gaussian mean over the known neighbours of each cell; `fill` where there are none."""
+    known = np.isfinite(grid)
+    weight = ndimage.gaussian_filter(known.astype(np.float64), sigma_cells, mode="constant")
+    total = ndimage.gaussian_filter(
+        np.where(known, grid, 0.0).astype(np.float64), sigma_cells, mode="constant"
+    )
+    mean: Grid = np.where(weight > 1e-3, total / np.maximum(weight, 1e-3), fill)
+    return mean

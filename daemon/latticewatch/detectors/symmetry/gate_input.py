@@ -1,0 +1,94 @@
+"""What the gate's network is shown: one function for training and for judging.
+
+After methods/symmetry.md 3.5, as measured there: difference of Gaussians of 2 and 3 px, each tile
+by itself; its smallest value to 0 and its largest to 1; enlarged to 128 px if it is smaller;
+(255 x - 127) / 128.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latticewatch.kernels.smooth import gaussian, gaussian_scratch, gaussian_weights
+
+SIDE_PX = 128
+LEAST_SIDE_PX = 32  # below this the blur of 3 px sees the edges more than the tile
+SIGMAS_PX = (2.0, 3.0)
+_TRUNCATE = 4.0
+_WEIGHTS = tuple(gaussian_weights(sigma, _TRUNCATE) for sigma in SIGMAS_PX)
+
+
+class TilePreparer:
+    """Prepares square tiles of one side, in buffers that it keeps.
+
+    Parameters
+    ----------
+    side_px
+        Of the tiles, 32 to 128.
+
+    Raises
+    ------
+    ValueError
+        The side is another one.
+    """
+
+    def __init__(self, side_px: int) -> None:
+        if not LEAST_SIDE_PX <= side_px <= SIDE_PX:
+            raise ValueError(f"tiles of {side_px} px, expected {LEAST_SIDE_PX} to {SIDE_PX}")
+        self.side_px = side_px
+        self._tile: NDArray[np.float32] = np.empty((side_px, side_px), np.float32)
+        self._narrow: NDArray[np.float32] = np.empty_like(self._tile)
+        self._wide = np.empty_like(self._tile)
+        self._scratch = [gaussian_scratch(side_px, weights) for weights in _WEIGHTS]
+        self._enlarge = _bilinear(side_px, SIDE_PX)
+
+    def prepare(self, tiles: NDArray[np.generic], out: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Prepare tiles.
+
+        Parameters
+        ----------
+        tiles : (N, S, S)
+            Raw pixels, any scale.
+        out : (N, 1, 128, 128)
+            Receives what the network is shown, -0.99 to 1; zero where a tile shows nothing.
+
+        Returns
+        -------
+        (N,) bool
+            Which tiles show something: all their pixels are finite and not all the same.
+        """
+        shown = np.zeros(len(tiles), np.bool_)
+        for number, tile in enumerate(tiles):
+            shown[number] = self._prepare_one(tile, out[number, 0])
+        return shown
+
+    def _prepare_one(self, tile: NDArray[np.generic], out: NDArray[np.float32]) -> bool:
+        mean = float(tile.mean(dtype=np.float64))
+        # Less its mean, so that single precision is spent on what is seen. NaN fails, too.
+        np.subtract(tile, mean, out=self._tile, casting="unsafe")
+        spread = float(np.ptp(self._tile))
+        if not 0.0 < spread < np.inf:
+            out[:] = 0.0
+            return False
+        gaussian(self._tile, _WEIGHTS[0], self._scratch[0], self._narrow)
+        gaussian(self._tile, _WEIGHTS[1], self._scratch[1], self._wide)
+        self._narrow -= self._wide
+        low, high = float(self._narrow.min()), float(self._narrow.max())
+        if not high - low > 1e-6 * spread:
+            out[:] = 0.0
+            return False
+        drawn = self._narrow
+        if self.side_px < SIDE_PX:
+            drawn = self._enlarge @ drawn @ self._enlarge.T
+        np.multiply(drawn, np.float32(255.0 / 128.0 / (high - low)), out=out)
+        out -= np.float32((255.0 * low / (high - low) + 127.0) / 128.0)
+        return True
+
+
+def _bilinear(side: int, larger: int) -> NDArray[np.float32]:
+    """Weights (larger, side) of linear interpolation between centres of pixels."""
+    places = np.clip((np.arange(larger) + 0.5) * side / larger - 0.5, 0, side - 1)
+    before = np.minimum(places.astype(int), side - 2)
+    weights = np.zeros((larger, side))
+    weights[np.arange(larger), before] = 1.0 - (places - before)
+    weights[np.arange(larger), before + 1] = places - before
+    return weights.astype(np.float32)

@@ -1,0 +1,159 @@
+"""Narrow lines of strange cells: stacking faults, antiphase and low-angle boundaries."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft, ndimage, sparse
+from scipy.sparse import csgraph
+
+from latticewatch.detectors.symmetry.evidence import Grid
+from latticewatch.detectors.symmetry.outlines import (
+    Places,
+    length_of,
+    normals,
+    resampled,
+    rounded,
+    sampled,
+)
+
+_N_DIRECTIONS = 8
+_ALONG_CELLS = 2.5  # standard deviation of the line filter
+_ACROSS_CELLS = 0.7
+# A point defect lights up some ten cells, by a hundred standard deviations; a line is told by how
+# many cells it lights up.
+_MOST_Z = 4.0
+_LEAST_Z = -2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ridges:
+    """Answer of line filters.
+
+    Attributes
+    ----------
+    contrast : (R, C)
+        Mean of the clipped z along the best line through a cell, less that of the stranger of its
+        two sides.
+    direction : (R, C)
+        Which of the directions.
+    """
+
+    contrast: Grid
+    direction: NDArray[np.int64]
+
+
+def find_ridges(z: Grid, side_cells: float) -> Ridges:
+    """Line contrast of every cell; NaN in `z` counts as the middle of the reference.
+
+    Parameters
+    ----------
+    z : (R, C)
+        Of `read_evidence`.
+    side_cells
+        From a line to its sides.
+    """
+    clipped = np.clip(np.nan_to_num(z, nan=0.0), _LEAST_Z, _MOST_Z)
+    clipped = clipped - float(np.median(clipped))
+    shape = tuple(fft.next_fast_len(size + 12, real=True) for size in z.shape)
+    turned = fft.rfft2(clipped, shape)
+    best = np.full(z.shape, -np.inf)
+    direction = np.zeros(z.shape, np.int64)
+    for number, kernel in enumerate(_line_kernels(shape)):
+        along = fft.irfft2(turned * kernel, shape)[: z.shape[0], : z.shape[1]]
+        angle = np.pi * number / _N_DIRECTIONS
+        off = side_cells * np.array([np.cos(angle), -np.sin(angle)])
+        sides = [
+            ndimage.shift(along, sign * off, order=1, mode="nearest", prefilter=False)
+            for sign in (-1, 1)
+        ]
+        contrast = along - np.maximum(sides[0], sides[1])
+        better = contrast > best
+        best[better] = contrast[better]
+        direction[better] = number
+    return Ridges(best, direction)
+
+
+@lru_cache(maxsize=4)
+def _line_kernels(shape: tuple[int, int]) -> tuple[NDArray[np.complex128], ...]:
+    """Spectra of the line filters: Gaussians of unit sum, long in one direction."""
+    gy = fft.fftfreq(shape[0])[:, None]
+    gx = fft.rfftfreq(shape[1])
+    kernels = []
+    for number in range(_N_DIRECTIONS):
+        angle = np.pi * number / _N_DIRECTIONS
+        along = np.cos(angle) * gx + np.sin(angle) * gy
+        across = np.cos(angle) * gy - np.sin(angle) * gx
+        exponent = (along * _ALONG_CELLS) ** 2 + (across * _ACROSS_CELLS) ** 2
+        kernels.append(np.exp(-2 * np.pi**2 * exponent))
+    return tuple(kernels)
+
+
+def trace_ridge(cells: NDArray[np.bool_], weight: Grid) -> Places:
+    """Path [y, x] (N, 2) of cells between the two ends of a connected patch.
+
+    Dijkstra's shortest path between the two cells that are farthest apart on such paths, where a
+    step costs less through stranger cells: it keeps to the crest.
+
+    Parameters
+    ----------
+    cells : (R, C) bool
+        One patch, 8-connected.
+    weight : (R, C)
+        Positive inside the patch.
+    """
+    at = np.argwhere(cells)
+    number = np.full(cells.shape, -1)
+    number[tuple(at.T)] = np.arange(len(at))
+    cost = 1.0 / np.maximum(weight[tuple(at.T)], 1e-3)
+    rows, columns, costs = [], [], []
+    padded = np.pad(number, 1, constant_values=-1)
+    for step_y, step_x in ((0, 1), (1, 0), (1, 1), (1, -1)):
+        other = padded[at[:, 0] + 1 + step_y, at[:, 1] + 1 + step_x]
+        linked = other >= 0
+        one, two = np.flatnonzero(linked), other[linked]
+        rows.append(one)
+        columns.append(two)
+        costs.append(0.5 * (cost[one] + cost[two]) * np.hypot(step_y, step_x))
+    graph = sparse.coo_matrix(
+        (np.concatenate(costs), (np.concatenate(rows), np.concatenate(columns))),
+        shape=(len(at), len(at)),
+    ).tocsr()
+    # The cell farthest from any is one end, the cell farthest from that the other.
+    steps = csgraph.dijkstra(graph, directed=False, indices=0, unweighted=True)
+    first = int(np.argmax(np.where(np.isfinite(steps), steps, -1)))
+    steps = csgraph.dijkstra(graph, directed=False, indices=first, unweighted=True)
+    last = int(np.argmax(np.where(np.isfinite(steps), steps, -1)))
+    _, before = csgraph.dijkstra(graph, directed=False, indices=first, return_predecessors=True)
+    path = [last]
+    while path[-1] != first and before[path[-1]] >= 0:
+        path.append(int(before[path[-1]]))
+    return at[path].astype(np.float64)
+
+
+def centred(line: Places, change: Grid, half_cells: float, n_rounds: int = 2) -> Places:
+    """Move a line to the weighted middle of what it runs along.
+
+    Parameters
+    ----------
+    line : (N, 2)
+        Places of the grid.
+    change : (R, C)
+        Weights; what the sides have is taken off.
+    half_cells
+        How far to either side weights count.
+    """
+    offsets = np.arange(-np.ceil(half_cells * 2), np.ceil(half_cells * 2) + 1) / 2
+    line = rounded(resampled(line, False, 0.5), False, 3.0)
+    for _ in range(n_rounds):
+        across = normals(line, False)
+        places = line[:, None] + offsets[:, None] * across[:, None]
+        profile = sampled(change, places)
+        floor = np.maximum(profile[:, :1], profile[:, -1:])
+        weights = np.maximum(profile - floor, 0.0)
+        weights = ndimage.gaussian_filter1d(weights, 4.0, axis=0, mode="nearest")
+        total = weights.sum(axis=1)
+        shift = np.where(total > 0, weights @ offsets / np.maximum(total, 1e-9), 0.0)
+        line = rounded(line + shift[:, None] * across, False, 3.0)
+    return line if length_of(line, False) > 0 else line

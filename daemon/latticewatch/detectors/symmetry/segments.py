@@ -1,0 +1,314 @@
+"""From a symmetry map to defects an operator can steer by: boundaries and amorphous patches."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from latticewatch.detectors.calibration import MAD_TO_SIGMA, upper_tail_p
+from latticewatch.detectors.symmetry.disorder import Disorder, find_disorder, gap_contrast
+from latticewatch.detectors.symmetry.evidence import Evidence, Grid, read_evidence, smoothed
+from latticewatch.detectors.symmetry.outlines import (
+    Places,
+    area_and_center,
+    length_of,
+    normals,
+    orientation_of,
+    resampled,
+    rounded,
+    sampled,
+    to_edges,
+)
+from latticewatch.detectors.symmetry.preprocess import Preprocess
+from latticewatch.detectors.symmetry.regions import Region, find_regions
+from latticewatch.detectors.symmetry.ridges import centred, find_ridges, trace_ridge
+
+LIMIT_P = 1e-3
+"""Chance per frame of a boundary in a clean one, as for the lines between domains."""
+
+_USUAL_PERIOD_CELLS = 1.5
+_SHORTEST_PERIODS = 4.0
+_SHORTEST_CELLS = 8.0
+_NARROW_PERIODS = 4.0
+_NARROW_CELLS = 6.0
+_STRONG = 2.0  # contrast of a line filter
+_WEAK = 1.0
+_LIT_Z = 1.5
+_LEAST_LIT = 0.7
+_SPACING_CELLS = 0.5
+_SIDE_CELLS = 3.0
+_PATCH_P = 1e-6
+
+
+class FoundMap(Protocol):
+    """What is read of a `SymmetryMap`."""
+
+    @property
+    def distance(self) -> NDArray[np.float32]:
+        """(R, C); NaN where masked."""
+
+    @property
+    def severity(self) -> NDArray[np.float32]:
+        """(R, C); over 1 stands out."""
+
+    @property
+    def p_value(self) -> NDArray[np.float64]:
+        """(R, C) of single cells."""
+
+    @property
+    def variance(self) -> NDArray[np.float32]:
+        """(R, C) over the model's bound."""
+
+    @property
+    def level(self) -> NDArray[np.float32]:
+        """(R, C), of the raw frame."""
+
+    @property
+    def step_px(self) -> float:
+        """Between cells."""
+
+    @property
+    def first_px_yx(self) -> tuple[float, float]:
+        """Centre of the first cell."""
+
+    @property
+    def gain(self) -> float:
+        """Of the second moments."""
+
+    @property
+    def stale(self) -> bool:
+        """The frame is not the model's."""
+
+
+class Reference(Protocol):
+    """What is read of a `SymmetryModel`."""
+
+    @property
+    def period_px(self) -> float | None:
+        """Root of the area of a lattice cell."""
+
+    @property
+    def patch(self) -> NDArray[np.float32]:
+        """Filtered model patch, in levels."""
+
+    @property
+    def preprocess(self) -> Preprocess:
+        """Widths of its filter in binned pixels, binning, and levels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One extended defect.
+
+    Attributes
+    ----------
+    kind
+        ``boundary`` or ``amorphous``.
+    outline_px_yx : (N, 2)
+        Points along a boundary, or round a patch; the first is not repeated.
+    closed
+        The last point goes on to the first: round a patch, or an inclusion of another crystal.
+    center_px_yx
+        Middle of an open line; centroid of what a closed one surrounds.
+    length_px
+        Along the outline.
+    area_px2
+        Of a closed outline; of an open one, of the cells that it lights up.
+    orientation_rad
+        Of the long axis, 0..pi, from +x towards +y (down).
+    mean_severity, peak_severity
+        Along the line, within a patch; NaN where the map is masked.
+    p_value
+        Chance per frame that a clean one shows such a segment.
+    """
+
+    kind: str
+    outline_px_yx: Places
+    closed: bool
+    center_px_yx: tuple[float, float]
+    length_px: float
+    area_px2: float
+    orientation_rad: float
+    mean_severity: float
+    peak_severity: float
+    p_value: float
+
+
+def find_segments(
+    found: FoundMap, model: Reference, shape_yx: tuple[int, int], limit_p: float = LIMIT_P
+) -> list[Segment]:
+    """Boundaries and amorphous patches of a frame, surest first.
+
+    Parameters
+    ----------
+    found
+        Map of the frame.
+    model
+        That it was made with.
+    shape_yx
+        Of the frame, pixels.
+    limit_p
+        Boundaries at least as likely in a clean frame are left out.
+    """
+    if found.stale:
+        return []
+    evidence = read_evidence(found.distance, found.p_value)
+    if evidence is None:
+        return []
+    period_px = model.period_px or _USUAL_PERIOD_CELLS * found.step_px
+    period_cells = period_px / found.step_px
+    disorder = find_disorder(found.variance, found.level, _gap(found, model), period_cells)
+    narrow = max(_NARROW_CELLS, _NARROW_PERIODS * period_cells)
+    regions = find_regions(evidence, disorder.near, narrow)
+    lines = _region_lines(regions, evidence, disorder, period_cells)
+    lines += _ridge_lines(regions, evidence, disorder, period_cells)
+    segments = [_patch(found, outline, cells) for outline, cells in disorder.patches]
+    segments += [
+        _boundary(found, line, closed, p, shape_yx) for line, closed, p in lines if p <= limit_p
+    ]
+    return sorted(segments, key=lambda segment: segment.p_value)
+
+
+def _gap(found: FoundMap, model: Reference) -> float:
+    rule = model.preprocess
+    period_px = (model.period_px or _USUAL_PERIOD_CELLS * found.step_px) / rule.binning
+    level = (rule.high - rule.low) * float(np.sqrt(found.gain))
+    return gap_contrast(model.patch, level, (rule.inner_sigma_px, rule.outer_sigma_px), period_px)
+
+
+def _shortest(period_cells: float) -> float:
+    return max(_SHORTEST_CELLS, _SHORTEST_PERIODS * period_cells)
+
+
+def _region_lines(
+    regions: list[Region], evidence: Evidence, disorder: Disorder, period_cells: float
+) -> list[tuple[Places, bool, float]]:
+    lines = []
+    z = np.clip(np.nan_to_num(evidence.z), -3.0, 12.0)
+    spread = _spread(z, regions, disorder)
+    for region in regions:
+        for line, closed in region.lines:
+            if length_of(line, closed) < _shortest(period_cells):
+                continue
+            line = rounded(resampled(line, closed, _SPACING_CELLS), closed, 3.0)
+            across = _SIDE_CELLS * normals(line, closed)
+            sides = np.stack([sampled(z, line + sign * across) for sign in (-1, 1)])
+            contrast = float(np.median(np.abs(sides[1] - sides[0])))
+            lines.append((line, closed, _chance(contrast, spread, length_of(line, closed), z)))
+    return lines
+
+
+def _ridge_lines(
+    regions: list[Region], evidence: Evidence, disorder: Disorder, period_cells: float
+) -> list[tuple[Places, bool, float]]:
+    blocked = disorder.near.copy()
+    for region in regions:
+        blocked |= ndimage.binary_dilation(region.cells, np.ones((3, 3)), iterations=2)
+    z = np.where(blocked, np.nan, evidence.z)
+    shortest = _shortest(period_cells)
+    side = max(_SIDE_CELLS, 1.5 * period_cells)
+    ridges = find_ridges(z, side)
+    allowed = np.isfinite(z)
+    weak = (ridges.contrast > _WEAK) & allowed
+    labels, n_parts = ndimage.label(weak, np.ones((3, 3)))
+    if n_parts == 0:
+        return []
+    peaks = ndimage.maximum(ridges.contrast, labels, np.arange(1, n_parts + 1))
+    spread = _spread(np.nan_to_num(evidence.z), regions, disorder)
+    lines = []
+    for number, box in enumerate(ndimage.find_objects(labels), start=1):
+        extent = np.hypot(*[part.stop - part.start for part in box])
+        if peaks[number - 1] < _STRONG or extent < shortest:
+            continue
+        own = labels == number
+        path = trace_ridge(own, np.where(own, ridges.contrast, 0.0))
+        if length_of(path, False) < shortest:
+            continue
+        line = centred(path, np.nan_to_num(evidence.change), side)
+        lit = sampled(np.nan_to_num(evidence.z), line) > _LIT_Z
+        if lit.mean() < _LEAST_LIT:
+            continue
+        contrast = float(np.median(sampled(ridges.contrast, line)))
+        lines.append((line, False, _chance(contrast, spread, length_of(line, False), z)))
+    return lines
+
+
+def _spread(z: Grid, regions: list[Region], disorder: Disorder) -> float:
+    """Robust standard deviation of single cells of the crystal, at least that of the reference."""
+    clean = np.isfinite(z) & ~disorder.near
+    for region in regions:
+        clean &= ~region.cells
+    values = z[clean]
+    if len(values) < 2:
+        return np.inf
+    return max(1.0, float(MAD_TO_SIGMA * np.median(np.abs(values - np.median(values)))))
+
+
+def _chance(contrast: float, spread: float, length_cells: float, z: Grid) -> float:
+    # Cells share half their pixels with the next, so each second one is new along a line.
+    n_sections = max(length_cells / 2.0, 1.0)
+    score = contrast / (spread * np.sqrt(1.5)) * np.sqrt(n_sections)
+    n_places = z.size / 4.0 * 8.0
+    return min(float(upper_tail_p(np.array([score]))[0]) * n_places, 1.0)
+
+
+def _pixels(found: FoundMap, line: Places) -> Places:
+    place: Places = line * found.step_px + np.array(found.first_px_yx)
+    return place
+
+
+def _boundary(
+    found: FoundMap, line: Places, closed: bool, p_value: float, shape_yx: tuple[int, int]
+) -> Segment:
+    severity = sampled(smoothed(found.severity, 0.5, 0.0), line)
+    pixels = _pixels(found, line)
+    if not closed:
+        pixels = to_edges(pixels, shape_yx, 5.0 * found.step_px)
+    pixels = np.clip(pixels, 0.0, np.array(shape_yx) - 1.0)
+    length = length_of(pixels, closed)
+    if closed:
+        area, center = area_and_center(pixels)
+    else:
+        area = length * 2 * found.step_px
+        center = _middle(pixels)
+    return Segment(
+        "boundary",
+        pixels,
+        closed,
+        (float(center[0]), float(center[1])),
+        length,
+        area,
+        orientation_of(pixels),
+        float(severity.mean()),
+        float(severity.max()),
+        p_value,
+    )
+
+
+def _patch(found: FoundMap, outline: Places, cells: NDArray[np.bool_]) -> Segment:
+    pixels = _pixels(found, rounded(resampled(outline, True, _SPACING_CELLS), True, 1.0))
+    area, center = area_and_center(pixels)
+    severity = found.severity[cells & np.isfinite(found.severity)]
+    mean, peak = (
+        (float(severity.mean()), float(severity.max())) if len(severity) else (np.nan, np.nan)
+    )
+    return Segment(
+        "amorphous",
+        pixels,
+        True,
+        (float(center[0]), float(center[1])),
+        length_of(pixels, True),
+        area,
+        orientation_of(pixels),
+        mean,
+        peak,
+        _PATCH_P,
+    )
+
+
+def _middle(line: Places) -> Places:
+    """Point half-way along an open line."""
+    way = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
+    return np.array([np.interp(way[-1] / 2, way, axis) for axis in line.T])
