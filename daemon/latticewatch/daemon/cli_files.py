@@ -9,7 +9,9 @@ import typer
 
 from latticewatch.daemon.fit_options import (
     FITTED,
+    LABELLED,
     detectors_to_fit,
+    labels_among,
     model_files,
     parameters_of,
     with_options,
@@ -37,19 +39,26 @@ def fit(
     ] = "patterson",
     **options: object,
 ) -> None:
-    """Fit models to reference frames, without labels."""
+    """Fit models to reference frames; labels are for the gate of the symmetry maps alone."""
+    from latticewatch.daemon.fit_labels import gather_labels
     from latticewatch.daemon.fit_progress import FitTeller
-    from latticewatch.daemon.fitting import FitProcess, check_output, gather_frames
+    from latticewatch.daemon.fitting import FitProcess, check_output
+    from latticewatch.daemon.reference_frames import gather_frames
 
     with _naming("--detectors"):
         names, needless = detectors_to_fit(detectors)
+    with _naming("options"):
+        parameters = {name: parameters_of(name, options) for name in names}
     for name in needless:
         typer.echo(f"{name} needs no model: nothing to fit for it", err=True)
     check_output(output)
     checkpoint = options.get("checkpoint")
     if isinstance(checkpoint, Path):
         check_output(checkpoint)
+    with _naming("--labels"):
+        label_files = labels_among(names, options)
     reference = gather_frames(inputs)
+    labelled = gather_labels(label_files, reference) if label_files else None
     with FitProcess() as fitter:
         for name, path in model_files(output, names).items():
             with FitTeller(name) as teller:
@@ -57,7 +66,8 @@ def fit(
                     reference,
                     out=path,
                     detector=name,
-                    parameters=parameters_of(name, options),
+                    parameters=parameters[name],
+                    labelled=labelled if name in LABELLED else None,
                     progress=teller.tell,
                 )
             for warning in report.warnings:

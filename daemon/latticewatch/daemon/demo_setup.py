@@ -6,9 +6,10 @@ from pathlib import Path
 
 from latticewatch.adapters.errors import InputError
 from latticewatch.daemon.choosing import DETECTORS, chosen_detectors
-from latticewatch.daemon.fitting import FitProcess, gather_frames
+from latticewatch.daemon.fitting import FitProcess
 from latticewatch.daemon.models import MODEL_SUFFIX, pretrained_models
 from latticewatch.daemon.processes import run_simulator
+from latticewatch.daemon.reference_frames import gather_frames
 
 DEMO_SOURCE = "demo"
 _FAST = {"reference_cell", "patterson"}  # those that a late detector can follow

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from latticewatch.adapters.errors import InputError
 from latticewatch.adapters.recorded import open_recording
-from latticewatch.daemon.fitting import Reference, gather_frames
+from latticewatch.daemon.reference_frames import Reference, gather_frames
 
 COLUMNS = ("frame", "y_px", "x_px", "label")
 WORDS = ("clean", "defect")

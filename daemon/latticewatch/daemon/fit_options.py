@@ -56,6 +56,16 @@ AsPublished = Annotated[
 ]
 
 
+class GateNetwork(StrEnum):
+    """What a gate learns its features from."""
+
+    LITE0 = "lite0"
+    VGG16 = "vgg16"
+
+
+Seed = Annotated[int, typer.Option(help="vae, symmetry: of the dice of a training.", min=0)]
+
+
 class Scorer(StrEnum):
     """What a model of the autoencoder holds."""
 
@@ -108,7 +118,7 @@ def vae_options(  # noqa: PLR0913 - one for each option
             "small one of the same kind, whose verdicts are as good (two)."
         ),
     ] = Network.SMALL,
-    seed: Annotated[int, typer.Option(help="vae: of the dice of the training.", min=0)] = 0,
+    seed: Seed = 0,
     checkpoint: Annotated[
         Path | None,
         typer.Option(
@@ -130,6 +140,44 @@ def vae_options(  # noqa: PLR0913 - one for each option
     return parameters | _shared(polarity, as_published)
 
 
+def symmetry_options(
+    *,
+    labels: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="symmetry: trains a gate by these: masks (0 lattice, 127 second domain, 255 "
+            "defect), one for each frame, or one CSV with frame, y_px, x_px, label."
+        ),
+    ] = None,
+    gate_network: Annotated[
+        GateNetwork,
+        typer.Option(help="symmetry: the network of the gate; vgg16, the paper's, needs weights."),
+    ] = GateNetwork.LITE0,
+    gate_weights: Annotated[
+        Path | None,
+        typer.Option(help="symmetry: file with the weights of VGG16 without its top."),
+    ] = None,
+    seed: Seed = 0,
+    as_published: AsPublished = False,
+) -> Parameters:
+    """Parameters of a fit of the symmetry maps that differ from its defaults."""
+    if as_published:
+        raise ValueError(
+            "symmetry as published is there to compare with (tests/accuracy/symmetry.py), and "
+            "makes no model: leave --as-published out, or symmetry"
+        )
+    if (gate_network is GateNetwork.VGG16) != (gate_weights is not None):
+        raise ValueError(
+            "--gate-network vgg16 and --gate-weights FILE belong together: no weights of VGG16 "
+            "ship with latticewatch"
+        )
+    if gate_weights is not None and not labels:
+        raise ValueError("--gate-weights: a gate is trained by labels, name them with --labels")
+    if gate_weights is None:
+        return {"seed": seed}
+    return {"seed": seed, "gate_weights": str(gate_weights.absolute())}
+
+
 def _shared(polarity: ColumnPolarity, as_published: bool) -> Parameters:
     parameters: Parameters = {}
     if polarity is not ColumnPolarity.AUTO:
@@ -139,7 +187,24 @@ def _shared(polarity: ColumnPolarity, as_published: bool) -> Parameters:
     return parameters
 
 
-FITTED: dict[str, FitOptions] = {"patterson": patterson_options, "vae": vae_options}
+FITTED: dict[str, FitOptions] = {
+    "patterson": patterson_options,
+    "vae": vae_options,
+    "symmetry": symmetry_options,
+}
+
+LABELLED = ("symmetry",)
+"""Those that can learn from labels, too."""
+
+
+def labels_among(names: Sequence[str], given: dict[str, object]) -> list[Path]:
+    """Files of labels among the options; ValueError where nobody who is fitted reads labels."""
+    files = given.get("labels")
+    if not isinstance(files, list) or not files:
+        return []
+    if not set(names) & set(LABELLED):
+        raise ValueError(f"only {', '.join(LABELLED)} learns from labels: add it to --detectors")
+    return list(files)
 
 
 def detectors_to_fit(text: str) -> tuple[list[str], list[str]]:

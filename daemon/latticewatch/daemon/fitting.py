@@ -2,51 +2,23 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from latticewatch.adapters.errors import InputError
-from latticewatch.adapters.recorded import Recording, expand_inputs, open_recording, wire_pixels
+from latticewatch.daemon.fit_labels import Labels
 from latticewatch.daemon.processes import Child, CommandError
-from latticewatch.detectors.polarity import contrast_of_channel
+from latticewatch.daemon.reference_frames import Frame, Reference
 
 FIT_MODULE = "latticewatch.detectors.fit"
 # A fit of scheme one takes 3 s for 1024 x 1024 pixels, a network says how far it is every few
 # seconds, and nobody waits ten minutes for a word.
 FIT_TIMEOUT_S = 600.0
-# 64 frames of 1024 x 1024: more than the fit takes sites from, and 256 MB in the other process.
-MOST_REFERENCE_PIXELS = 64 * 2**20
-
-Frame = NDArray[Any]  # Any: one of the wire's pixel types
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """Frames to fit on, and where they came from.
-
-    Attributes
-    ----------
-    images : list of (H, W)
-        In wire types, as the daemon would receive them.
-    provenance
-        For the model file: names of the inputs and the frames taken of each.
-    labels : list of str
-        What messages call each image.
-    polarity
-        "bright" or "dark" columns, where the names of all files say the channel and agree; else
-        "auto", and the frames decide.
-    """
-
-    images: list[Frame]
-    provenance: dict[str, Any]  # Any: JSON
-    labels: list[str]
-    polarity: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +33,15 @@ class FitReport:
         What kind of model it is, in a few words and numbers; each detector has its own.
     warnings
         One line each.
+    lines
+        What else people want to read of it, as the accuracy on labelled tiles.
     """
 
     path: Path
     sha256: str
     told: str
     warnings: tuple[str, ...]
+    lines: tuple[str, ...] = ()
 
     @property
     def summary(self) -> str:
@@ -115,45 +90,6 @@ def check_output(path: Path) -> None:
         raise InputError(f"{folder}: cannot be written to: write {path.name} elsewhere")
 
 
-def gather_frames(inputs: Iterable[Path]) -> Reference:
-    """Read all frames of the inputs, evenly thinned where they would be too many.
-
-    Raises
-    ------
-    InputError
-        One of them cannot be read.
-    """
-    recordings = [open_recording(path) for path in expand_inputs(inputs)]
-    return reference_of(recordings)
-
-
-def reference_of(recordings: list[Recording]) -> Reference:
-    """Read the frames of opened recordings, evenly thinned where they would be too many."""
-    places = [(recording, index) for recording in recordings for index in range(recording.n_frames)]
-    n_pixels = sum(recording.shape_yx[0] * recording.shape_yx[1] for recording, _ in places)
-    step = -(-n_pixels // MOST_REFERENCE_PIXELS)  # rounded up
-    chosen = places[:: max(step, 1)]
-    taken: dict[Path, list[int]] = {}  # by path: two folders may hold files of one name
-    for recording, index in chosen:
-        taken.setdefault(recording.path, []).append(index)
-    return Reference(
-        images=[wire_pixels(recording.frame(index)) for recording, index in chosen],
-        provenance={"inputs": [{"name": path.name, "frames": taken[path]} for path in taken]},
-        labels=[
-            recording.name if recording.n_frames == 1 else f"{recording.name} [{index}]"
-            for recording, index in chosen
-        ],
-        polarity=_polarity_of([recording.name for recording in recordings]),
-    )
-
-
-def _polarity_of(names: list[str]) -> str:
-    contrasts = {contrast_of_channel(name) for name in names}
-    if len(contrasts) != 1:
-        return "auto"
-    return {1: "bright", -1: "dark", None: "auto"}[contrasts.pop()]
-
-
 class FitProcess:
     """A process that fits models one after the other; started once, for its imports take a second.
 
@@ -183,6 +119,7 @@ class FitProcess:
         out: Path,
         detector: str = "patterson",
         parameters: dict[str, Any] | None = None,
+        labelled: Labels | None = None,
         progress: Callable[[FitProgress], None] | None = None,
     ) -> FitReport:
         """Fit one model and write it.
@@ -190,13 +127,15 @@ class FitProcess:
         Parameters
         ----------
         reference
-            Frames without labels; a few per cent of defects do no harm.
+            Frames; a few per cent of defects do no harm.
         out
             The file to write.
         detector
             Its name.
         parameters
             Settings of the fit that differ from its defaults.
+        labelled
+            What a person says of the frames, for a detector that learns from it.
         progress
             Told now and then how far a long fit is.
 
@@ -207,9 +146,7 @@ class FitProcess:
         CommandError
             The process broke or did not answer.
         """
-        frames = Path(self._folder.name) / "frames.npz"
-        named = {f"frame_{number:05d}": image for number, image in enumerate(reference.images)}
-        np.savez(frames, **named)  # type: ignore[arg-type] # numpy takes any names but its own two
+        frames = self._written("frames", reference.images)
         self._child.send_json(
             {
                 "detector": detector,
@@ -218,6 +155,7 @@ class FitProcess:
                 "parameters": {"polarity": reference.polarity} | (parameters or {}),
                 "provenance": reference.provenance,
                 "labels": reference.labels,
+                "labelled": None if labelled is None else self._told(labelled),
             }
         )
         while "progress" in (answer := self._child.receive_json(timeout_s=FIT_TIMEOUT_S)):
@@ -232,4 +170,17 @@ class FitProcess:
             sha256=answer["sha256"],
             told=answer["told"],
             warnings=tuple(answer["warnings"]),
+            lines=tuple(answer.get("lines", ())),
         )
+
+    def _written(self, name: str, images: Sequence[Frame]) -> Path:
+        """Write images for the other process, by the numbers of their frames."""
+        path = Path(self._folder.name) / f"{name}.npz"
+        named = {f"frame_{number:05d}": image for number, image in enumerate(images)}
+        np.savez(path, **named)  # type: ignore[arg-type] # numpy takes any names but its own two
+        return path
+
+    def _told(self, labelled: Labels) -> dict[str, Any]:  # Any: JSON
+        masks = str(self._written("masks", labelled.masks)) if labelled.masks else None
+        rows = [[row.frame, row.corner_px_yx, row.is_defect] for row in labelled.rows]
+        return {"masks": masks, "rows": rows}

@@ -19,8 +19,6 @@ from latticewatch.daemon.fitting import (
     FitProgress,
     FitRefusedError,
     FitReport,
-    Reference,
-    reference_of,
 )
 from latticewatch.daemon.loaded_symmetry import LoadedSymmetry
 from latticewatch.daemon.look_vae import LoadedVae
@@ -36,6 +34,7 @@ from latticewatch.daemon.models import (
 )
 from latticewatch.daemon.pipeline import Pipeline
 from latticewatch.daemon.ports import SystemClock
+from latticewatch.daemon.reference_frames import Reference, reference_of
 
 SOURCE = "analyze"
 # Those that ask for a model; `FITTED` can make one.

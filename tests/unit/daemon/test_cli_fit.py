@@ -10,7 +10,8 @@ import typer
 from typer.testing import CliRunner
 
 from latticewatch.daemon import cli_files, fit_options
-from latticewatch.daemon.fitting import FitProgress, FitReport, Reference
+from latticewatch.daemon.fitting import FitProgress, FitReport
+from latticewatch.daemon.reference_frames import Reference
 
 Job = tuple[str, str, dict[str, Any]]  # Any: JSON
 

@@ -7,7 +7,7 @@ import pytest
 
 from latticewatch.adapters.errors import InputError
 from latticewatch.daemon.fit_labels import TileLabel, gather_labels
-from latticewatch.daemon.fitting import Reference, gather_frames
+from latticewatch.daemon.reference_frames import Reference, gather_frames
 
 
 @pytest.fixture(name="frames")

@@ -11,7 +11,8 @@ import pytest
 
 from latticewatch.adapters.recorded import open_recording
 from latticewatch.daemon.config import Settings
-from latticewatch.daemon.fitting import FitRefusedError, FitReport, Reference
+from latticewatch.daemon.fitting import FitRefusedError, FitReport
+from latticewatch.daemon.reference_frames import Reference
 from latticewatch.daemon.models import MODEL_SUFFIX
 from latticewatch.daemon.offline import analyze_recording
 from latticewatch.daemon.offline_pipeline import (

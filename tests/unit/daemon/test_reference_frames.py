@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from latticewatch.adapters.recorded import open_recording
-from latticewatch.daemon.fitting import reference_of
+from latticewatch.daemon.reference_frames import reference_of
 
 
 def test_too_many_reference_frames_are_thinned_evenly(
@@ -14,7 +14,7 @@ def test_too_many_reference_frames_are_thinned_evenly(
 ) -> None:
     path = tmp_path / "many.npy"
     np.save(path, np.arange(10, dtype=np.uint8)[:, None, None] * np.ones((1, 16, 16), np.uint8))
-    monkeypatch.setattr("latticewatch.daemon.fitting.MOST_REFERENCE_PIXELS", 4 * 256)
+    monkeypatch.setattr("latticewatch.daemon.reference_frames.MOST_REFERENCE_PIXELS", 4 * 256)
 
     reference = reference_of([open_recording(path)])
 
