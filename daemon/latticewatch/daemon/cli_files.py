@@ -73,6 +73,8 @@ def fit(
             for warning in report.warnings:
                 typer.echo(f"warning: {warning}", err=True)
             typer.echo(report.summary)
+            for line in report.lines:
+                typer.echo(line)
 
 
 def analyze(  # noqa: PLR0913 - one for each option

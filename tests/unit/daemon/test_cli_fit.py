@@ -10,6 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from latticewatch.daemon import cli_files, fit_options
+from latticewatch.daemon.fit_labels import Labels
 from latticewatch.daemon.fitting import FitProgress, FitReport
 from latticewatch.daemon.reference_frames import Reference
 
@@ -22,6 +23,8 @@ class Notebook:
     def __init__(self) -> None:
         self.jobs: list[Job] = []
         self.n_steps = 0
+        self.labelled: list[tuple[str, Labels]] = []
+        self.lines: tuple[str, ...] = ()
 
     def __enter__(self) -> Self:
         return self
@@ -36,13 +39,16 @@ class Notebook:
         out: Path,
         detector: str,
         parameters: dict[str, Any],
+        labelled: Labels | None,
         progress: Callable[[FitProgress], None],
     ) -> FitReport:
         assert reference.images
+        if labelled is not None:
+            self.labelled.append((detector, labelled))
         self.jobs.append((detector, out.name, parameters))
         for step in range(1, self.n_steps + 1):
             progress(FitProgress(step, self.n_steps, 2.0 * (self.n_steps - step), "loss 3.2"))
-        return FitReport(out, "0" * 64, told="12 sites", warnings=("few sites",))
+        return FitReport(out, "0" * 64, told="12 sites", warnings=("few sites",), lines=self.lines)
 
 
 @pytest.fixture
@@ -137,7 +143,7 @@ def test_those_that_need_no_model_are_told_of_and_the_others_fitted(
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        ("wae", "'wae': expected one or more of patterson, vae (reference_cell and domains need"),
+        ("wae", "'wae': expected one or more of patterson, vae, symmetry (reference_cell and"),
         ("patterson,wae", "'patterson,wae': expected one or more of patterson"),
         ("", "'': expected one or more of patterson"),
         ("reference_cell,domains", "nothing to fit, expected one or more of patterson"),
@@ -187,3 +193,38 @@ def test_help_says_what_redrawn_columns_are_for(frames: Path) -> None:
 
     assert "for doped crystals" in shown
     assert "redrawn with all columns alike" in shown
+
+
+def test_labels_go_to_who_learns_from_them_alone(notebook: Notebook, frames: Path) -> None:
+    mask = frames.with_name("mask.npy")
+    np.save(mask, np.zeros(np.load(frames).shape, np.uint8))
+    notebook.lines = ("accuracy 99 %",)
+
+    done = fit(frames, "--detectors", "patterson,symmetry", "--labels", str(mask))
+
+    assert done.exit_code == 0, done.output
+    assert [(name, len(labels.masks)) for name, labels in notebook.labelled] == [("symmetry", 1)]
+    assert "accuracy 99 %" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--labels", "m.npy"), "only symmetry learns from labels"),
+        (("--detectors", "symmetry", "--as-published"), "there to compare with"),
+        (("--detectors", "symmetry", "--gate-network", "vgg16"), "belong together"),
+        (("--detectors", "symmetry", "--gate-weights", "w.npz"), "belong together"),
+        (
+            ("--detectors", "symmetry", "--gate-network", "vgg16", "--gate-weights", "w.npz"),
+            "a gate is trained by labels",
+        ),
+    ],
+)
+def test_options_that_do_not_fit_together_are_refused(
+    notebook: Notebook, frames: Path, arguments: tuple[str, ...], told: str
+) -> None:
+    done = fit(frames, *arguments)
+
+    assert done.exit_code == 2
+    assert told in " ".join(done.stderr.replace("│", " ").split())
+    assert not notebook.jobs

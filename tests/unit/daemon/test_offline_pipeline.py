@@ -12,7 +12,6 @@ import pytest
 from latticewatch.adapters.recorded import open_recording
 from latticewatch.daemon.config import Settings
 from latticewatch.daemon.fitting import FitRefusedError, FitReport
-from latticewatch.daemon.reference_frames import Reference
 from latticewatch.daemon.models import MODEL_SUFFIX
 from latticewatch.daemon.offline import analyze_recording
 from latticewatch.daemon.offline_pipeline import (
@@ -23,6 +22,7 @@ from latticewatch.daemon.offline_pipeline import (
 )
 from latticewatch.daemon.offline_report import Report
 from latticewatch.daemon.offline_results import Results
+from latticewatch.daemon.reference_frames import Reference
 from latticewatch.detectors import pretrained
 from support.analyzing import without_times
 
