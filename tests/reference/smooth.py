@@ -47,3 +47,10 @@ def normalise(image: NDArray[np.float32], low: float, high: float) -> NDArray[np
     if not low < high:
         return np.zeros(image.shape)
     return (image.astype(np.float64) - low) / (high - low)
+
+
+def difference_of_gaussians(
+    image: NDArray[np.float32], narrow: NDArray[np.float32], wide: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """One blur less the other."""
+    return gaussian(image, narrow) - gaussian(image, wide)

@@ -27,6 +27,11 @@ def gaussian_scratch(width_px: int, weights: NDArray[np.float32]) -> NDArray[np.
     return np.empty(width_px + len(weights) - 1, np.float32)
 
 
+def difference_scratch(width_px: int, wide: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Allocate what `difference_of_gaussians` needs for frames of this width."""
+    return np.empty((2, width_px + len(wide) - 1), np.float32)
+
+
 @kernel
 def mirrored(index: int, n: int) -> int:
     """Fold an index back into 0..n-1 as a mirror at the outer edge of the last pixel does."""
@@ -67,6 +72,12 @@ def _add_two_pairs(
     weight, further = weights[0], weights[1]
     for x in range(len(out)):
         out[x] += weight * (one[x] + two[x]) + further * (three[x] + four[x])
+
+
+@kernel
+def _subtract_row(row: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+    for x in range(len(out)):
+        out[x] -= row[x]
 
 
 @kernel
@@ -138,6 +149,38 @@ def gaussian(
     for y in range(len(image)):
         _blur_down(image, y, weights, scratch)
         _blur_across(scratch, weights, np.float32(0.0), out[y])
+
+
+@kernel
+def difference_of_gaussians(
+    image: NDArray[np.float32],
+    narrow: NDArray[np.float32],
+    wide: NDArray[np.float32],
+    scratch: NDArray[np.float32],
+    out: NDArray[np.float32],
+) -> None:
+    """Blur a frame twice and subtract the wider blur: a band of its waves.
+
+    Parameters
+    ----------
+    image : (H, W)
+        Finite pixels: a NaN spreads over a square of the size of the wider weights.
+    narrow, wide : (2 r + 1,)
+        As the weights of `gaussian`, of 4 standard deviations: what a blur cuts off of a large
+        mean level would stay in the difference of two.
+    scratch : (2, W + 2 r)
+        From `difference_scratch`; its content does not matter.
+    out : (H, W)
+        Receives the difference; must not overlap `image`.
+    """
+    width = image.shape[1]
+    line = scratch[1, :width]
+    for y in range(len(image)):
+        _blur_down(image, y, wide, scratch[0])
+        _blur_across(scratch[0], wide, np.float32(0.0), line)
+        _blur_down(image, y, narrow, scratch[0])
+        _blur_across(scratch[0], narrow, np.float32(0.0), out[y])
+        _subtract_row(line, out[y])
 
 
 class SampledRows(NamedTuple):

@@ -11,6 +11,8 @@ from scipy import ndimage
 
 from latticewatch.kernels.levels import normalise, robust_range
 from latticewatch.kernels.smooth import (
+    difference_of_gaussians,
+    difference_scratch,
     gaussian,
     gaussian_levels,
     gaussian_rows,
@@ -155,3 +157,36 @@ def test_levelled_blur_is_the_blur_and_then_the_levels(
     blurred = slow.gaussian(image, weights)
     expected = (blurred - low) / (high - low) if low != high else np.zeros(image.shape)
     np.testing.assert_allclose(out, expected, atol=2e-3)
+
+
+def band(
+    image: NDArray[np.float32], narrow: NDArray[np.float32], wide: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    out = np.empty_like(image)
+    scratch = difference_scratch(image.shape[1], wide)
+    scratch[:] = np.nan
+    difference_of_gaussians(image, narrow, wide, scratch, out)
+    return out
+
+
+@given(images(), st.floats(0.0, 3.0), st.floats(0.0, 3.0))
+def test_difference_agrees_with_the_definition(
+    image: NDArray[np.float32], narrow_px: float, more_px: float
+) -> None:
+    narrow, wide = gaussian_weights(narrow_px, 4.0), gaussian_weights(narrow_px + more_px, 4.0)
+    expected = slow.difference_of_gaussians(image, narrow, wide)
+    np.testing.assert_allclose(band(image, narrow, wide), expected, atol=2e-3)
+
+
+def test_difference_is_that_of_scipy_less_that_of_scipy() -> None:
+    image = random_image(6, (70, 53))
+    blurs = [ndimage.gaussian_filter(image.astype(float), sigma, truncate=4) for sigma in (2, 3)]
+    found = band(image, gaussian_weights(2.0, 4.0), gaussian_weights(3.0, 4.0))
+    np.testing.assert_allclose(found, blurs[0] - blurs[1], atol=1e-6)
+
+
+@given(images(st.one_of(COARSE, st.just(float("nan")))))
+def test_nan_spreads_over_the_wider_weights_and_no_farther(image: NDArray[np.float32]) -> None:
+    narrow, wide = gaussian_weights(0.5, 4.0), gaussian_weights(1.0, 4.0)
+    reached = slow.gaussian(np.isnan(image).astype(np.float32), np.ones_like(wide)) > 0
+    np.testing.assert_array_equal(np.isnan(band(image, narrow, wide)), reached)
