@@ -5,12 +5,14 @@ from functools import lru_cache
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from latticewatch.detectors.symmetry.published import (
     PublishedReference,
     distance_map,
     filter_bank,
     filter_energies,
+    filter_responses,
     learn,
     preprocess,
     published_maps,
@@ -72,6 +74,15 @@ def test_bank_agrees_with_the_definition(kind: str) -> None:
     leading = np.s_[:, -10:] if kind == "rows" else np.s_[:10]
     signs = np.sign(np.sum(found * expected, axis=0 if kind == "rows" else 1, keepdims=True))
     np.testing.assert_allclose((signs * found)[leading], expected[leading], atol=1e-6)
+
+
+def test_responses_are_those_of_a_library() -> None:
+    pixels = random_image(5, (40, 33)).astype(np.float64)
+    bank, _ = np.linalg.qr(np.random.default_rng(2).normal(size=(49, 49)))
+    found = filter_responses(pixels, bank)
+    for index, row in enumerate(bank):
+        expected = ndimage.convolve(pixels, row.reshape(7, 7), mode="mirror")
+        np.testing.assert_allclose(found[..., index], expected, rtol=0, atol=1e-12)
 
 
 def test_energies_agree_with_a_convolution() -> None:
@@ -137,7 +148,7 @@ def test_float32_is_close_to_float64() -> None:
     expected = slow.distance_map(pixels, pixels[:128, :128], np.asarray(bank, np.float64))
     energies = filter_energies(small[:128, :128], bank.astype(np.float32))
     samples = energies.reshape(-1, 49).astype(np.float64)
-    inverse: NDArray[np.float64] = np.linalg.inv(np.cov(samples.T))
+    inverse = np.asarray(np.linalg.inv(np.cov(samples.T)), np.float64)
     same = PublishedReference(bank.astype(np.float32), energies, inverse, 0.0)
     found = distance_map(small, same)
     assert found.dtype == np.float32
