@@ -36,15 +36,21 @@ class Disorder:
         Of each amorphous patch its outline (N, 2), closed, in places of the grid, and its cells.
     near : (R, C) bool
         Cells whose windows reach into either.
+    smooth : (R, C)
+        Variance over the model's bound, smoothed; NaN where unknown.
     """
 
     vacuum: Mask
     patches: list[tuple[Places, Mask]]
     near: Mask
+    smooth: Grid
 
 
 def gap_contrast(
-    patch: NDArray[np.float32], level_counts: float, sigmas_px: tuple[float, float], period_px: float
+    patch: NDArray[np.float32],
+    level_counts: float,
+    sigmas_px: tuple[float, float],
+    period_px: float,
 ) -> float:
     """Brightness of the gaps between columns less the mean: negative where columns are bright.
 
@@ -86,13 +92,13 @@ def find_disorder(
     """
     none = np.zeros(variance.shape, bool)
     known = np.isfinite(variance)
+    smooth = np.where(known, smoothed(variance, _SMOOTHING_CELLS), np.nan)
     if not known.any():
-        return Disorder(none, [], none)
-    smooth = smoothed(variance, _SMOOTHING_CELLS)
+        return Disorder(none, [], none, smooth)
     highest = _core_level(smooth[known])
-    core = known & (smooth < highest)
+    core = known & (np.nan_to_num(smooth, nan=np.inf) < highest)
     if not core.any() or core[known].all():
-        return Disorder(none, [], none)
+        return Disorder(none, [], none, smooth)
     usual = float(np.median(level[known & ~core]))
     dark = known & ((level - usual) * np.sign(gap) > abs(gap))
     vacuum = _vacuum(core, dark)
@@ -101,7 +107,7 @@ def find_disorder(
     near = vacuum.copy()
     for _, cells in patches:
         near |= cells
-    return Disorder(vacuum, patches, _grown(near))
+    return Disorder(vacuum, patches, _grown(near), smooth)
 
 
 def _core_level(variance: Grid) -> float:
@@ -156,10 +162,8 @@ def _patches(
         if not _is_patch(cells, side):
             continue
         # The frame's edge closes a patch that it cuts.
-        level = np.pad(np.where(cells | ~(smooth < edge), edge - smooth, -1e-9), 1, mode="edge")
-        level[cells_inside := np.pad(cells, 1, mode="edge")] = np.maximum(
-            level[cells_inside], 1e-9
-        )
+        level = np.where(cells, np.maximum(edge - smooth, 1e-9), np.minimum(edge - smooth, -1e-9))
+        level = np.pad(level, 1, mode="edge")
         lines = trace_lines(np.pad(level, 1, constant_values=-1e3 * typical))
         outlines = [line - 2.0 for line, closed in lines if closed]
         if outlines:

@@ -143,7 +143,5 @@ def filled(grid: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.fl
     """Values of a grid, each unknown one that of the nearest known cell."""
     if known.all():
         return grid
-    nearest = ndimage.distance_transform_edt(
-        ~known, return_distances=False, return_indices=True
-    )
+    nearest = ndimage.distance_transform_edt(~known, return_distances=False, return_indices=True)
     return np.asarray(grid[tuple(nearest)])

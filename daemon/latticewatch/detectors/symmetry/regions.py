@@ -7,13 +7,24 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from latticewatch.detectors.symmetry.evidence import Evidence, Grid, smoothed
-from latticewatch.detectors.symmetry.outlines import Places, trace_lines
+from latticewatch.detectors.symmetry.outlines import (
+    Places,
+    filled,
+    length_of,
+    resampled,
+    rounded,
+    sampled,
+    trace_lines,
+)
+from latticewatch.detectors.symmetry.ridges import centred, profiles
 
 _SMOOTHING_CELLS = 1.0
-_STRANGE_Z = 1.5  # of the smoothed evidence
-_MOST_Z = 12.0  # a single wild cell is no region
+_STRANGE_Z = 2.0  # of the smoothed evidence
+_MOST_Z = 8.0  # a few wild cells are no region
 _EDGE_SHARE = 0.5  # of the strangeness inside, since second moments mix by area
-_REACH_CELLS = 4  # from the core of a region to its edge and beyond
+_REACH_CELLS = 4.0  # from the core of a region to its edge and beyond
+_SEAM = 1.6  # crest over inside: the boundary has a disorder of its own
+_SEAM_CELLS = 2.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,23 +57,23 @@ def find_regions(
     least_width_cells
         What is narrower is a line itself.
     """
-    known = np.isfinite(evidence.z)
-    z = smoothed(np.clip(np.where(blocked, np.nan, evidence.z), -3.0, _MOST_Z), _SMOOTHING_CELLS)
-    if not (z[known] > _STRANGE_Z).any():
+    known = np.isfinite(evidence.z) & ~blocked
+    z = np.where(known, np.clip(evidence.z, -3.0, _MOST_Z), np.nan)
+    z = np.nan_to_num(smoothed(z, _SMOOTHING_CELLS))
+    strange = z > _STRANGE_Z
+    if not (strange & known).any():
         return []
-    change = smoothed(np.where(blocked, np.nan, evidence.change), _SMOOTHING_CELLS)
-    change = np.nan_to_num(change)
-    size = int(least_width_cells) | 1
-    highest = ndimage.maximum_filter(change, size)
-    strange = (np.nan_to_num(z) > _STRANGE_Z) & (change > _EDGE_SHARE * highest) & ~blocked
     inside = _depth(strange, known)
-    core = inside >= 0.5 * least_width_cells
-    labels, n_regions = ndimage.label(core & known)
+    # One cell less: the depth of the middle of three cells is two.
+    core = known & (2.0 * inside - 1.0 >= least_width_cells)
+    if not core.any():
+        return []
+    change = np.where(known, evidence.change, np.nan)
+    parts, _ = ndimage.label(strange & known)
     regions = []
-    for number in range(1, n_regions + 1):
-        own = labels == number
-        regions.append(_region(own, change, known & ~blocked, least_width_cells))
-    return [region for region in regions if region.lines]
+    for number in np.unique(parts[core]):
+        regions.append(_region(core & (parts == number), change, known, least_width_cells))
+    return regions
 
 
 def _depth(mask: NDArray[np.bool_], known: NDArray[np.bool_]) -> Grid:
@@ -82,13 +93,31 @@ def _region(
     core: NDArray[np.bool_], change: Grid, known: NDArray[np.bool_], least_width_cells: float
 ) -> Region:
     """Draw the line where the strangeness falls to half."""
-    edge = _EDGE_SHARE * float(np.median(change[core]))
-    reach = 0.5 * least_width_cells + _REACH_CELLS
-    near = ndimage.distance_transform_edt(~core) <= reach
-    level = np.where(near, change - edge, -edge)
-    cells, _ = ndimage.label((level > 0) & known)
-    mine = np.unique(cells[core & (cells > 0)])
-    own = np.isin(cells, mine)
-    level[(level > 0) & ~own & known] = -1e-9
-    level[~known] = np.nan
-    return Region(own, trace_lines(level))
+    inside = float(np.median(change[core]))
+    outside_cells = known & (ndimage.distance_transform_edt(~core) > least_width_cells)
+    outside = float(np.median(change[outside_cells])) if outside_cells.any() else 0.0
+    edge = outside + _EDGE_SHARE * (inside - outside)
+    # A seam brighter than the inside must not push the line out, nor a wild cell.
+    smooth = smoothed(np.minimum(change, inside), _SMOOTHING_CELLS)
+    near = ndimage.distance_transform_edt(~core) <= 0.5 * least_width_cells + _REACH_CELLS
+    level = np.where(near, filled(smooth, np.isfinite(smooth)) - edge, -edge)
+    parts, _ = ndimage.label(level > 0)
+    mine = np.unique(parts[core & (parts > 0)])
+    own = np.asarray(ndimage.binary_fill_holes(np.isin(parts, mine)))
+    level = np.where(own, np.maximum(level, 1e-9), np.minimum(level, -1e-9))
+    margin = ndimage.binary_closing(np.pad(known, 2), np.ones((3, 3)))[2:-2, 2:-2]
+    lines = []
+    for line, closed in trace_lines(np.where(margin, level, np.nan)):
+        if length_of(line, closed) < least_width_cells:
+            continue
+        line = rounded(resampled(line, closed, 0.5), closed, 3.0)
+        lines.append((_on_seam(line, closed, filled(change, np.isfinite(change)), inside), closed))
+    return Region(own, lines)
+
+
+def _on_seam(line: Places, closed: bool, change: Grid, inside: float) -> Places:
+    """Move a line to the crest of its own disorder, where it has one."""
+    _, across = profiles(line, closed, change, _SEAM_CELLS)
+    if float(np.median(across.max(axis=1))) < _SEAM * inside:
+        return line
+    return centred(line, closed, np.maximum(change - inside, 0.0), _SEAM_CELLS)

@@ -23,20 +23,23 @@ from latticewatch.detectors.symmetry.outlines import (
 )
 from latticewatch.detectors.symmetry.preprocess import Preprocess
 from latticewatch.detectors.symmetry.regions import Region, find_regions
-from latticewatch.detectors.symmetry.ridges import centred, find_ridges, trace_ridge
+from latticewatch.detectors.symmetry.ridges import MOST_Z, centred, find_ridges, trace_ridge
 
 LIMIT_P = 1e-3
 """Chance per frame of a boundary in a clean one, as for the lines between domains."""
 
 _USUAL_PERIOD_CELLS = 1.5
 _SHORTEST_PERIODS = 4.0
-_SHORTEST_CELLS = 8.0
-_NARROW_PERIODS = 4.0
-_NARROW_CELLS = 6.0
+_SHORTEST_CELLS = 7.0
+# A fault a period wide lights up that, a box of two cells, and the reach of window and filter.
+_NARROW_CELLS = 4.0
+_CLEAR_CELLS = 3
 _STRONG = 2.0  # contrast of a line filter
 _WEAK = 1.0
-_LIT_Z = 1.5
-_LEAST_LIT = 0.7
+_CREST = 0.8  # what the best of neighbouring lines has by chance
+_LIT_Z = 1.0
+_LIT_SHARE = 0.3  # of the median: a row of point defects has gaps
+_LEAST_LIT = 0.93
 _SPACING_CELLS = 0.5
 _SIDE_CELLS = 3.0
 _PATCH_P = 1e-6
@@ -160,7 +163,7 @@ def find_segments(
     period_px = model.period_px or _USUAL_PERIOD_CELLS * found.step_px
     period_cells = period_px / found.step_px
     disorder = find_disorder(found.variance, found.level, _gap(found, model), period_cells)
-    narrow = max(_NARROW_CELLS, _NARROW_PERIODS * period_cells)
+    narrow = _NARROW_CELLS + period_cells
     regions = find_regions(evidence, disorder.near, narrow)
     lines = _region_lines(regions, evidence, disorder, period_cells)
     lines += _ridge_lines(regions, evidence, disorder, period_cells)
@@ -185,17 +188,17 @@ def _shortest(period_cells: float) -> float:
 def _region_lines(
     regions: list[Region], evidence: Evidence, disorder: Disorder, period_cells: float
 ) -> list[tuple[Places, bool, float]]:
+    """Lines round other crystals, with their chances."""
     lines = []
-    z = np.clip(np.nan_to_num(evidence.z), -3.0, 12.0)
-    spread = _spread(z, regions, disorder)
+    z = np.clip(np.nan_to_num(evidence.z), -3.0, MOST_Z)
+    spread = _spread(evidence.z, regions, disorder)
     for region in regions:
         for line, closed in region.lines:
             if length_of(line, closed) < _shortest(period_cells):
                 continue
-            line = rounded(resampled(line, closed, _SPACING_CELLS), closed, 3.0)
             across = _SIDE_CELLS * normals(line, closed)
             sides = np.stack([sampled(z, line + sign * across) for sign in (-1, 1)])
-            contrast = float(np.median(np.abs(sides[1] - sides[0])))
+            contrast = abs(float(np.median(sides[1] - sides[0])))
             lines.append((line, closed, _chance(contrast, spread, length_of(line, closed), z)))
     return lines
 
@@ -203,20 +206,25 @@ def _region_lines(
 def _ridge_lines(
     regions: list[Region], evidence: Evidence, disorder: Disorder, period_cells: float
 ) -> list[tuple[Places, bool, float]]:
-    blocked = disorder.near.copy()
+    """Lines of strange cells inside the crystal, with their chances."""
+    free = ~disorder.near
     for region in regions:
-        blocked |= ndimage.binary_dilation(region.cells, np.ones((3, 3)), iterations=2)
-    z = np.where(blocked, np.nan, evidence.z)
+        free &= ~np.asarray(
+            ndimage.binary_dilation(region.cells, np.ones((3, 3)), iterations=_CLEAR_CELLS)
+        )
+    z = np.where(free, evidence.z, np.nan)
+    # Single cells that are masked for want of variance are strange, too.
+    masked = free & np.isnan(z) & np.isfinite(disorder.smooth)
+    z[masked] = MOST_Z
     shortest = _shortest(period_cells)
-    side = max(_SIDE_CELLS, 1.5 * period_cells)
+    side = _SIDE_CELLS + 0.5 * period_cells - 0.5
     ridges = find_ridges(z, side)
-    allowed = np.isfinite(z)
-    weak = (ridges.contrast > _WEAK) & allowed
-    labels, n_parts = ndimage.label(weak, np.ones((3, 3)))
+    labels, n_parts = ndimage.label((ridges.contrast > _WEAK) & np.isfinite(z), np.ones((3, 3)))
     if n_parts == 0:
         return []
     peaks = ndimage.maximum(ridges.contrast, labels, np.arange(1, n_parts + 1))
-    spread = _spread(np.nan_to_num(evidence.z), regions, disorder)
+    spread = _spread(evidence.z, regions, disorder)
+    seen = np.clip(np.nan_to_num(z), -3.0, 2 * MOST_Z)
     lines = []
     for number, box in enumerate(ndimage.find_objects(labels), start=1):
         extent = np.hypot(*[part.stop - part.start for part in box])
@@ -226,11 +234,12 @@ def _ridge_lines(
         path = trace_ridge(own, np.where(own, ridges.contrast, 0.0))
         if length_of(path, False) < shortest:
             continue
-        line = centred(path, np.nan_to_num(evidence.change), side)
-        lit = sampled(np.nan_to_num(evidence.z), line) > _LIT_Z
-        if lit.mean() < _LEAST_LIT:
+        line = rounded(resampled(path, False, _SPACING_CELLS), False, 3.0)
+        line = centred(line, False, np.clip(np.nan_to_num(evidence.change), 0, None), side)
+        lit = ndimage.gaussian_filter1d(sampled(seen, line), 2.0, mode="nearest")
+        if float((lit > max(_LIT_Z, _LIT_SHARE * float(np.median(lit)))).mean()) < _LEAST_LIT:
             continue
-        contrast = float(np.median(sampled(ridges.contrast, line)))
+        contrast = float(np.median(sampled(ridges.contrast, line))) - _CREST
         lines.append((line, False, _chance(contrast, spread, length_of(line, False), z)))
     return lines
 
