@@ -20,6 +20,7 @@ _EMPTY_SHARE = 0.25  # of the cells of a dark part that are smooth: noise can hi
 _SMALLEST_CELLS = 3.0
 _SMALLEST_PERIODS = 1.5
 _SLENDER = 4.0  # length over width of what is rather a line
+_CLEAR_SKEWNESS = 0.2
 _RIM_CELLS = 2  # beyond a patch, to which its windows and boxes reach
 _EIGHT = np.ones((3, 3), bool)
 
@@ -51,8 +52,11 @@ def gap_contrast(
     level_counts: float,
     sigmas_px: tuple[float, float],
     period_px: float,
-) -> float:
-    """Brightness of the gaps between columns less the mean: negative where columns are bright.
+) -> tuple[float, float]:
+    """Levels that no crystal has, less its mean: darker than its gaps, brighter than its gaps.
+
+    Columns are narrower than what lies between them, so that the histogram leans to their side.
+    The side of the columns has no limit, infinite; where it does not clearly lean, both have one.
 
     Parameters
     ----------
@@ -66,15 +70,19 @@ def gap_contrast(
     """
     kept = [np.exp(-2.0 * (np.pi * sigma / period_px) ** 2) for sigma in sigmas_px]
     off = patch - patch.mean()
-    is_dark = float(np.mean(off**3)) < 0
-    gap = float(np.quantile(off, 0.9 if is_dark else 0.1))
-    return gap * level_counts / max(float(kept[0] - kept[1]), 0.05)
+    skewness = float(np.mean(off**3)) / max(float(np.mean(off**2)) ** 1.5, 1e-12)
+    low, high = (float(level) for level in np.quantile(off, (0.1, 0.9)))
+    scale = level_counts / max(float(kept[0] - kept[1]), 0.05)
+    return (
+        low * scale if skewness > -_CLEAR_SKEWNESS else -np.inf,
+        high * scale if skewness < _CLEAR_SKEWNESS else np.inf,
+    )
 
 
 def find_disorder(
     variance: NDArray[np.float32],
     level: NDArray[np.float32],
-    gap: float,
+    gaps: tuple[float, float],
     period_cells: float,
 ) -> Disorder:
     """Tell vacuum and amorphous patches from crystal.
@@ -85,7 +93,7 @@ def find_disorder(
         Over the model's lower bound; NaN where unknown.
     level : (R, C)
         Local mean of the raw frame.
-    gap
+    gaps
         Of `gap_contrast`, times the frame's gain.
     period_cells
         Of the lattice.
@@ -100,7 +108,7 @@ def find_disorder(
     if not core.any() or core[known].all():
         return Disorder(none, [], none, smooth)
     usual = float(np.median(level[known & ~core]))
-    dark = known & ((level - usual) * np.sign(gap) > abs(gap))
+    dark = known & ((level - usual < gaps[0]) | (level - usual > gaps[1]))
     vacuum = _vacuum(core, dark)
     typical = float(np.median(smooth[known & ~core]))
     patches = _patches(core & ~_grown(vacuum), filled(smooth, known), typical, period_cells)

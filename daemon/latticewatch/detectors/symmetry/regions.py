@@ -23,6 +23,8 @@ _STRANGE_Z = 2.0  # of the smoothed evidence
 _MOST_Z = 8.0  # a few wild cells are no region
 _EDGE_SHARE = 0.5  # of the strangeness inside, since second moments mix by area
 _REACH_CELLS = 4.0  # from the core of a region to its edge and beyond
+_SLENDER = 3.0  # length over width
+_SLENDER_PERIODS = 1.5
 _SEAM = 1.6  # crest over inside: the boundary has a disorder of its own
 _SEAM_CELLS = 2.5
 
@@ -44,7 +46,10 @@ class Region:
 
 
 def find_regions(
-    evidence: Evidence, blocked: NDArray[np.bool_], least_width_cells: float
+    evidence: Evidence,
+    blocked: NDArray[np.bool_],
+    least_width_cells: float,
+    period_cells: float,
 ) -> list[Region]:
     """Regions of another crystal, each with the lines along which it ends.
 
@@ -56,6 +61,9 @@ def find_regions(
         Cells that see something without a lattice: no line passes them.
     least_width_cells
         What is narrower is a line itself.
+    period_cells
+        Of the lattice: a slender region must be wider by as many cells, since faults of two
+        layers are.
     """
     known = np.isfinite(evidence.z) & ~blocked
     z = np.where(known, np.clip(evidence.z, -3.0, _MOST_Z), np.nan)
@@ -72,8 +80,16 @@ def find_regions(
     parts, _ = ndimage.label(strange & known)
     regions = []
     for number in np.unique(parts[core]):
+        own = (parts == number) & known
+        width = 2.0 * float(inside[own].max()) - 1.0
+        if width < least_width_cells + _SLENDER_PERIODS * period_cells and _is_slender(own, width):
+            continue
         regions.append(_region(core & (parts == number), change, known, least_width_cells))
     return regions
+
+
+def _is_slender(cells: NDArray[np.bool_], width_cells: float) -> bool:
+    return float(cells.sum()) > _SLENDER * width_cells**2
 
 
 def _depth(mask: NDArray[np.bool_], known: NDArray[np.bool_]) -> Grid:

@@ -24,6 +24,8 @@ _ACROSS_CELLS = 0.7
 MOST_Z = 4.0
 """What a single cell counts at most."""
 _LEAST_Z = -2.0
+_TWIG_SHARE = 0.4  # of the highest contrast of a line
+_EIGHT = np.ones((3, 3), bool)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,43 @@ def _line_kernels(shape: tuple[int, int]) -> tuple[NDArray[np.complex128], ...]:
         exponent = (along * _ALONG_CELLS) ** 2 + (across * _ACROSS_CELLS) ** 2
         kernels.append(np.exp(-2 * np.pi**2 * exponent))
     return tuple(kernels)
+
+
+def candidates(
+    contrast: Grid, free: NDArray[np.bool_], limits: tuple[float, float], shortest_cells: float
+) -> list[NDArray[np.bool_]]:
+    """Connected cells of a ridge, long enough, of which one at least stands out clearly.
+
+    Parameters
+    ----------
+    contrast : (R, C)
+        Of `find_ridges`.
+    free : (R, C) bool
+        Cells that may belong to a line.
+    limits
+        Contrast that all cells reach, and one.
+    shortest_cells
+        No line is longer than the diagonal of its box.
+    """
+    weak, strong = limits
+    parts = []
+    labels, _ = ndimage.label((contrast > weak) & free, _EIGHT)
+    for number, box in enumerate(ndimage.find_objects(labels), start=1):
+        if np.hypot(*[side.stop - side.start for side in box]) < shortest_cells:
+            continue
+        values = np.where(labels[box] == number, contrast[box], 0.0)
+        if values.max() < strong:
+            continue
+        # Twigs of noise hang on a strong line.
+        above, _ = ndimage.label(values > max(weak, _TWIG_SHARE * float(values.max())), _EIGHT)
+        for part, inner in enumerate(ndimage.find_objects(above), start=1):
+            if np.hypot(*[side.stop - side.start for side in inner]) < shortest_cells:
+                continue
+            cells = np.zeros(contrast.shape, bool)
+            cells[box] = above == part
+            if contrast[cells].max() >= strong:
+                parts.append(cells)
+    return parts
 
 
 def trace_ridge(cells: NDArray[np.bool_], weight: Grid) -> Places:

@@ -13,6 +13,7 @@ from latticewatch.detectors.symmetry.evidence import Evidence, Grid, read_eviden
 from latticewatch.detectors.symmetry.outlines import (
     Places,
     area_and_center,
+    is_straight,
     length_of,
     normals,
     orientation_of,
@@ -23,7 +24,13 @@ from latticewatch.detectors.symmetry.outlines import (
 )
 from latticewatch.detectors.symmetry.preprocess import Preprocess
 from latticewatch.detectors.symmetry.regions import Region, find_regions
-from latticewatch.detectors.symmetry.ridges import MOST_Z, centred, find_ridges, trace_ridge
+from latticewatch.detectors.symmetry.ridges import (
+    MOST_Z,
+    candidates,
+    centred,
+    find_ridges,
+    trace_ridge,
+)
 
 LIMIT_P = 1e-3
 """Chance per frame of a boundary in a clean one, as for the lines between domains."""
@@ -40,6 +47,10 @@ _CREST = 0.8  # what the best of neighbouring lines has by chance
 _LIT_Z = 1.0
 _LIT_SHARE = 0.3  # of the median: a row of point defects has gaps
 _LEAST_LIT = 0.93
+# Dislocations of a low-angle boundary have gaps too, but stand in a long straight row.
+_LEAST_LIT_LONG = 0.6
+_LONG_PERIODS = 16.0
+_BLUNT_POINTS = 3  # at either end: the filter's own length, and twigs
 _SPACING_CELLS = 0.5
 _SIDE_CELLS = 3.0
 _PATCH_P = 1e-6
@@ -164,7 +175,7 @@ def find_segments(
     period_cells = period_px / found.step_px
     disorder = find_disorder(found.variance, found.level, _gap(found, model), period_cells)
     narrow = _NARROW_CELLS + period_cells
-    regions = find_regions(evidence, disorder.near, narrow)
+    regions = find_regions(evidence, disorder.near, narrow, period_cells)
     lines = _region_lines(regions, evidence, disorder, period_cells)
     lines += _ridge_lines(regions, evidence, disorder, period_cells)
     segments = [_patch(found, outline, cells) for outline, cells in disorder.patches]
@@ -174,7 +185,7 @@ def find_segments(
     return sorted(segments, key=lambda segment: segment.p_value)
 
 
-def _gap(found: FoundMap, model: Reference) -> float:
+def _gap(found: FoundMap, model: Reference) -> tuple[float, float]:
     rule = model.preprocess
     period_px = (model.period_px or _USUAL_PERIOD_CELLS * found.step_px) / rule.binning
     level = (rule.high - rule.low) * float(np.sqrt(found.gain))
@@ -219,25 +230,21 @@ def _ridge_lines(
     shortest = _shortest(period_cells)
     side = _SIDE_CELLS + 0.5 * period_cells - 0.5
     ridges = find_ridges(z, side)
-    labels, n_parts = ndimage.label((ridges.contrast > _WEAK) & np.isfinite(z), np.ones((3, 3)))
-    if n_parts == 0:
-        return []
-    peaks = ndimage.maximum(ridges.contrast, labels, np.arange(1, n_parts + 1))
     spread = _spread(evidence.z, regions, disorder)
     seen = np.clip(np.nan_to_num(z), -3.0, 2 * MOST_Z)
+    change = np.nan_to_num(evidence.change)
     lines = []
-    for number, box in enumerate(ndimage.find_objects(labels), start=1):
-        extent = np.hypot(*[part.stop - part.start for part in box])
-        if peaks[number - 1] < _STRONG or extent < shortest:
-            continue
-        own = labels == number
-        path = trace_ridge(own, np.where(own, ridges.contrast, 0.0))
+    for cells in candidates(ridges.contrast, np.isfinite(z), (_WEAK, _STRONG), shortest):
+        path = trace_ridge(cells, np.where(cells, ridges.contrast, 0.0))
         if length_of(path, False) < shortest:
             continue
         line = rounded(resampled(path, False, _SPACING_CELLS), False, 3.0)
-        line = centred(line, False, np.clip(np.nan_to_num(evidence.change), 0, None), side)
+        line = centred(line, False, change, side)
+        line = line[_BLUNT_POINTS:-_BLUNT_POINTS]
         lit = ndimage.gaussian_filter1d(sampled(seen, line), 2.0, mode="nearest")
-        if float((lit > max(_LIT_Z, _LIT_SHARE * float(np.median(lit)))).mean()) < _LEAST_LIT:
+        share = float((lit > max(_LIT_Z, _LIT_SHARE * float(np.median(lit)))).mean())
+        is_long = length_of(line, False) >= _LONG_PERIODS * period_cells and is_straight(line)
+        if share < (_LEAST_LIT_LONG if is_long else _LEAST_LIT):
             continue
         contrast = float(np.median(sampled(ridges.contrast, line))) - _CREST
         lines.append((line, False, _chance(contrast, spread, length_of(line, False), z)))
