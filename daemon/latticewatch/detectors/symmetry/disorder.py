@@ -13,7 +13,8 @@ Mask = NDArray[np.bool_]
 
 _SMOOTHING_CELLS = 0.7
 _FAR = 5.0  # robust standard deviations of the logarithm of the variance
-_LARGEST_CORE = 0.7  # of the crystal's variance
+# Of the crystal's variance: that of a wedge goes with the square of its brightness.
+_LARGEST_CORE = 0.65
 _EDGE_SHARE = 0.5  # of the way from the variance inside to that of the crystal
 _EMPTY_SHARE = 0.25  # of the cells of a dark part that are smooth: noise can hide others
 # A box of two cells sees a hole of one cell half, and draws any speck as wide as itself.
@@ -128,7 +129,7 @@ def _core_level(variance: Grid) -> float:
     above = log[log > middle]
     spread = float(np.median(above - middle)) / 0.6745 if len(above) else 0.0
     lowest = float(np.exp(middle - _FAR * max(spread, 0.02)))
-    return max(1.0, min(lowest, _LARGEST_CORE * float(np.exp(middle))))
+    return min(max(1.0, lowest), _LARGEST_CORE * float(np.exp(middle)))
 
 
 def _grown(mask: Mask) -> Mask:
@@ -165,9 +166,12 @@ def _patches(
         edge = smooth[own].min() + _EDGE_SHARE * (typical - float(smooth[own].min()))
         parts, _ = ndimage.label(smooth < edge)
         mine = np.unique(parts[own])
-        cells = np.asarray(ndimage.binary_fill_holes(np.isin(parts, mine[mine > 0])))
+        # No box carries a patch farther than this; noise would, from one weak place to the next.
+        around = np.isin(parts, mine[mine > 0])
+        within = around & _grown(own)
+        cells = np.asarray(ndimage.binary_fill_holes(within))
         taken |= cells
-        if not _is_patch(cells, side):
+        if not _is_patch(cells, side) or _is_line(around):
             continue
         # The frame's edge closes a patch that it cuts.
         level = np.where(cells, np.maximum(edge - smooth, 1e-9), np.minimum(edge - smooth, -1e-9))
@@ -181,7 +185,13 @@ def _patches(
 
 def _is_patch(cells: Mask, side_cells: float) -> bool:
     """Tell a patch from a speck and from a line."""
-    padded = np.pad(cells, 1)
-    width = 2.0 * float(ndimage.distance_transform_edt(padded).max()) - 1.0
-    area = float(cells.sum())
-    return width >= side_cells and area / width < _SLENDER * width
+    return _width(cells) >= side_cells and not _is_line(cells)
+
+
+def _is_line(cells: Mask) -> bool:
+    return float(cells.sum()) > _SLENDER * _width(cells) ** 2
+
+
+def _width(cells: Mask) -> float:
+    """Diameter in cells of the largest disc within; one of one cell has a depth of one."""
+    return 2.0 * float(ndimage.distance_transform_edt(np.pad(cells, 1)).max()) - 1.0

@@ -11,12 +11,12 @@ from latticewatch.detectors.symmetry.outlines import (
     Places,
     filled,
     length_of,
+    normals,
     resampled,
     rounded,
-    sampled,
     trace_lines,
 )
-from latticewatch.detectors.symmetry.ridges import centred, profiles
+from latticewatch.detectors.symmetry.ridges import profiles
 
 _SMOOTHING_CELLS = 1.0
 _STRANGE_Z = 2.0  # of the smoothed evidence
@@ -25,7 +25,7 @@ _EDGE_SHARE = 0.5  # of the strangeness inside, since second moments mix by area
 _REACH_CELLS = 4.0  # from the core of a region to its edge and beyond
 _SLENDER = 3.0  # length over width
 _SLENDER_PERIODS = 1.5
-_SEAM = 1.6  # crest over inside: the boundary has a disorder of its own
+_SEAM = 1.12  # crest over inside: the boundary has a disorder of its own
 _SEAM_CELLS = 2.5
 
 
@@ -38,11 +38,15 @@ class Region:
     cells : (R, C) bool
         Its own.
     lines
-        Places of the grid along which it ends, and whether they close.
+        Places of the grid along which it ends, and whether they close; none where the region is
+        a band, which is a line itself.
+    width_cells
+        At its widest.
     """
 
     cells: NDArray[np.bool_]
     lines: list[tuple[Places, bool]]
+    width_cells: float
 
 
 def find_regions(
@@ -83,8 +87,9 @@ def find_regions(
         own = (parts == number) & known
         width = 2.0 * float(inside[own].max()) - 1.0
         if width < least_width_cells + _SLENDER_PERIODS * period_cells and _is_slender(own, width):
+            regions.append(Region(own, [], width))
             continue
-        regions.append(_region(core & (parts == number), change, known, least_width_cells))
+        regions.append(_region(core & (parts == number), change, known, least_width_cells, width))
     return regions
 
 
@@ -106,7 +111,11 @@ def _depth(mask: NDArray[np.bool_], known: NDArray[np.bool_]) -> Grid:
 
 
 def _region(
-    core: NDArray[np.bool_], change: Grid, known: NDArray[np.bool_], least_width_cells: float
+    core: NDArray[np.bool_],
+    change: Grid,
+    known: NDArray[np.bool_],
+    least_width_cells: float,
+    width_cells: float,
 ) -> Region:
     """Draw the line where the strangeness falls to half."""
     inside = float(np.median(change[core]))
@@ -127,13 +136,22 @@ def _region(
         if length_of(line, closed) < least_width_cells:
             continue
         line = rounded(resampled(line, closed, 0.5), closed, 3.0)
-        lines.append((_on_seam(line, closed, filled(change, np.isfinite(change)), inside), closed))
-    return Region(own, lines)
+        lines.append((_on_seam(line, closed, filled(change, np.isfinite(change))), closed))
+    return Region(own, lines, width_cells)
 
 
-def _on_seam(line: Places, closed: bool, change: Grid, inside: float) -> Places:
-    """Move a line to the crest of its own disorder, where it has one."""
-    _, across = profiles(line, closed, change, _SEAM_CELLS)
-    if float(np.median(across.max(axis=1))) < _SEAM * inside:
+def _on_seam(line: Places, closed: bool, change: Grid) -> Places:
+    """Move a line as a whole to the crest of its own disorder, where it has one.
+
+    What lies beyond half the inside's strangeness is then the seam, up to a cell too far out.
+    """
+    offsets, values = profiles(line, closed, change, _SEAM_CELLS)
+    mean = values.mean(axis=0)
+    ends = float(mean[:2].mean()), float(mean[-2:].mean())
+    top = int(np.argmax(mean))
+    if mean[top] < min(ends) + _SEAM * abs(ends[1] - ends[0]) or not 0 < top < len(mean) - 1:
         return line
-    return centred(line, closed, np.maximum(change - inside, 0.0), _SEAM_CELLS)
+    below, at, above = mean[top - 1 : top + 2]
+    shift = offsets[top] + 0.25 * (below - above) / (below - 2 * at + above)
+    moved: Places = line + shift * normals(line, closed)
+    return moved

@@ -231,24 +231,46 @@ def _ridge_lines(
     side = _SIDE_CELLS + 0.5 * period_cells - 0.5
     ridges = find_ridges(z, side)
     spread = _spread(evidence.z, regions, disorder)
-    seen = np.clip(np.nan_to_num(z), -3.0, 2 * MOST_Z)
+    seen = np.clip(np.nan_to_num(evidence.z, nan=MOST_Z), -3.0, 2 * MOST_Z)
+    clipped = np.minimum(smoothed(seen, 0.7), MOST_Z)
     change = np.nan_to_num(evidence.change)
     lines = []
-    for cells in candidates(ridges.contrast, np.isfinite(z), (_WEAK, _STRONG), shortest):
-        path = trace_ridge(cells, np.where(cells, ridges.contrast, 0.0))
-        if length_of(path, False) < shortest:
+    found = [
+        (cells, ridges.contrast, side)
+        for cells in candidates(ridges.contrast, np.isfinite(z), (_WEAK, _STRONG), shortest)
+    ]
+    found += [
+        (region.cells, ndimage.distance_transform_edt(region.cells), 0.5 * region.width_cells + 1.0)
+        for region in regions
+        if not region.lines
+    ]
+    for cells, weight, reach in found:
+        line = _crest(cells, weight, change, reach)
+        if length_of(line, False) < shortest or not _is_lit(line, seen, period_cells):
             continue
-        line = rounded(resampled(path, False, _SPACING_CELLS), False, 3.0)
-        line = centred(line, False, change, side)
-        line = line[_BLUNT_POINTS:-_BLUNT_POINTS]
-        lit = ndimage.gaussian_filter1d(sampled(seen, line), 2.0, mode="nearest")
-        share = float((lit > max(_LIT_Z, _LIT_SHARE * float(np.median(lit)))).mean())
-        is_long = length_of(line, False) >= _LONG_PERIODS * period_cells and is_straight(line)
-        if share < (_LEAST_LIT_LONG if is_long else _LEAST_LIT):
-            continue
-        contrast = float(np.median(sampled(ridges.contrast, line))) - _CREST
+        across = reach * normals(line, False)
+        beside = np.maximum(sampled(clipped, line - across), sampled(clipped, line + across))
+        contrast = float(np.median(sampled(clipped, line) - beside)) - _CREST
         lines.append((line, False, _chance(contrast, spread, length_of(line, False), z)))
     return lines
+
+
+def _crest(cells: NDArray[np.bool_], weight: Grid, change: Grid, reach_cells: float) -> Places:
+    """Line of even points along the middle of some cells."""
+    path = trace_ridge(cells, np.where(cells, weight, 0.0))
+    if len(path) < 2:
+        return path
+    line = rounded(resampled(path, False, _SPACING_CELLS), False, 3.0)
+    line = centred(line, False, change, reach_cells)
+    return line[_BLUNT_POINTS:-_BLUNT_POINTS] if len(line) > 4 * _BLUNT_POINTS else line[:1]
+
+
+def _is_lit(line: Places, z: Grid, period_cells: float) -> bool:
+    """Tell a line from a row of point defects, which has gaps."""
+    lit = ndimage.gaussian_filter1d(sampled(z, line), 2.0, mode="nearest")
+    share = float((lit > max(_LIT_Z, _LIT_SHARE * float(np.median(lit)))).mean())
+    is_long = length_of(line, False) >= _LONG_PERIODS * period_cells and is_straight(line)
+    return share >= (_LEAST_LIT_LONG if is_long else _LEAST_LIT)
 
 
 def _spread(z: Grid, regions: list[Region], disorder: Disorder) -> float:
