@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import ndimage, optimize, special
 
 from latticewatch.detectors.symmetry.evidence import Evidence, Grid, smoothed
 from latticewatch.detectors.symmetry.outlines import (
@@ -25,8 +25,9 @@ _EDGE_SHARE = 0.5  # of the strangeness inside, since second moments mix by area
 _REACH_CELLS = 4.0  # from the core of a region to its edge and beyond
 _SLENDER = 3.0  # length over width
 _SLENDER_PERIODS = 1.5
-_SEAM = 1.12  # crest over inside: the boundary has a disorder of its own
-_SEAM_CELLS = 2.5
+_FIT_CELLS = 3.0
+_EDGE_SIGMAS_CELLS = (0.6, 0.8, 1.0)  # a box of two cells has 0.6, filter and window add theirs
+_MIDDLES_CELLS = np.arange(-1.6, 1.61, 0.2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,22 +137,32 @@ def _region(
         if length_of(line, closed) < least_width_cells:
             continue
         line = rounded(resampled(line, closed, 0.5), closed, 3.0)
-        lines.append((_on_seam(line, closed, filled(change, np.isfinite(change))), closed))
+        lines.append((_moved(line, closed, filled(change, np.isfinite(change))), closed))
     return Region(own, lines, width_cells)
 
 
-def _on_seam(line: Places, closed: bool, change: Grid) -> Places:
-    """Move a line as a whole to the crest of its own disorder, where it has one.
+def _moved(line: Places, closed: bool, change: Grid) -> Places:
+    """Move a line as a whole to the middle of the edge.
 
-    What lies beyond half the inside's strangeness is then the seam, up to a cell too far out.
+    Cut columns make a seam with a disorder of its own, which pushes the place of half the
+    inside's strangeness up to a cell out. Strangeness is the length of a vector, of which edge
+    and seam are parts that do not point alike: its square across the line is fitted by the
+    squares of a step and of a bump about one middle.
     """
-    offsets, values = profiles(line, closed, change, _SEAM_CELLS)
-    mean = values.mean(axis=0)
-    ends = float(mean[:2].mean()), float(mean[-2:].mean())
-    top = int(np.argmax(mean))
-    if mean[top] < min(ends) + _SEAM * abs(ends[1] - ends[0]) or not 0 < top < len(mean) - 1:
-        return line
-    below, at, above = mean[top - 1 : top + 2]
-    shift = offsets[top] + 0.25 * (below - above) / (below - 2 * at + above)
-    moved: Places = line + shift * normals(line, closed)
-    return moved
+    offsets, values = profiles(line, closed, change, _FIT_CELLS)
+    seen = np.square(np.median(values, axis=0))
+    if seen[:2].mean() < seen[-2:].mean():
+        offsets, seen = -offsets, seen
+    best, shift = np.inf, 0.0
+    for sigma in _EDGE_SIGMAS_CELLS:
+        for middle in _MIDDLES_CELLS:
+            at = (offsets - middle) / sigma
+            step, bump = special.ndtr(-at), np.exp(-0.5 * at**2)
+            shapes = np.stack([step**2, bump**2, np.ones_like(at)], axis=1)
+            parts, _ = optimize.nnls(shapes, seen)
+            left = np.sum((np.sqrt(shapes @ parts) - np.sqrt(seen)) ** 2)
+            if left < best:
+                best, shift = left, middle
+    sign = 1.0 if offsets[0] < 0 else -1.0
+    place: Places = line + sign * shift * normals(line, closed)
+    return place
