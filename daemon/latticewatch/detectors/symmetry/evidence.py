@@ -8,9 +8,9 @@ from scipy import ndimage, special
 
 Grid = NDArray[np.float64]
 
-# Between these chances the law of the reference is counted from many cells and free of the few
-# defects that no reference is without; the tail is not.
-_COUNTED = (0.03, 0.97)
+# Between these chances the law of the reference is counted from many cells, and free of defects
+# even where a third of the reference was of another domain, which is far.
+_COUNTED = (0.4, 0.97)
 _FEWEST_CELLS = 30
 _LEAST_SPREAD = 0.03  # of the logarithm; a frame without noise has none
 

@@ -51,6 +51,13 @@ def orientation_of(line: Places) -> float:
     return float(angle % np.pi)
 
 
+def is_straight(line: Places, most: float = 0.05) -> bool:
+    """Tell whether a line stays near its long axis: rms distance over length."""
+    off = line - line.mean(axis=0)
+    across = np.linalg.svd(off, compute_uv=False)[-1] / np.sqrt(len(line))
+    return bool(across < most * length_of(line, False))
+
+
 def resampled(line: Places, closed: bool, spacing: float) -> Places:
     """Points at even distances along a line, both ends kept."""
     points = whole(line, closed)
@@ -93,7 +100,7 @@ def sampled(grid: NDArray[np.float64], places: Places) -> NDArray[np.float64]:
 
 
 def to_edges(
-    line: Places, shape_yx: tuple[int, int], reach_px: float, back_points: int = 6
+    line: Places, shape_yx: tuple[int, int], reach_px: float, back_points: int = 8
 ) -> Places:
     """Carry an open line whose ends lie within reach of the frame's edge on to the edge.
 
@@ -143,7 +150,5 @@ def filled(grid: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.fl
     """Values of a grid, each unknown one that of the nearest known cell."""
     if known.all():
         return grid
-    nearest = ndimage.distance_transform_edt(
-        ~known, return_distances=False, return_indices=True
-    )
+    nearest = ndimage.distance_transform_edt(~known, return_distances=False, return_indices=True)
     return np.asarray(grid[tuple(nearest)])
