@@ -13,10 +13,9 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from latticewatch.detectors.onnx_session import Sides
 from latticewatch.detectors.protocols import ModelError
-from latticewatch.detectors.symmetry.gate_features import BATCH, PREPARED, open_gate_session
-from latticewatch.detectors.symmetry.gate_input import LEAST_SIDE_PX, SIDE_PX, TilePreparer
+from latticewatch.detectors.symmetry.gate_features import TileNetwork
+from latticewatch.detectors.symmetry.gate_input import LEAST_SIDE_PX, SIDE_PX
 
 LOGITS, NOVELTY = "defect_logit", "novelty"
 # As in the published program: index 0 of two classes is the defect.
@@ -25,7 +24,7 @@ FORMAT_VERSION = 1
 _HEADER = "gate"
 # A frozen VGG16 and its head are 98 MB.
 MOST_BYTES = 128 * 2**20
-_OUTPUTS: dict[str, Sides | None] = {LOGITS: (1,), NOVELTY: (1,)}
+OUTPUTS: Final = {LOGITS: 1, NOVELTY: 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +148,8 @@ class Gate:
     def __init__(self, network: bytes, where: str = "gate") -> None:
         self.network = network
         self.sha256 = hashlib.sha256(network).hexdigest()
-        self._session = open_gate_session(network, _OUTPUTS, where, most_bytes=MOST_BYTES)
-        notes = self._session.get_modelmeta().custom_metadata_map
-        self.header = GateHeader.from_notes(notes, where)
-        self._preparer = TilePreparer(self.header.tile_px)
-        self._prepared = np.zeros((BATCH, 1, SIDE_PX, SIDE_PX), np.float32)
+        self._tiles = TileNetwork(network, OUTPUTS, where, most_bytes=MOST_BYTES)
+        self.header = GateHeader.from_notes(self._tiles.notes, where)
 
     @property
     def tile_px(self) -> int:
@@ -176,15 +172,8 @@ class Gate:
         side = self.tile_px
         if tiles.ndim != 3 or tiles.shape[1:] != (side, side):
             raise ValueError(f"tiles of shape {tiles.shape}, expected (N, {side}, {side})")
-        p_defect = np.full(len(tiles), np.nan, np.float32)
-        novelty = np.full(len(tiles), np.nan, np.float32)
-        for start in range(0, len(tiles), BATCH):
-            some = tiles[start : start + BATCH]
-            part = slice(start, start + len(some))
-            shown = self._preparer.prepare(some, self._prepared)
-            given = {PREPARED: self._prepared[: len(some)]}
-            logits, distances = self._session.run([LOGITS, NOVELTY], given)
-            p_defect[part][shown] = (0.5 * (1.0 + np.tanh(0.5 * logits[:, 0])))[shown]
-            novelty[part][shown] = distances[shown, 0]
+        logits, novelty = (answer[:, 0] for answer in self._tiles.run(tiles))
+        # Without an overflow, however sure it is.
+        p_defect = (0.5 * (1.0 + np.tanh(0.5 * logits))).astype(np.float32)
         # NaN is not known.
         return GateVerdicts(p_defect, novelty <= 1.0, novelty)

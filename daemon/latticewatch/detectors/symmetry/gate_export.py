@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.detectors.onnx_writer import GraphWriter
-from latticewatch.detectors.symmetry.gate import LOGITS, NOVELTY, GateHeader
+from latticewatch.detectors.symmetry.gate import LOGITS, NOVELTY, OUTPUTS, GateHeader
 from latticewatch.detectors.symmetry.gate_features import PREPARED
 from latticewatch.detectors.symmetry.gate_input import SIDE_PX
 
@@ -55,10 +55,13 @@ def to_onnx(features: bytes, head: Head, header: GateHeader) -> bytes:
     (seen,) = graph.take_over(features)
     add_affine(graph, "defect", seen, head.defect, to=LOGITS)
     add_novelty(graph, seen, head.novelty)
-    return graph.written({PREPARED: (1, SIDE_PX, SIDE_PX)}, OUTPUTS, header.notes())
+    return gate_of(graph, header)
 
 
-OUTPUTS: dict[str, tuple[int, ...]] = {LOGITS: (1,), NOVELTY: (1,)}
+def gate_of(graph: GraphWriter, header: GateHeader) -> bytes:
+    """Write a graph that has the two outputs of a gate."""
+    outputs = {name: (width,) for name, width in OUTPUTS.items()}
+    return graph.written({PREPARED: (1, SIDE_PX, SIDE_PX)}, outputs, header.notes())
 
 
 def add_novelty(graph: GraphWriter, features: str, novelty: Affine) -> None:

@@ -8,13 +8,18 @@ by itself; its smallest value to 0 and its largest to 1; enlarged to 128 px if i
 import numpy as np
 from numpy.typing import NDArray
 
-from latticewatch.kernels.smooth import gaussian, gaussian_scratch, gaussian_weights
+from latticewatch.kernels.smooth import (
+    difference_of_gaussians,
+    difference_scratch,
+    gaussian_weights,
+)
 
 SIDE_PX = 128
 LEAST_SIDE_PX = 32  # below this the blur of 3 px sees the edges more than the tile
 SIGMAS_PX = (2.0, 3.0)
 _TRUNCATE = 4.0
-_WEIGHTS = tuple(gaussian_weights(sigma, _TRUNCATE) for sigma in SIGMAS_PX)
+# A tile whose waves are weaker than this share of its range is flat but for rounding.
+_LEAST_WAVES = 1e-6
 
 
 class TilePreparer:
@@ -36,9 +41,9 @@ class TilePreparer:
             raise ValueError(f"tiles of {side_px} px, expected {LEAST_SIDE_PX} to {SIDE_PX}")
         self.side_px = side_px
         self._tile: NDArray[np.float32] = np.empty((side_px, side_px), np.float32)
-        self._narrow: NDArray[np.float32] = np.empty_like(self._tile)
-        self._wide = np.empty_like(self._tile)
-        self._scratch = [gaussian_scratch(side_px, weights) for weights in _WEIGHTS]
+        self._waves: NDArray[np.float32] = np.empty_like(self._tile)
+        self._narrow, self._wide = (gaussian_weights(sigma, _TRUNCATE) for sigma in SIGMAS_PX)
+        self._scratch = difference_scratch(side_px, self._wide)
         self._enlarge = _bilinear(side_px, SIDE_PX)
 
     def prepare(self, tiles: NDArray[np.generic], out: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -69,16 +74,14 @@ class TilePreparer:
         if not 0.0 < spread < np.inf:
             out[:] = 0.0
             return False
-        gaussian(self._tile, _WEIGHTS[0], self._scratch[0], self._narrow)
-        gaussian(self._tile, _WEIGHTS[1], self._scratch[1], self._wide)
-        self._narrow -= self._wide
-        low, high = float(self._narrow.min()), float(self._narrow.max())
-        if not high - low > 1e-6 * spread:
+        difference_of_gaussians(self._tile, self._narrow, self._wide, self._scratch, self._waves)
+        low, high = float(self._waves.min()), float(self._waves.max())
+        if not high - low > _LEAST_WAVES * spread:
             out[:] = 0.0
             return False
-        drawn = self._narrow
+        drawn: NDArray[np.float32] = self._waves
         if self.side_px < SIDE_PX:
-            drawn = self._enlarge @ drawn @ self._enlarge.T
+            drawn = (self._enlarge @ drawn @ self._enlarge.T).astype(np.float32, copy=False)
         np.multiply(drawn, np.float32(255.0 / 128.0 / (high - low)), out=out)
         out -= np.float32((255.0 * low / (high - low) + 127.0) / 128.0)
         return True
