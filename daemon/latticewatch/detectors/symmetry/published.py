@@ -166,7 +166,7 @@ def learn(tile: Floats, bank: Bank = "rows") -> PublishedReference:
     energies = filter_energies(tile, filters)
     samples = energies.reshape(-1, len(filters)).astype(np.float64)
     try:
-        inverse: NDArray[np.float64] = np.linalg.inv(np.cov(samples.T))
+        inverse = np.asarray(np.linalg.inv(np.cov(samples.T)), np.float64)
     except np.linalg.LinAlgError as error:
         raise ValueError("the model tile holds no structure: choose another one") from error
     return PublishedReference(filters, energies, inverse, float(box_variance(tile).min()))

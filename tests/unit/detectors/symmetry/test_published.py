@@ -137,7 +137,7 @@ def test_float32_is_close_to_float64() -> None:
     expected = slow.distance_map(pixels, pixels[:128, :128], np.asarray(bank, np.float64))
     energies = filter_energies(small[:128, :128], bank.astype(np.float32))
     samples = energies.reshape(-1, 49).astype(np.float64)
-    inverse: NDArray[np.float64] = np.linalg.inv(np.cov(samples.T))
+    inverse = np.asarray(np.linalg.inv(np.cov(samples.T)), np.float64)
     same = PublishedReference(bank.astype(np.float32), energies, inverse, 0.0)
     found = distance_map(small, same)
     assert found.dtype == np.float32

@@ -52,7 +52,7 @@ def test_rows_find_some_of_the_domain_of_zro2() -> None:
     assert 0.81 < found < 0.87
 
 
-def test_masks_show_the_vacuum_of_zro2_and_the_twin_of_cdte() -> None:
+def test_variance_mask_shows_the_vacuum_of_zro2() -> None:
     zro2 = shared_image(ZRO2).astype(np.float64)
     maps = published_maps(zro2, ZRO2_TILE)
     vacuum = maps.variance_mask
