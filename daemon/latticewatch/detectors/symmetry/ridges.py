@@ -1,6 +1,5 @@
 """Narrow lines of strange cells: stacking faults, antiphase and low-angle boundaries."""
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -28,30 +27,15 @@ _TWIG_SHARE = 0.4  # of the highest contrast of a line
 _EIGHT = np.ones((3, 3), bool)
 
 
-@dataclass(frozen=True, slots=True)
-class Ridges:
-    """Answer of line filters.
+def line_contrast(z: Grid, side_cells: float) -> Grid:
+    """Mean of the clipped z along the best line through each cell, less that of its sides.
 
-    Attributes
-    ----------
-    contrast : (R, C)
-        Mean of the clipped z along the best line through a cell, less that of the stranger of its
-        two sides.
-    direction : (R, C)
-        Which of the directions.
-    """
-
-    contrast: Grid
-    direction: NDArray[np.int64]
-
-
-def find_ridges(z: Grid, side_cells: float) -> Ridges:
-    """Line contrast of every cell; NaN in `z` counts as the middle of the reference.
+    The stranger of the two sides counts, so that the edge of a region is no line.
 
     Parameters
     ----------
     z : (R, C)
-        Of `read_evidence`.
+        Of `read_evidence`; NaN counts as the middle of the reference.
     side_cells
         From a line to its sides.
     """
@@ -60,20 +44,23 @@ def find_ridges(z: Grid, side_cells: float) -> Ridges:
     shape = tuple(fft.next_fast_len(size + 12, real=True) for size in z.shape)
     turned = fft.rfft2(clipped, shape)
     best = np.full(z.shape, -np.inf)
-    direction = np.zeros(z.shape, np.int64)
     for number, kernel in enumerate(_line_kernels(shape)):
         along = fft.irfft2(turned * kernel, shape)[: z.shape[0], : z.shape[1]]
         angle = np.pi * number / _N_DIRECTIONS
-        off = side_cells * np.array([np.cos(angle), -np.sin(angle)])
-        sides = [
-            ndimage.shift(along, sign * off, order=1, mode="nearest", prefilter=False)
-            for sign in (-1, 1)
-        ]
-        contrast = along - np.maximum(sides[0], sides[1])
+        step_y = round(side_cells * np.cos(angle))
+        step_x = round(-side_cells * np.sin(angle))
+        sides = np.maximum(_moved(along, step_y, step_x), _moved(along, -step_y, -step_x))
+        contrast = along - sides
         better = contrast > best
-        best[better] = contrast[better]
-        direction[better] = number
-    return Ridges(best, direction)
+        best = np.where(better, contrast, best)
+    return best
+
+
+def _moved(grid: Grid, step_y: int, step_x: int) -> Grid:
+    """Value of each cell's neighbour so many cells away, that of the edge beyond it."""
+    rows = np.clip(np.arange(grid.shape[0]) + step_y, 0, grid.shape[0] - 1)
+    columns = np.clip(np.arange(grid.shape[1]) + step_x, 0, grid.shape[1] - 1)
+    return np.asarray(grid[rows[:, None], columns])
 
 
 @lru_cache(maxsize=4)
@@ -99,7 +86,7 @@ def candidates(
     Parameters
     ----------
     contrast : (R, C)
-        Of `find_ridges`.
+        Of `line_contrast`.
     free : (R, C) bool
         Cells that may belong to a line.
     limits
