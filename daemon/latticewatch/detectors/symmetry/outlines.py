@@ -75,7 +75,7 @@ def rounded(line: Places, closed: bool, sigma_points: float) -> Places:
 
 
 def normals(line: Places, closed: bool) -> Places:
-    """Unit vectors (N, 2) across a line at its points."""
+    """Give unit vectors (N, 2) across a line at its points."""
     if closed:
         along = np.roll(line, -1, axis=0) - np.roll(line, 1, axis=0)
     else:

@@ -39,32 +39,30 @@ def line_contrast(z: Grid, side_cells: float) -> Grid:
     side_cells
         From a line to its sides.
     """
-    clipped = np.clip(np.nan_to_num(z, nan=0.0), _LEAST_Z, MOST_Z)
-    clipped = clipped - float(np.median(clipped))
+    height, width = z.shape
+    margin = int(np.ceil(side_cells)) + 1
+    clipped = np.clip(np.where(np.isnan(z), 0.0, z), _LEAST_Z, MOST_Z).astype(np.float32)
+    clipped -= np.median(clipped)
     shape = tuple(fft.next_fast_len(size + 12, real=True) for size in z.shape)
     turned = fft.rfft2(clipped, shape)
-    best = np.full(z.shape, -np.inf)
+    best = np.full(z.shape, -np.inf, np.float32)
     for number, kernel in enumerate(_line_kernels(shape)):
         along = fft.irfft2(turned * kernel, shape)[: z.shape[0], : z.shape[1]]
         angle = np.pi * number / _N_DIRECTIONS
         step_y = round(side_cells * np.cos(angle))
         step_x = round(-side_cells * np.sin(angle))
-        sides = np.maximum(_moved(along, step_y, step_x), _moved(along, -step_y, -step_x))
-        contrast = along - sides
-        better = contrast > best
-        best = np.where(better, contrast, best)
-    return best
-
-
-def _moved(grid: Grid, step_y: int, step_x: int) -> Grid:
-    """Value of each cell's neighbour so many cells away, that of the edge beyond it."""
-    rows = np.clip(np.arange(grid.shape[0]) + step_y, 0, grid.shape[0] - 1)
-    columns = np.clip(np.arange(grid.shape[1]) + step_x, 0, grid.shape[1] - 1)
-    return np.asarray(grid[rows[:, None], columns])
+        wide = np.pad(along, margin, mode="edge")
+        one, two = (
+            wide[margin + sign * step_y :, margin + sign * step_x :][:height, :width]
+            for sign in (-1, 1)
+        )
+        contrast = along - np.maximum(one, two)
+        np.maximum(best, contrast, out=best)
+    return best.astype(np.float64)
 
 
 @lru_cache(maxsize=4)
-def _line_kernels(shape: tuple[int, int]) -> tuple[NDArray[np.complex128], ...]:
+def _line_kernels(shape: tuple[int, int]) -> tuple[NDArray[np.float32], ...]:
     """Spectra of the line filters: Gaussians of unit sum, long in one direction."""
     gy = fft.fftfreq(shape[0])[:, None]
     gx = fft.rfftfreq(shape[1])
@@ -74,14 +72,14 @@ def _line_kernels(shape: tuple[int, int]) -> tuple[NDArray[np.complex128], ...]:
         along = np.cos(angle) * gx + np.sin(angle) * gy
         across = np.cos(angle) * gy - np.sin(angle) * gx
         exponent = (along * _ALONG_CELLS) ** 2 + (across * _ACROSS_CELLS) ** 2
-        kernels.append(np.exp(-2 * np.pi**2 * exponent))
+        kernels.append(np.exp(-2 * np.pi**2 * exponent).astype(np.float32))
     return tuple(kernels)
 
 
 def candidates(
     contrast: Grid, free: NDArray[np.bool_], limits: tuple[float, float], shortest_cells: float
 ) -> list[NDArray[np.bool_]]:
-    """Connected cells of a ridge, long enough, of which one at least stands out clearly.
+    """Choose connected cells of a ridge, long enough, of which one stands out clearly.
 
     Parameters
     ----------

@@ -169,7 +169,7 @@ def find_segments(
         return []
     period_px = model.period_px or _USUAL_PERIOD_CELLS * found.step_px
     period_cells = period_px / found.step_px
-    disorder = find_disorder(found.variance, found.level, _gap(found, model), period_cells)
+    disorder = find_disorder(found.variance, found.level, lambda: _gaps(found, model), period_cells)
     narrow = _NARROW_CELLS + period_cells
     regions = find_regions(evidence, disorder.near, narrow, period_cells)
     lines = _region_lines(regions, evidence, disorder, period_cells)
@@ -181,7 +181,7 @@ def find_segments(
     return sorted(segments, key=lambda segment: segment.p_value)
 
 
-def _gap(found: FoundMap, model: Reference) -> tuple[float, float]:
+def _gaps(found: FoundMap, model: Reference) -> tuple[float, float]:
     rule = model.preprocess
     period_px = (model.period_px or _USUAL_PERIOD_CELLS * found.step_px) / rule.binning
     level = (rule.high - rule.low) * float(np.sqrt(found.gain))
