@@ -11,13 +11,20 @@ from latticewatch.detectors.symmetry.cells import CellMaker, gain_of
 from latticewatch.detectors.symmetry.distances import DistanceMeter
 from latticewatch.detectors.symmetry.law import DistanceLaw, fit_law
 from latticewatch.detectors.symmetry.model_patch import Patch
+from latticewatch.detectors.symmetry.parameters import (
+    BLOCK_PX,
+    BORDER_CELLS,
+    SymmetryParameters,
+)
 from latticewatch.detectors.symmetry.reference import Reference, reference_of, trimmed_reference
-from latticewatch.detectors.symmetry.region import cells_in, pixels_of
+from latticewatch.detectors.symmetry.region import SOME_SHIFTS, cells_in, moments_in, pixels_of
 
 Image = NDArray[np.float32]
 # Of the variance in the clean region; the published program divides its least value by 1.2.
 _LEAST_SHARE = 0.001
 _TINY = 1e-12
+# Neighbouring cells share half of their pixels along each axis.
+_CELLS_PER_BOX = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +56,7 @@ def calibrate(
     patch: Patch,
     maker: CellMaker,
     moments: NDArray[np.float32],
-    ridge: float,
+    parameters: SymmetryParameters,
 ) -> Calibrated:
     """Learn the reference, and the law of the distances of every clean cell of every frame.
 
@@ -64,8 +71,8 @@ def calibrate(
     moments : (N, D)
         Of the cells round the model patch, at all positions of the grid: what is clean is first
         told from them.
-    ridge
-        Of the covariance.
+    parameters
+        Settings.
 
     Raises
     ------
@@ -73,28 +80,35 @@ def calibrate(
         No frame has a clean cell.
     """
     cells = maker.run(frames[patch.frame])
-    own = _cells_of(patch, patch.frame, maker, frames) & cells.judgeable
+    own = cells_in(_clean_pixels(patch, patch.frame, maker, frames[patch.frame]))
+    own &= cells.judgeable
     if not own.any():
         raise FitError("no clean cell away from the border of the frame: give larger frames")
     least_variance = max(float(np.quantile(cells.variance[own], _LEAST_SHARE)), _TINY)
     start = float(np.median(cells.trace[own]))
     usual_trace = start * gain_of(cells, start, least_variance)
+    ridge = parameters.ridge
     first = reference_of(moments, ridge)
     meter = DistanceMeter(first, usual_trace, least_variance)
     gathered, folds, levels = [], [], []
     for number, frame in enumerate(frames):
         cells = maker.run(frame)
         found = meter.run(cells)
-        clean = _cells_of(patch, number, maker, frames) & np.isfinite(found.distance)
-        if clean.any():
-            gathered.append(cells.moments[clean] / np.float32(found.gain))
-            folds.append(_quarters(clean))
-            levels.append(cells.level[clean])
+        clean = _clean_pixels(patch, number, maker, frame)
+        if not found.gain > 0:
+            continue
+        some, corners = moments_in(maker.filtered, maker.bank, clean, SOME_SHIFTS)
+        if len(some):
+            gathered.append(some / np.float32(found.gain))
+            folds.append(_quarters(corners))
+            levels.append(cells.level[cells_in(clean)])
     if not gathered:
         raise FitError("no clean cell in any frame: give frames with clean crystal")
     every, fold = np.concatenate(gathered), np.concatenate(folds)
-    reference = trimmed_reference(every, first, ridge)
-    law = fit_law(_out_of_fold(every, fold, first, ridge))
+    pooled = parameters.pooled
+    reference = trimmed_reference(every, first, ridge) if pooled else first
+    distances = _out_of_fold(every, fold, first, ridge) if pooled else first.distances(every)
+    law = fit_law(distances, cells_per_observation=_CELLS_PER_BOX * len(SOME_SHIFTS) ** 2)
     meter = DistanceMeter(reference, usual_trace, least_variance)
     nearest = [meter.run(maker.run(frame)).nearest for frame in frames]
     return Calibrated(
@@ -107,18 +121,22 @@ def calibrate(
     )
 
 
-def _cells_of(
-    patch: Patch, number: int, maker: CellMaker, frames: Sequence[Image]
+def _clean_pixels(
+    patch: Patch, number: int, maker: CellMaker, frame: Image
 ) -> NDArray[np.bool_]:
-    binning, (height, width) = maker.rule.binning, frames[number].shape
+    """Binned pixels (H, W) of clean tiles, away from the border of the frame."""
+    binning, (height, width) = maker.rule.binning, frame.shape
     shape = (height // binning, width // binning)
-    return cells_in(pixels_of(patch.clean[number], patch.side_px, binning, shape))
+    clean = pixels_of(patch.clean[number], patch.side_px, binning, shape)
+    border = BORDER_CELLS * BLOCK_PX
+    inner = np.zeros_like(clean)
+    inner[border : shape[0] - border, border : shape[1] - border] = True
+    return clean & inner
 
 
-def _quarters(clean: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Tell in which quarter (N,) of the frame each clean cell lies."""
-    places = np.argwhere(clean)
-    below = places >= np.median(places, axis=0)
+def _quarters(corners: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Tell in which quarter (N,) of the frame each cell lies, from its first pixel (N, 2)."""
+    below = corners >= np.median(corners, axis=0)
     quarter: NDArray[np.int64] = 2 * below[:, 0].astype(np.int64) + below[:, 1]
     return quarter
 

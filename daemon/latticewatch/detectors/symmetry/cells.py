@@ -12,6 +12,7 @@ from latticewatch.kernels.box_variance import box_scratch, box_variance
 from latticewatch.kernels.moments import grid_shape, moment_scratch, n_moments, second_moments
 
 Map = NDArray[np.float32]
+_MOST_ROUNDS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +58,19 @@ class Cells:
 
 
 class CellMaker:
-    """Turns frames of one size after the other into cells, in buffers of its own."""
+    """Turns frames of one size after the other into cells, in buffers of its own.
+
+    Attributes
+    ----------
+    rule, bank
+        As given.
+    filtered : (H // binning, W // binning)
+        Last frame, in levels.
+    """
 
     def __init__(self, rule: Preprocess, bank: NDArray[np.float32]) -> None:
         self.rule, self.bank = rule, np.ascontiguousarray(bank)
+        self.filtered = np.empty((0, 0), np.float32)
         self._ready = Preprocessor(rule)
         self._diagonal = np.flatnonzero(np.equal(*np.triu_indices(len(bank))))
         self._shape: tuple[int, ...] = (-1, -1)
@@ -68,6 +78,7 @@ class CellMaker:
     def run(self, image: NDArray[np.float32]) -> Cells:
         """Look at a frame (H, W), C-contiguous, in which pixels may be NaN or infinite."""
         binned, filtered = self._ready.run(image)
+        self.filtered = filtered
         if binned.shape != self._shape:
             self._allocate(binned.shape)
         second_moments(filtered, self.bank, self._scratch, self._moments)
@@ -106,9 +117,11 @@ def gain_of(cells: Cells, usual_trace: float, least_variance: float) -> float:
     if not len(trace):
         return float("nan")
     gain = quantile_of(np.sort(trace), 0.9) / usual_trace
-    for _ in range(4):
+    for _ in range(_MOST_ROUNDS):
         kept = np.sort(trace[variance >= least_variance * gain])
         if not len(kept):
             break
-        gain = quantile_of(kept, 0.5) / usual_trace
+        before, gain = gain, quantile_of(kept, 0.5) / usual_trace
+        if gain == before:
+            break
     return gain if gain > 0 else float("nan")

@@ -1,5 +1,6 @@
 """Where there is no lattice: vacuum, which is masked, and amorphous patches, which are listed."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,12 +15,12 @@ Mask = NDArray[np.bool_]
 _SMOOTHING_CELLS = 0.7
 _FAR = 5.0  # robust standard deviations of the logarithm of the variance
 # Of the crystal's variance: that of a wedge goes with the square of its brightness.
-_LARGEST_CORE = 0.65
+_LARGEST_CORE = 0.5
 _EDGE_SHARE = 0.5  # of the way from the variance inside to that of the crystal
 _EMPTY_SHARE = 0.25  # of the cells of a dark part that are smooth: noise can hide others
 # A box of two cells sees a hole of one cell half, and draws any speck as wide as itself.
-_SMALLEST_CELLS = 3.0
-_SMALLEST_PERIODS = 1.5
+_SMALLEST_CELLS = 4.0
+_SMALLEST_PERIODS = 2.0
 _SLENDER = 4.0  # length over width of what is rather a line
 _CLEAR_SKEWNESS = 0.2
 _RIM_CELLS = 2  # beyond a patch, to which its windows and boxes reach
@@ -83,7 +84,7 @@ def gap_contrast(
 def find_disorder(
     variance: NDArray[np.float32],
     level: NDArray[np.float32],
-    gaps: tuple[float, float],
+    gaps: Callable[[], tuple[float, float]],
     period_cells: float,
 ) -> Disorder:
     """Tell vacuum and amorphous patches from crystal.
@@ -95,7 +96,7 @@ def find_disorder(
     level : (R, C)
         Local mean of the raw frame.
     gaps
-        Of `gap_contrast`, times the frame's gain.
+        Gives `gap_contrast`, times the frame's gain; asked only where something is smooth.
     period_cells
         Of the lattice.
     """
@@ -109,7 +110,8 @@ def find_disorder(
     if not core.any() or core[known].all():
         return Disorder(none, [], none, smooth)
     usual = float(np.median(level[known & ~core]))
-    dark = known & ((level - usual < gaps[0]) | (level - usual > gaps[1]))
+    darkest, brightest = gaps()
+    dark = known & ((level - usual < darkest) | (level - usual > brightest))
     vacuum = _vacuum(core, dark)
     typical = float(np.median(smooth[known & ~core]))
     patches = _patches(core & ~_grown(vacuum), filled(smooth, known), typical, period_cells)

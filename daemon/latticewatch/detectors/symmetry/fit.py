@@ -104,7 +104,7 @@ def fit(
     region = region_round(
         patch.clean[patch.frame], patch.tile, patch.side_px, rule.binning, filtered.shape
     )
-    moments = moments_in(filtered, bank, region)
+    moments, _ = moments_in(filtered, bank, region)
     if len(moments) < _FEWEST_CELLS * _POSITIONS:
         raise FitError(
             f"{label_of(patch.frame, labels)}: the clean tiles round the model patch hold "
@@ -113,7 +113,7 @@ def fit(
         )
     if len(moments) < ENOUGH_CELLS * _POSITIONS:
         notes.append("few clean tiles lie together: what is usual is known roughly")
-    known = calibrate(frames, patch, CellMaker(rule, bank), moments, parameters.ridge)
+    known = calibrate(frames, patch, CellMaker(rule, bank), moments, parameters)
     model = replace(
         _model(known, rule, bank, filtered[place], parameters),
         patch_corner_px_yx=np.array(patch.tile, np.int64) * patch.side_px,

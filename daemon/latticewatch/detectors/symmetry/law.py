@@ -9,8 +9,6 @@ from latticewatch.detectors.calibration import clean_scale
 
 # Shares of clean cells beyond each knot of the table, from all to where the tail begins.
 N_KNOTS = 48
-# Neighbouring cells share half of their pixels along each axis: of so many one is independent.
-_CELLS_PER_OBSERVATION = 4
 _LEAST_BEYOND = 12  # independent ones that a tail is fitted to
 _TAIL_SHARE = 0.02
 _MOST_TAIL_SHARE = 0.25
@@ -66,12 +64,15 @@ class DistanceLaw:
         return float(self.knots[-1]) + self.tail_scale * grown
 
 
-def fit_law(distances: NDArray[np.float64]) -> DistanceLaw:
-    """Learn the law of the distances (N,) of clean cells, of which a few may be defects."""
+def fit_law(distances: NDArray[np.float64], cells_per_observation: float = 4.0) -> DistanceLaw:
+    """Learn the law of the distances (N,) of clean cells, of which a few may be defects.
+
+    Cells overlap: of `cells_per_observation` one is independent.
+    """
     centre, scale = clean_scale(np.log(distances))
     kept = np.sort(distances[np.log(distances) <= centre + _STRANGE * scale])
     n_cells = len(kept)
-    n_free = max(1.0, n_cells / _CELLS_PER_OBSERVATION)
+    n_free = max(1.0, n_cells / cells_per_observation)
     share = min(max(_TAIL_SHARE, _LEAST_BEYOND / n_free), _MOST_TAIL_SHARE)
     shares = np.geomspace(1.0, share, N_KNOTS)
     knots = np.maximum.accumulate(np.quantile(kept, 1.0 - shares))

@@ -51,13 +51,6 @@ def orientation_of(line: Places) -> float:
     return float(angle % np.pi)
 
 
-def is_straight(line: Places, most: float = 0.05) -> bool:
-    """Tell whether a line stays near its long axis: rms distance over length."""
-    off = line - line.mean(axis=0)
-    across = np.linalg.svd(off, compute_uv=False)[-1] / np.sqrt(len(line))
-    return bool(across < most * length_of(line, False))
-
-
 def resampled(line: Places, closed: bool, spacing: float) -> Places:
     """Points at even distances along a line, both ends kept."""
     points = whole(line, closed)
@@ -82,7 +75,7 @@ def rounded(line: Places, closed: bool, sigma_points: float) -> Places:
 
 
 def normals(line: Places, closed: bool) -> Places:
-    """Unit vectors (N, 2) across a line at its points."""
+    """Give unit vectors (N, 2) across a line at its points."""
     if closed:
         along = np.roll(line, -1, axis=0) - np.roll(line, 1, axis=0)
     else:

@@ -33,6 +33,8 @@ class SymmetryParameters:
         What a period becomes, about, by binning [C]: boxes of 16 px then hold two of them.
     tile_px
         Side of the tiles, in pixels of the frame; small frames get smaller ones [S].
+    pooled
+        Whether mean and spread are those of all clean tiles [C], or of the model patch alone [S].
     ridge
         Of the covariance, times its diagonal [S].
     level_low, level_high
@@ -48,6 +50,7 @@ class SymmetryParameters:
     unscaled_sigmas_px: tuple[float, float] = (2.0, 3.0)
     binned_period_px: float = 8.0
     tile_px: int = 128
+    pooled: bool = True
     ridge: float = 1e-4
     level_low: float = 0.001
     level_high: float = 0.999

@@ -1,5 +1,6 @@
 """Which cells of a frame lie in clean tiles, and their moments at every position of the grid."""
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,7 +14,8 @@ Mask = NDArray[np.bool_]
 ENOUGH_CELLS = 144
 # Windows of a cell reach so far beyond it.
 _REACH_PX = KERNEL_PX // 2
-_SHIFTS = (0, 2, 4, 6)
+ALL_SHIFTS = (0, 2, 4, 6)
+SOME_SHIFTS = (0, 4)
 
 
 def pixels_of(tiles: Mask, side_px: int, binning: int, shape: tuple[int, int]) -> Mask:
@@ -86,9 +88,12 @@ def region_round(
 
 
 def moments_in(
-    filtered: NDArray[np.float32], bank: NDArray[np.float32], pixels: Mask
-) -> NDArray[np.float32]:
-    """Moments (N, D) of every cell in some pixels, at 16 positions of the grid.
+    filtered: NDArray[np.float32],
+    bank: NDArray[np.float32],
+    pixels: Mask,
+    shifts: tuple[int, ...] = ALL_SHIFTS,
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Moments of every cell in some pixels, at several positions of the grid.
 
     Parameters
     ----------
@@ -98,21 +103,25 @@ def moments_in(
         Filters.
     pixels : (H, W)
         Where cells and their windows may lie.
+    shifts
+        Of the grid, along either axis.
+
+    Returns
+    -------
+    tuple of (N, D) and (N, 2)
+        Moments, and the first pixel of each cell.
     """
     rows, columns = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
     moments = [np.empty((0, n_moments(len(bank))), np.float32)]
-    if not len(rows):
-        return moments[0]
-    for shift_y in _SHIFTS:
-        for shift_x in _SHIFTS:
-            # Windows at the edge of the part are left out by `cells_in`.
-            part = (
-                slice(rows[0] + shift_y, rows[-1] + 1),
-                slice(columns[0] + shift_x, columns[-1] + 1),
-            )
-            image = np.ascontiguousarray(filtered[part])
-            out = np.empty((*grid_shape(image.shape), n_moments(len(bank))), np.float32)
-            second_moments(image, bank, moment_scratch(image.shape[1], len(bank)), out)
-            inside = cells_in(pixels[part], _REACH_PX)
-            moments.append(out[inside])
-    return np.concatenate(moments)
+    corners = [np.empty((0, 2), np.int64)]
+    for shift in itertools.product(shifts, shifts) if len(rows) else ():
+        first = np.array([rows[0], columns[0]]) + shift
+        # Windows at the edge of the part see its mirror: `cells_in` leaves them out.
+        part = (slice(first[0], rows[-1] + 1), slice(first[1], columns[-1] + 1))
+        image = np.ascontiguousarray(filtered[part])
+        out = np.empty((*grid_shape(image.shape), n_moments(len(bank))), np.float32)
+        second_moments(image, bank, moment_scratch(image.shape[1], len(bank)), out)
+        inside = cells_in(pixels[part], _REACH_PX)
+        moments.append(out[inside])
+        corners.append(np.argwhere(inside) * BLOCK_PX + first)
+    return np.concatenate(moments), np.concatenate(corners)

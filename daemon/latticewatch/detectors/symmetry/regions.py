@@ -26,7 +26,9 @@ _REACH_CELLS = 4.0  # from the core of a region to its edge and beyond
 _SLENDER = 3.0  # length over width
 _SLENDER_PERIODS = 1.5
 _FIT_CELLS = 3.0
-_EDGE_SIGMAS_CELLS = (0.6, 0.8, 1.0)  # a box of two cells has 0.6, filter and window add theirs
+# A box of two cells has 0.6, filter, window and the bends of a line add theirs. Drawn boundaries
+# without a seam have about this; narrower edges have one, and are a cell farther in.
+_EDGE_SIGMA_CELLS = 1.0
 _MIDDLES_CELLS = np.arange(-1.6, 1.61, 0.2)
 
 
@@ -154,15 +156,14 @@ def _moved(line: Places, closed: bool, change: Grid) -> Places:
     if seen[:2].mean() < seen[-2:].mean():
         offsets, seen = -offsets, seen
     best, shift = np.inf, 0.0
-    for sigma in _EDGE_SIGMAS_CELLS:
-        for middle in _MIDDLES_CELLS:
-            at = (offsets - middle) / sigma
-            step, bump = special.ndtr(-at), np.exp(-0.5 * at**2)
-            shapes = np.stack([step**2, bump**2, np.ones_like(at)], axis=1)
-            parts, _ = optimize.nnls(shapes, seen)
-            left = np.sum((np.sqrt(shapes @ parts) - np.sqrt(seen)) ** 2)
-            if left < best:
-                best, shift = left, middle
+    for middle in _MIDDLES_CELLS:
+        at = (offsets - middle) / _EDGE_SIGMA_CELLS
+        step, bump = special.ndtr(-at), np.exp(-0.5 * at**2)
+        shapes = np.stack([step**2, bump**2, np.ones_like(at)], axis=1)
+        parts, _ = optimize.nnls(shapes, seen)
+        left = float(np.sum((np.sqrt(shapes @ parts) - np.sqrt(seen)) ** 2))
+        if left < best:
+            best, shift = left, float(middle)
     sign = 1.0 if offsets[0] < 0 else -1.0
     place: Places = line + sign * shift * normals(line, closed)
     return place

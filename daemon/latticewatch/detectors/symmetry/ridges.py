@@ -1,6 +1,5 @@
 """Narrow lines of strange cells: stacking faults, antiphase and low-angle boundaries."""
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -28,56 +27,42 @@ _TWIG_SHARE = 0.4  # of the highest contrast of a line
 _EIGHT = np.ones((3, 3), bool)
 
 
-@dataclass(frozen=True, slots=True)
-class Ridges:
-    """Answer of line filters.
+def line_contrast(z: Grid, side_cells: float) -> Grid:
+    """Mean of the clipped z along the best line through each cell, less that of its sides.
 
-    Attributes
-    ----------
-    contrast : (R, C)
-        Mean of the clipped z along the best line through a cell, less that of the stranger of its
-        two sides.
-    direction : (R, C)
-        Which of the directions.
-    """
-
-    contrast: Grid
-    direction: NDArray[np.int64]
-
-
-def find_ridges(z: Grid, side_cells: float) -> Ridges:
-    """Line contrast of every cell; NaN in `z` counts as the middle of the reference.
+    The stranger of the two sides counts, so that the edge of a region is no line.
 
     Parameters
     ----------
     z : (R, C)
-        Of `read_evidence`.
+        Of `read_evidence`; NaN counts as the middle of the reference.
     side_cells
         From a line to its sides.
     """
-    clipped = np.clip(np.nan_to_num(z, nan=0.0), _LEAST_Z, MOST_Z)
-    clipped = clipped - float(np.median(clipped))
+    height, width = z.shape
+    margin = int(np.ceil(side_cells)) + 1
+    clipped = np.clip(np.where(np.isnan(z), 0.0, z), _LEAST_Z, MOST_Z).astype(np.float32)
+    clipped -= np.median(clipped)
     shape = tuple(fft.next_fast_len(size + 12, real=True) for size in z.shape)
     turned = fft.rfft2(clipped, shape)
-    best = np.full(z.shape, -np.inf)
-    direction = np.zeros(z.shape, np.int64)
+    best = np.full(z.shape, -np.inf, np.float32)
     for number, kernel in enumerate(_line_kernels(shape)):
         along = fft.irfft2(turned * kernel, shape)[: z.shape[0], : z.shape[1]]
         angle = np.pi * number / _N_DIRECTIONS
-        off = side_cells * np.array([np.cos(angle), -np.sin(angle)])
-        sides = [
-            ndimage.shift(along, sign * off, order=1, mode="nearest", prefilter=False)
+        step_y = round(side_cells * np.cos(angle))
+        step_x = round(-side_cells * np.sin(angle))
+        wide = np.pad(along, margin, mode="edge")
+        one, two = (
+            wide[margin + sign * step_y :, margin + sign * step_x :][:height, :width]
             for sign in (-1, 1)
-        ]
-        contrast = along - np.maximum(sides[0], sides[1])
-        better = contrast > best
-        best[better] = contrast[better]
-        direction[better] = number
-    return Ridges(best, direction)
+        )
+        contrast = along - np.maximum(one, two)
+        np.maximum(best, contrast, out=best)
+    return best.astype(np.float64)
 
 
 @lru_cache(maxsize=4)
-def _line_kernels(shape: tuple[int, int]) -> tuple[NDArray[np.complex128], ...]:
+def _line_kernels(shape: tuple[int, int]) -> tuple[NDArray[np.float32], ...]:
     """Spectra of the line filters: Gaussians of unit sum, long in one direction."""
     gy = fft.fftfreq(shape[0])[:, None]
     gx = fft.rfftfreq(shape[1])
@@ -87,19 +72,19 @@ def _line_kernels(shape: tuple[int, int]) -> tuple[NDArray[np.complex128], ...]:
         along = np.cos(angle) * gx + np.sin(angle) * gy
         across = np.cos(angle) * gy - np.sin(angle) * gx
         exponent = (along * _ALONG_CELLS) ** 2 + (across * _ACROSS_CELLS) ** 2
-        kernels.append(np.exp(-2 * np.pi**2 * exponent))
+        kernels.append(np.exp(-2 * np.pi**2 * exponent).astype(np.float32))
     return tuple(kernels)
 
 
 def candidates(
     contrast: Grid, free: NDArray[np.bool_], limits: tuple[float, float], shortest_cells: float
 ) -> list[NDArray[np.bool_]]:
-    """Connected cells of a ridge, long enough, of which one at least stands out clearly.
+    """Choose connected cells of a ridge, long enough, of which one stands out clearly.
 
     Parameters
     ----------
     contrast : (R, C)
-        Of `find_ridges`.
+        Of `line_contrast`.
     free : (R, C) bool
         Cells that may belong to a line.
     limits

@@ -13,7 +13,6 @@ from latticewatch.detectors.symmetry.evidence import Evidence, Grid, read_eviden
 from latticewatch.detectors.symmetry.outlines import (
     Places,
     area_and_center,
-    is_straight,
     length_of,
     normals,
     orientation_of,
@@ -28,7 +27,7 @@ from latticewatch.detectors.symmetry.ridges import (
     MOST_Z,
     candidates,
     centred,
-    find_ridges,
+    line_contrast,
     trace_ridge,
 )
 
@@ -47,9 +46,6 @@ _CREST = 0.8  # what the best of neighbouring lines has by chance
 _LIT_Z = 1.0
 _LIT_SHARE = 0.3  # of the median: a row of point defects has gaps
 _LEAST_LIT = 0.93
-# Dislocations of a low-angle boundary have gaps too, but stand in a long straight row.
-_LEAST_LIT_LONG = 0.6
-_LONG_PERIODS = 16.0
 _BLUNT_POINTS = 3  # at either end: the filter's own length, and twigs
 _SPACING_CELLS = 0.5
 _SIDE_CELLS = 3.0
@@ -173,7 +169,7 @@ def find_segments(
         return []
     period_px = model.period_px or _USUAL_PERIOD_CELLS * found.step_px
     period_cells = period_px / found.step_px
-    disorder = find_disorder(found.variance, found.level, _gap(found, model), period_cells)
+    disorder = find_disorder(found.variance, found.level, lambda: _gaps(found, model), period_cells)
     narrow = _NARROW_CELLS + period_cells
     regions = find_regions(evidence, disorder.near, narrow, period_cells)
     lines = _region_lines(regions, evidence, disorder, period_cells)
@@ -185,7 +181,7 @@ def find_segments(
     return sorted(segments, key=lambda segment: segment.p_value)
 
 
-def _gap(found: FoundMap, model: Reference) -> tuple[float, float]:
+def _gaps(found: FoundMap, model: Reference) -> tuple[float, float]:
     rule = model.preprocess
     period_px = (model.period_px or _USUAL_PERIOD_CELLS * found.step_px) / rule.binning
     level = (rule.high - rule.low) * float(np.sqrt(found.gain))
@@ -229,15 +225,15 @@ def _ridge_lines(
     z[masked] = MOST_Z
     shortest = _shortest(period_cells)
     side = _SIDE_CELLS + 0.5 * period_cells - 0.5
-    ridges = find_ridges(z, side)
+    ridge = line_contrast(z, side)
     spread = _spread(evidence.z, regions, disorder)
     seen = np.clip(np.nan_to_num(evidence.z, nan=MOST_Z), -3.0, 2 * MOST_Z)
     clipped = np.minimum(smoothed(seen, 0.7), MOST_Z)
     change = np.nan_to_num(evidence.change)
     lines = []
     found = [
-        (cells, ridges.contrast, side)
-        for cells in candidates(ridges.contrast, np.isfinite(z), (_WEAK, _STRONG), shortest)
+        (cells, ridge, side)
+        for cells in candidates(ridge, np.isfinite(z), (_WEAK, _STRONG), shortest)
     ]
     found += [
         (region.cells, ndimage.distance_transform_edt(region.cells), 0.5 * region.width_cells + 1.0)
@@ -246,7 +242,7 @@ def _ridge_lines(
     ]
     for cells, weight, reach in found:
         line = _crest(cells, weight, change, reach)
-        if length_of(line, False) < shortest or not _is_lit(line, seen, period_cells):
+        if length_of(line, False) < shortest or not _is_lit(line, seen):
             continue
         across = reach * normals(line, False)
         beside = np.maximum(sampled(clipped, line - across), sampled(clipped, line + across))
@@ -265,12 +261,11 @@ def _crest(cells: NDArray[np.bool_], weight: Grid, change: Grid, reach_cells: fl
     return line[_BLUNT_POINTS:-_BLUNT_POINTS] if len(line) > 4 * _BLUNT_POINTS else line[:1]
 
 
-def _is_lit(line: Places, z: Grid, period_cells: float) -> bool:
+def _is_lit(line: Places, z: Grid) -> bool:
     """Tell a line from a row of point defects, which has gaps."""
     lit = ndimage.gaussian_filter1d(sampled(z, line), 2.0, mode="nearest")
     share = float((lit > max(_LIT_Z, _LIT_SHARE * float(np.median(lit)))).mean())
-    is_long = length_of(line, False) >= _LONG_PERIODS * period_cells and is_straight(line)
-    return share >= (_LEAST_LIT_LONG if is_long else _LEAST_LIT)
+    return share >= _LEAST_LIT
 
 
 def _spread(z: Grid, regions: list[Region], disorder: Disorder) -> float:
