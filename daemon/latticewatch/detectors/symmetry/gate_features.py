@@ -23,9 +23,11 @@ OPERATORS = frozenset(
         "Conv",
         "Flatten",
         "Gemm",
+        "MaxPool",
         "Mul",
         "ReduceMean",
         "ReduceSumSquare",
+        "Relu",
         "Sqrt",
         "Sub",
     ]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from latticewatch.detectors.reference_rule import FitError
 from latticewatch.detectors.symmetry.gate import Gate, GateHeader
@@ -70,7 +71,7 @@ class GateReport:
     n_clean, n_defect, n_dropped
         Tiles learned from, and left out by the label rule.
     strength
-        C of the regression.
+        C of the regression; None where there is none.
     metrics
         Mean and standard deviation over splits of accuracy, precision, specificity, recall and
         auc, and share known, measured on tiles of which no copy was learned.
@@ -81,7 +82,7 @@ class GateReport:
     n_clean: int
     n_defect: int
     n_dropped: int
-    strength: float
+    strength: float | None
     metrics: Metrics
     warnings: tuple[str, ...] = ()
 
@@ -130,12 +131,14 @@ def fit_gate(
         Too few tiles of a class, tiles that cannot be used, or no `train` extra.
     """
     settings = settings or GateFitSettings()
-    kept, labels, warnings = _checked(tiles, is_defect)
+    kept, labels, warnings = checked_tiles(tiles, is_defect)
     rng = np.random.default_rng(settings.seed)
     copies = augmented(kept, rng, settings.n_jittered)
-    features = _features_of(copies)
-    metrics = _measure(features, labels, settings, rng)
-    learned, limit, strength = _learn(features, labels, settings, rng)
+    features = features_of(copies)
+    # Small matrices: on two threads that wait for each other it took ten times as long.
+    with threadpool_limits(1):
+        metrics = _measure(features, labels, settings, rng)
+        learned, limit, strength = _learn(features, labels, settings, rng)
     header = GateHeader(
         tile_px=kept.shape[-1],
         network="efficientnet-lite0",
@@ -160,7 +163,7 @@ def fit_gate(
     return GateFit(Gate(network), report)
 
 
-def _checked(
+def checked_tiles(
     tiles: NDArray[np.generic], is_defect: NDArray[np.generic]
 ) -> tuple[NDArray[np.float32], Labels, list[str]]:
     """Tiles that show something, and their labels; what was left out is said."""
@@ -195,7 +198,8 @@ def _checked(
     return kept, labels, warnings
 
 
-def _features_of(copies: NDArray[np.float32]) -> Features:
+def features_of(copies: NDArray[np.float32]) -> Features:
+    """Features (N, K, F) of K copies of N tiles."""
     side = copies.shape[-1]
     flat = FeatureNetwork().features_of(copies.reshape(-1, side, side))
     # A copy of a tile that shows something does so, too, but for one whose noise is all zeros.

