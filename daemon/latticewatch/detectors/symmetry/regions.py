@@ -78,26 +78,48 @@ def find_regions(
     strange = z > _STRANGE_Z
     if not (strange & known).any():
         return []
-    inside = _depth(strange, known)
-    # One cell less: the depth of the middle of three cells is two.
-    core = known & (2.0 * inside - 1.0 >= least_width_cells)
-    if not core.any():
-        return []
     change = np.where(known, evidence.change, np.nan)
-    parts, _ = ndimage.label(strange & known)
+    smooth = np.nan_to_num(smoothed(change, 0.5 * _SMOOTHING_CELLS))
+    parts, n_parts = ndimage.label(strange)
     regions = []
-    for number in np.unique(parts[core]):
-        own = (parts == number) & known
-        width = 2.0 * float(inside[own].max()) - 1.0
-        if width < least_width_cells + _SLENDER_PERIODS * period_cells and _is_slender(own, width):
-            regions.append(Region(own, [], width))
+    for number in range(1, n_parts + 1):
+        own, core, width = _widest(parts == number, smooth, known, least_width_cells)
+        if not core.any():
             continue
-        regions.append(_region(core & (parts == number), change, known, least_width_cells, width))
+        band = 4.0 * float(_depth(own, known)[own].mean()) - 3.0  # of a strip, its width
+        most = least_width_cells + _SLENDER_PERIODS * period_cells
+        if band < most and _length(own) > _SLENDER * band:
+            regions.append(Region(own, [], band))
+        else:
+            regions.append(_region(core, change, known, least_width_cells, width))
     return regions
 
 
-def _is_slender(cells: NDArray[np.bool_], width_cells: float) -> bool:
-    return float(cells.sum()) > _SLENDER * width_cells**2
+def _widest(
+    part: NDArray[np.bool_], change: Grid, known: NDArray[np.bool_], least_width_cells: float
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], float]:
+    """Cells of a part beyond half of its middle, those of them far from its edge, and its width.
+
+    However strange a fault is, half of its crest is no farther apart than the boxes and itself.
+    """
+    if part.sum() < least_width_cells:
+        return part, np.zeros_like(part), 0.0
+    depth = _depth(part, known)
+    deepest = part & (depth >= 0.8 * depth.max())
+    own = part & (change > _EDGE_SHARE * float(np.median(change[deepest])))
+    # One cell less: the depth of the middle of three cells is two.
+    across = 2.0 * _depth(own, known) - 1.0
+    # Only known cells tell how wide a region is that the frame cuts.
+    core = known & own & (across >= least_width_cells)
+    width = float(across[known & own].max()) if (known & own).any() else 0.0
+    return own, core, width
+
+
+def _length(cells: NDArray[np.bool_]) -> float:
+    """Length of a bar with the same second moment along its long axis."""
+    off = np.argwhere(cells).astype(np.float64)
+    off -= off.mean(axis=0)
+    return float(np.sqrt(12.0 * np.linalg.eigvalsh(off.T @ off / len(off))[-1]))
 
 
 def _depth(mask: NDArray[np.bool_], known: NDArray[np.bool_]) -> Grid:

@@ -37,15 +37,19 @@ LIMIT_P = 1e-3
 _USUAL_PERIOD_CELLS = 1.5
 _SHORTEST_PERIODS = 4.0
 _SHORTEST_CELLS = 7.0
-# A fault a period wide lights up that, a box of two cells, and the reach of window and filter.
-_NARROW_CELLS = 4.0
+_SHORTEST_EDGE_CELLS = 5.0  # beside a region that is wide, which is evidence of its own
+# At half its height a fault is as wide as a box of two cells and the reach of window and filter,
+# and as itself.
+_NARROW_CELLS = 2.5
+_NARROW_PERIODS = 1.5
 _CLEAR_CELLS = 3
+_BEYOND_BAND_CELLS = 1.5
 _STRONG = 2.0  # contrast of a line filter
 _WEAK = 1.0
 _CREST = 0.8  # what the best of neighbouring lines has by chance
 _LIT_Z = 1.0
 _LIT_SHARE = 0.3  # of the median: a row of point defects has gaps
-_LEAST_LIT = 0.93
+_LEAST_LIT = 0.95
 _BLUNT_POINTS = 3  # at either end: the filter's own length, and twigs
 _SPACING_CELLS = 0.5
 _SIDE_CELLS = 3.0
@@ -170,7 +174,7 @@ def find_segments(
     period_px = model.period_px or _USUAL_PERIOD_CELLS * found.step_px
     period_cells = period_px / found.step_px
     disorder = find_disorder(found.variance, found.level, lambda: _gaps(found, model), period_cells)
-    narrow = _NARROW_CELLS + period_cells
+    narrow = _NARROW_CELLS + _NARROW_PERIODS * period_cells
     regions = find_regions(evidence, disorder.near, narrow, period_cells)
     lines = _region_lines(regions, evidence, disorder, period_cells)
     lines += _ridge_lines(regions, evidence, disorder, period_cells)
@@ -201,7 +205,9 @@ def _region_lines(
     spread = _spread(evidence.z, regions, disorder)
     for region in regions:
         for line, closed in region.lines:
-            if length_of(line, closed) < _shortest(period_cells):
+            if length_of(line, closed) < max(
+                _SHORTEST_EDGE_CELLS, _SHORTEST_PERIODS * period_cells
+            ):
                 continue
             across = _SIDE_CELLS * normals(line, closed)
             sides = np.stack([sampled(z, line + sign * across) for sign in (-1, 1)])
@@ -244,8 +250,11 @@ def _ridge_lines(
         line = _crest(cells, weight, change, reach)
         if length_of(line, False) < shortest or not _is_lit(line, seen):
             continue
-        across = reach * normals(line, False)
-        beside = np.maximum(sampled(clipped, line - across), sampled(clipped, line + across))
+        # A band is as strange on all its width, and is told from what lies beyond.
+        beyond = reach + (_BEYOND_BAND_CELLS if weight is not ridge else 0.0)
+        across = beyond * normals(line, False)
+        sides = sampled(clipped, line - across), sampled(clipped, line + across)
+        beside = np.maximum(*sides) if weight is ridge else np.add(*sides) / 2
         contrast = float(np.median(sampled(clipped, line) - beside)) - _CREST
         lines.append((line, False, _chance(contrast, spread, length_of(line, False), z)))
     return lines
@@ -263,7 +272,7 @@ def _crest(cells: NDArray[np.bool_], weight: Grid, change: Grid, reach_cells: fl
 
 def _is_lit(line: Places, z: Grid) -> bool:
     """Tell a line from a row of point defects, which has gaps."""
-    lit = ndimage.gaussian_filter1d(sampled(z, line), 2.0, mode="nearest")
+    lit = ndimage.gaussian_filter1d(sampled(z, line), 0.7, mode="nearest")
     share = float((lit > max(_LIT_Z, _LIT_SHARE * float(np.median(lit)))).mean())
     return share >= _LEAST_LIT
 
