@@ -121,9 +121,7 @@ def calibrate(
     )
 
 
-def _clean_pixels(
-    patch: Patch, number: int, maker: CellMaker, frame: Image
-) -> NDArray[np.bool_]:
+def _clean_pixels(patch: Patch, number: int, maker: CellMaker, frame: Image) -> NDArray[np.bool_]:
     """Binned pixels (H, W) of clean tiles, away from the border of the frame."""
     binning, (height, width) = maker.rule.binning, frame.shape
     shape = (height // binning, width // binning)
