@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from latticewatch.detectors.symmetry.best_patch import best_patch
 
 
-def steps_between(clean: NDArray[np.bool_], start: tuple[int, int], corners: bool) -> dict[int, int]:
+def steps_between(
+    clean: NDArray[np.bool_], start: tuple[int, int], corners: bool
+) -> dict[int, int]:
     """Count clean tiles by their distance, slowly."""
     reached = {start: 0}
     waiting = [start]

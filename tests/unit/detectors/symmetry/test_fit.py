@@ -21,7 +21,10 @@ def clean(**settings: object) -> Image:
 
 
 def test_label_free_patch_of_the_real_images_is_the_specified_one() -> None:
-    for name, n_flagged, tile in (("zro2_monoclinic.tif", 26, (4, 3)), ("cdte_faults.tif", 5, (3, 3))):
+    for name, n_flagged, tile in (
+        ("zro2_monoclinic.tif", 26, (4, 3)),
+        ("cdte_faults.tif", 5, (3, 3)),
+    ):
         _, report = fit([real_image(name)], SymmetryParameters())
         assert abs(report.n_tiles - report.n_clean - n_flagged) <= 2
         assert report.model_tile == tile
