@@ -121,26 +121,40 @@ def filter_bank(tile: Floats, bank: Bank) -> Floats:
     return np.ascontiguousarray(filters, tile.dtype)
 
 
+def filter_responses(pixels: Floats, bank: Floats) -> Floats:
+    """Convolve with each filter, the pixels mirrored at their edges, edge pixel not repeated.
+
+    Parameters
+    ----------
+    pixels : (H, W)
+        Preprocessed.
+    bank : (K, 49)
+        Turned by half a turn, as a convolution does.
+
+    Returns
+    -------
+    (H, W, K)
+    """
+    padded = np.pad(pixels, WINDOW_PX // 2, mode="reflect")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (WINDOW_PX, WINDOW_PX))
+    responses: Floats = windows.reshape(-1, WINDOW_PX * WINDOW_PX) @ bank[:, ::-1].T
+    return responses.reshape(*pixels.shape, len(bank))
+
+
 def filter_energies(pixels: Floats, bank: Floats) -> Floats:
     """Sum the squared responses of each filter over the 16 x 16 px round each pixel.
 
     Parameters
     ----------
-    pixels : (H, W)
-        Preprocessed. The windows see it mirrored at its edges, edge pixel not repeated; the boxes
-        see nothing beyond.
-    bank : (K, 49)
-        Convolved, that is turned by half a turn.
+    pixels, bank
+        As for `filter_responses`. The boxes see nothing beyond the edges.
 
     Returns
     -------
     (H, W, K)
         A box reaches from 7 px before the pixel to 8 px behind it.
     """
-    padded = np.pad(pixels, WINDOW_PX // 2, mode="reflect")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (WINDOW_PX, WINDOW_PX))
-    responses = windows.reshape(-1, WINDOW_PX * WINDOW_PX) @ bank[:, ::-1].T
-    energies = np.square(responses).reshape(*pixels.shape, len(bank))
+    energies = np.square(filter_responses(pixels, bank))
     for axis in (0, 1):
         energies = ndimage.uniform_filter1d(energies, BOX_PX, axis, mode="constant", origin=-1)
     boxed: Floats = energies * energies.dtype.type(BOX_PX**2)

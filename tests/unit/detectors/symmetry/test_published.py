@@ -5,12 +5,14 @@ from functools import lru_cache
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from latticewatch.detectors.symmetry.published import (
     PublishedReference,
     distance_map,
     filter_bank,
     filter_energies,
+    filter_responses,
     learn,
     preprocess,
     published_maps,
@@ -72,6 +74,15 @@ def test_bank_agrees_with_the_definition(kind: str) -> None:
     leading = np.s_[:, -10:] if kind == "rows" else np.s_[:10]
     signs = np.sign(np.sum(found * expected, axis=0 if kind == "rows" else 1, keepdims=True))
     np.testing.assert_allclose((signs * found)[leading], expected[leading], atol=1e-6)
+
+
+def test_responses_are_those_of_a_library() -> None:
+    pixels = random_image(5, (40, 33)).astype(np.float64)
+    bank, _ = np.linalg.qr(np.random.default_rng(2).normal(size=(49, 49)))
+    found = filter_responses(pixels, bank)
+    for index, row in enumerate(bank):
+        expected = ndimage.convolve(pixels, row.reshape(7, 7), mode="mirror")
+        np.testing.assert_allclose(found[..., index], expected, rtol=0, atol=1e-12)
 
 
 def test_energies_agree_with_a_convolution() -> None:
