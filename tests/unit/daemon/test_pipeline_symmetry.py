@@ -136,6 +136,7 @@ def test_a_boundary_is_listed_once_whoever_waits() -> None:
     assert {one.outline_px_yx for one in lines_of(first, late)} == outlines
     assert len(outlines) == 1
     seen_by_both = [one for one in lines_of(together) if len(parts_of(one)) > 1]
+    assert isinstance(late.confirms, tuple)
     confirmed = [first.defects[i].outline_px_yx for i in late.confirms]
     assert [one.outline_px_yx for one in seen_by_both] == confirmed
 
