@@ -14,6 +14,7 @@ from latticewatch.detectors.symmetry.outlines import (
     normals,
     resampled,
     rounded,
+    straightened,
     trace_lines,
 )
 from latticewatch.detectors.symmetry.ridges import profiles
@@ -26,9 +27,10 @@ _REACH_CELLS = 4.0  # from the core of a region to its edge and beyond
 _SLENDER = 3.0  # length over width
 _SLENDER_PERIODS = 1.5
 _FIT_CELLS = 3.0
+_END_CELLS = 1.5  # to either side: what smoothing reaches
 # A box of two cells has 0.6, filter, window and the bends of a line add theirs. Drawn boundaries
 # without a seam have about this; narrower edges have one, and are a cell farther in.
-_EDGE_SIGMA_CELLS = 1.0
+_EDGE_SIGMA_CELLS = 0.9
 _MIDDLES_CELLS = np.arange(-1.6, 1.61, 0.2)
 
 
@@ -160,7 +162,8 @@ def _region(
     for line, closed in trace_lines(np.where(margin, level, np.nan)):
         if length_of(line, closed) < least_width_cells:
             continue
-        line = rounded(resampled(line, closed, 0.5), closed, 3.0)
+        line = resampled(line, closed, 0.5)
+        line = rounded(line if closed else straightened(line, known, _END_CELLS), closed, 3.0)
         lines.append((_moved(line, closed, filled(change, np.isfinite(change))), closed))
     return Region(own, lines, width_cells)
 

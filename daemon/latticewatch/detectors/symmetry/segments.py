@@ -19,6 +19,7 @@ from latticewatch.detectors.symmetry.outlines import (
     resampled,
     rounded,
     sampled,
+    straightened,
     to_edges,
 )
 from latticewatch.detectors.symmetry.preprocess import Preprocess
@@ -247,7 +248,8 @@ def _ridge_lines(
         if not region.lines
     ]
     for cells, weight, reach in found:
-        line = _crest(cells, weight, change, reach)
+        seeable = z if weight is ridge else evidence.z
+        line = _crest(cells, weight, np.where(np.isfinite(seeable), change, np.nan), reach)
         if length_of(line, False) < shortest or not _is_lit(line, seen):
             continue
         # A band is as strange on all its width, and is told from what lies beyond.
@@ -266,8 +268,11 @@ def _crest(cells: NDArray[np.bool_], weight: Grid, change: Grid, reach_cells: fl
     if len(path) < 2:
         return path
     line = rounded(resampled(path, False, _SPACING_CELLS), False, 3.0)
-    line = centred(line, False, change, reach_cells)
-    return line[_BLUNT_POINTS:-_BLUNT_POINTS] if len(line) > 4 * _BLUNT_POINTS else line[:1]
+    known = np.isfinite(change)
+    line = centred(line, False, np.where(known, change, 0.0), reach_cells)
+    if len(line) <= 4 * _BLUNT_POINTS:
+        return line[:1]
+    return straightened(line[_BLUNT_POINTS:-_BLUNT_POINTS], known, reach_cells)
 
 
 def _is_lit(line: Places, z: Grid) -> bool:
