@@ -146,3 +146,18 @@ def test_two_publishers_cannot_share_an_address(
 ) -> None:
     with pytest.raises(PortInUseError, match=publisher.endpoint):
         EventPublisher(context=context, endpoint=publisher.endpoint, source="haadf1")
+
+
+def test_a_preview_goes_with_its_pixels_to_those_who_asked(
+    context: Context, publisher: EventPublisher
+) -> None:
+    watches = subscribe(context, publisher.endpoint, b"pv/haadf1/")
+    steers = subscribe(context, publisher.endpoint, b"ev/haadf1/")
+    wait_for(publisher, lambda: publisher.n_subscribers == 1)
+    wait_for(publisher, lambda: publisher.is_wanted(b"pv/haadf1/"))
+    publisher.publish(b"pv/haadf1/", b"header", b"pixels")
+    publisher.publish(b"ev/haadf1/", b"event")
+    assert receive(watches) == [b"pv/haadf1/", b"header", b"pixels"]
+    assert receive(steers) == [b"ev/haadf1/", b"event"]
+    watches.close()
+    wait_for(publisher, lambda: not publisher.is_wanted(b"pv/haadf1/"))

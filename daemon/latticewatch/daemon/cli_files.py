@@ -95,7 +95,9 @@ def analyze(  # noqa: PLR0913 - one for each option
     ] = None,
     detectors: Annotated[
         str,
-        typer.Option(help="Who looks, commas between: reference_cell, patterson, domains, vae."),
+        typer.Option(
+            help="Who looks, commas between: reference_cell, patterson, domains, vae, symmetry."
+        ),
     ] = "reference_cell,patterson,domains",
     material: Annotated[
         str | None,

@@ -65,8 +65,8 @@ def demo(  # noqa: PLR0913 - one argument per option of the command
     detectors: Annotated[
         str | None,
         typer.Option(
-            help="Who looks, commas between: reference_cell, patterson, domains, vae; "
-            "default: the daemon's."
+            help="Who looks, commas between: reference_cell, patterson, domains, vae, "
+            "symmetry; default: the daemon's."
         ),
     ] = None,
     headless: Annotated[bool, typer.Option(help="Without the live view.")] = False,

@@ -13,6 +13,7 @@ from latticewatch.daemon.reference_frames import gather_frames
 
 DEMO_SOURCE = "demo"
 _FAST = {"reference_cell", "patterson"}  # those that a late detector can follow
+_LATE = {"vae", "symmetry"}
 CRYSTALS = ("mos2", "srtio3", "zincblende")  # of the simulator, which this package may not import
 N_REFERENCE_FRAMES = 4
 # Another crystal of the same kind than the one that is judged: same seed would be cheating.
@@ -119,20 +120,27 @@ def choose_models(settings: DemoSettings, folder: Path) -> dict[str, str]:
     """Name the model of each detector that looks and asks for one.
 
     That of scheme one is fitted now where a dose was chosen, for a shipped one holds for the dose
-    that it was made at. That of the autoencoder is the shipped one at any dose: beyond a factor of
-    two or so it says itself that it is stale.
+    that it was made at. Those of the autoencoder and of the symmetry maps are the shipped ones at
+    any dose: beyond a factor of two or so they say themselves that they are stale. Symmetry maps
+    of a crystal of which none is shipped are fitted now.
     """
     asked = ("patterson",) if settings.detectors is None else settings.detectors
     models = {"vae": f"pretrained:{settings.crystal}-vae"} if "vae" in asked else {}
     if "patterson" in asked:
-        models["patterson"] = _model_of_scheme_one(settings, folder)
+        is_shipped = settings.dose is None and settings.crystal in pretrained_models()
+        shipped = f"pretrained:{settings.crystal}"
+        models["patterson"] = shipped if is_shipped else _fitted("patterson", settings, folder)
+    if "symmetry" in asked:
+        name = f"{settings.crystal}-symmetry"
+        is_shipped = name in pretrained_models()
+        shipped = f"pretrained:{name}"
+        models["symmetry"] = shipped if is_shipped else _fitted("symmetry", settings, folder)
     return models
 
 
-def _model_of_scheme_one(settings: DemoSettings, folder: Path) -> str:
-    if settings.dose is None and settings.crystal in pretrained_models():
-        return f"pretrained:{settings.crystal}"
-    frames, model = folder / "reference.npz", folder / f"demo{MODEL_SUFFIX}"
+def _fitted(detector: str, settings: DemoSettings, folder: Path) -> str:
+    """Fit a model to a few frames of the crystal, and name its file."""
+    frames, model = folder / "reference.npz", folder / f"{detector}{MODEL_SUFFIX}"
     run_simulator(
         [
             *crystal_arguments(settings, seed=settings.seed + REFERENCE_SEED_STEP),
@@ -140,14 +148,14 @@ def _model_of_scheme_one(settings: DemoSettings, folder: Path) -> str:
         ]
     )
     with FitProcess() as fitter:
-        fitter.fit(gather_frames([frames]), out=model)
+        fitter.fit(gather_frames([frames]), out=model, detector=detector)
     return str(model)
 
 
 def looks_late(settings: DemoSettings) -> bool:
     """Tell whether a detector answers in an event of its own."""
     asked = set(settings.detectors or ())
-    return "vae" in asked and bool(_FAST & asked)
+    return bool(_LATE & asked) and bool(_FAST & asked)
 
 
 def write_config(
@@ -190,7 +198,8 @@ def _detector_tables(models: Mapping[str, str], detectors: Sequence[str] | None)
         for name in DETECTORS:
             lines[name].append(f"enabled = {'true' if name in detectors else 'false'}")
         if not _FAST & set(detectors):
-            lines["vae"].append("late = false")  # it has nobody to follow
+            for name in _LATE:
+                lines[name].append("late = false")  # it has nobody to follow
     for name, model in models.items():
         lines[name].append(f'model = "{model}"')
     tables = [["", f"[detectors.{name}]", *of_one, ""] for name, of_one in lines.items() if of_one]

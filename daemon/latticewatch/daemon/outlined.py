@@ -208,7 +208,7 @@ def shared_part(one: Points, other: Points) -> float:
     return int(np.count_nonzero(first & second)) / union if union else 0.0
 
 
-def inside(polygon: Points, y: Points, x: Points) -> NDArray[np.bool_]:
+def inside(polygon: Points, y: NDArray[np.floating], x: NDArray[np.floating]) -> NDArray[np.bool_]:
     """Tell which places of a grid (len(y), len(x)) lie inside, by the parity of crossings."""
     found = np.zeros((len(y), len(x)), bool)
     for (y0, x0), (y1, x1) in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):

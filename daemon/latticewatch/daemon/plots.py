@@ -35,6 +35,7 @@ DISPLAY_PERCENTILES = (0.5, 99.7)
 RESIDUAL_PERCENTILE = 99.8
 NOTHING_COLOUR = "#808080"
 LEAST_SEVERITY = 2.0  # the limit itself is in the middle of the colours, where nothing stands out
+MOST_SEVERITY = 5.0  # else a weak fault is black beside another crystal
 MAP_OPACITY = 0.6
 MIN_RADIUS_PX = 4.0
 MAX_NUMBERED = 40  # more numbers than this hide the image that they explain
@@ -145,13 +146,13 @@ def draw_severity(
     """
     known = severity.values[np.isfinite(severity.values)]
     high = float(np.percentile(known, RESIDUAL_PERCENTILE)) if len(known) else 0.0
-    high = max(high, LEAST_SEVERITY)
+    high = min(max(high, LEAST_SEVERITY), MOST_SEVERITY)
     # The middle of the first cell, less half a cell, is where it begins.
     top, left = (first - severity.step_px / 2 for first in severity.first_px_yx)
     sides = [severity.step_px * n for n in severity.values.shape]
     place = (left, left + sides[1], top + sides[0], top)
     over = _Shown(severity.values, "inferno", 0.0, high, MAP_OPACITY, place)
-    told = f"{title}\n{severity.layer}: distance over its limit, black 0, yellow {high:.1f}"
+    told = f"{title}\n{severity.layer}: distance over its limit, black 0, yellow {high:.1f} or more"
     _draw(_of_frame(image), marks, title=told, path=path, over=over)
 
 

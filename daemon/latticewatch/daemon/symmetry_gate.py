@@ -176,8 +176,8 @@ def _tiles_of(finding: Finding, shape: tuple[int, ...], side_px: int) -> list[tu
         line = np.array([finding.pixel_yx])
     points = dense(line, side_px / 4)
     if finding.kind == PATCH:
-        middles = [np.arange((size // side_px) or 1) * side_px + side_px / 2 for size in shape]
-        within = np.argwhere(inside(line, *middles))
+        y, x = (side_px * (np.arange(size // side_px) + 0.5) for size in shape)
+        within = np.argwhere(inside(line, y, x))
         points = np.concatenate([points, within * side_px + side_px / 2])
     last = np.array(shape) - side_px
     corners = np.minimum(np.clip(points // side_px, 0, None) * side_px, last).astype(int)

@@ -67,7 +67,21 @@ def test_those_detectors_look_that_are_asked_for(
     assert all(event["outcome"] == "scored" for event in events)
 
 
-@pytest.mark.parametrize("asked", ["symmetry", "patterson,symmetry", ""])
+@pytest.mark.slow
+def test_symmetry_maps_alone_answer_with_a_model_of_the_recording_itself(
+    crystal: Path, tmp_path: Path
+) -> None:
+    events = analyze(crystal, out=tmp_path / "events.jsonl", model=None, detectors=("symmetry",))
+
+    assert [event["outcome"] for event in events] == ["scored"] * 2
+    for event in events:
+        (state,) = event["detectors"]
+        assert (state["name"], state["state"]) == ("symmetry", "ok")
+        assert state["artifact"].startswith("fitted:")
+        assert 0 < event["n_scored"] < event["n_sites"]
+
+
+@pytest.mark.parametrize("asked", ["motifs", "patterson,motifs", ""])
 def test_detectors_that_are_not_there_are_refused(crystal: Path, asked: str) -> None:
     done = CliRunner().invoke(app, ["analyze", str(crystal), "--detectors", asked])
 

@@ -10,7 +10,9 @@ from latticewatch.daemon.plots import (
     _make_canvas,
     draw_frame,
     draw_residual,
+    draw_severity,
 )
+from latticewatch.daemon.sights import Picture
 
 matplotlib_image = pytest.importorskip(
     "matplotlib.image", reason="plots need the io extra", exc_type=ImportError
@@ -119,3 +121,34 @@ def test_dopant_is_drawn_faintly() -> None:
 
     faint, plain = axes.patches
     assert faint.get_linewidth() < plain.get_linewidth()
+
+
+def severity_map(values: "np.ndarray") -> Picture:
+    return Picture(
+        "symmetry", values.astype(np.float32), signed=False, step_px=8.0, first_px_yx=(7.5, 7.5)
+    )
+
+
+def test_a_severity_map_lies_over_its_frame_where_it_belongs(tmp_path: Path) -> None:
+    values = np.zeros((15, 15))
+    values[3, 10] = 4.0
+    values[:, :2] = np.nan
+    path = tmp_path / "map.png"
+    image = np.full((128, 128), 9, np.uint16)
+
+    draw_severity(image, severity_map(values), [], title="a\nb", path=path)
+
+    picture = matplotlib_image.imread(path)[..., :3]
+    height, width = picture.shape[:2]
+    top = (height - width) // 2  # strips for title and legend above and below
+    shown = picture[top : top + width].sum(axis=2)
+    brightest = (np.argwhere(shown > 0.95 * shown.max()).mean(axis=0) + 0.5) / width * 128 - 0.5
+    assert brightest == pytest.approx([8 * 3 + 7.5, 8 * 10 + 7.5], abs=1.0)
+
+
+@pytest.mark.parametrize("values", [np.full((15, 15), np.nan), np.zeros((1, 1))])
+def test_any_severity_map_can_be_drawn(values: "np.ndarray", tmp_path: Path) -> None:
+    path = tmp_path / "map.png"
+    mark = Mark((20.0, 40.0), "boundary", 8.0, ((10.0, 10.0), (30.0, 70.0)))
+    draw_severity(np.zeros((128, 128)), severity_map(values), [mark], title="a", path=path)
+    assert path.stat().st_size > 0

@@ -22,6 +22,7 @@ from latticewatch.daemon.demo_score import Truth, judge
 from latticewatch.daemon.demo_setup import (
     DemoSettings,
     choose_models,
+    looks_late,
     parse_detectors,
     write_config,
 )
@@ -105,14 +106,18 @@ def test_the_demo_lets_those_look_that_are_asked_for(tmp_path: Path) -> None:
         "patterson": {"enabled": True, "model": "pretrained:mos2"},
         "domains": {"enabled": False},
         "vae": {"enabled": True},
+        "symmetry": {"enabled": False},
     }
     assert load_settings(path).detectors.vae.late
 
 
-def test_a_slow_detector_alone_is_waited_for(tmp_path: Path) -> None:
-    path = write_config({}, tmp_path, parse_detectors("vae"))
+@pytest.mark.parametrize("name", ["vae", "symmetry"])
+def test_a_slow_detector_alone_is_waited_for(name: str, tmp_path: Path) -> None:
+    path = write_config({}, tmp_path, parse_detectors(name))
 
-    assert not load_settings(path).detectors.vae.late
+    assert not getattr(load_settings(path).detectors, name).late
+    assert not looks_late(DemoSettings(detectors=(name,)))
+    assert looks_late(DemoSettings(detectors=("reference_cell", name)))
 
 
 def test_the_demo_without_a_word_is_as_it_was(tmp_path: Path) -> None:

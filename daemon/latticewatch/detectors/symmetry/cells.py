@@ -5,11 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from latticewatch.detectors.symmetry.moments_plain import second_moments
-from latticewatch.detectors.symmetry.parameters import BLOCK_PX, BORDER_CELLS, BOX_PX
+from latticewatch.detectors.calibration import quantile_of
+from latticewatch.detectors.symmetry.parameters import BORDER_CELLS, BOX_PX, VARIANCE_PX
 from latticewatch.detectors.symmetry.preprocess import Preprocess, Preprocessor
+from latticewatch.kernels.box_variance import box_scratch, box_variance
+from latticewatch.kernels.moments import grid_shape, moment_scratch, n_moments, second_moments
 
 Map = NDArray[np.float32]
+_MOST_ROUNDS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,66 +39,71 @@ class Cells:
     level: Map
     judgeable: NDArray[np.bool_]
 
+    def disordered(self, least_variance: float) -> NDArray[np.bool_]:
+        """Tell where the frame is flat over three by three cells: vacuum, or no crystal.
+
+        Smoothed, since the box of a cell may lie on a boundary, which is what is looked for.
+        """
+        padded = np.pad(np.where(self.judgeable, self.variance, np.nan), 1, constant_values=np.nan)
+        rows, columns = self.variance.shape
+        total, count = np.zeros((rows, columns)), np.zeros((rows, columns), np.int64)
+        for dy in range(3):
+            for dx in range(3):
+                part = padded[dy : dy + rows, dx : dx + columns]
+                known = ~np.isnan(part)
+                total[known] += part[known]
+                count += known
+        flat: NDArray[np.bool_] = total < least_variance * count
+        return flat
+
 
 class CellMaker:
-    """Turns frames of one size after the other into cells, in buffers of its own."""
+    """Turns frames of one size after the other into cells, in buffers of its own.
+
+    Attributes
+    ----------
+    rule, bank
+        As given.
+    filtered : (H // binning, W // binning)
+        Last frame, in levels.
+    """
 
     def __init__(self, rule: Preprocess, bank: NDArray[np.float32]) -> None:
-        self.rule, self.bank = rule, bank
+        self.rule, self.bank = rule, np.ascontiguousarray(bank)
+        self.filtered = np.empty((0, 0), np.float32)
         self._ready = Preprocessor(rule)
-        first, second = np.triu_indices(len(bank))
-        self._diagonal = np.flatnonzero(first == second)
-        self._shape = (0, 0)
+        self._diagonal = np.flatnonzero(np.equal(*np.triu_indices(len(bank))))
+        self._shape: tuple[int, ...] = (-1, -1)
 
     def run(self, image: NDArray[np.float32]) -> Cells:
-        """Look at a frame (H, W) in which pixels may be NaN or infinite."""
-        bad = None
-        # A sum is finite where all pixels are, and costs a tenth of asking each.
-        if not np.isfinite(image.sum(dtype=np.float64)):
-            bad = ~np.isfinite(image)
-            image = np.where(bad, np.float32(0.0), image)
-            if not bad.all():
-                image[bad] = np.float32(np.median(image[~bad]))
+        """Look at a frame (H, W), C-contiguous, in which pixels may be NaN or infinite."""
         binned, filtered = self._ready.run(image)
-        grid = (max(0, binned.shape[0] // BLOCK_PX - 1), max(0, binned.shape[1] // BLOCK_PX - 1))
-        if grid != self._shape:
-            self._shape = grid
-            self._moments = np.empty(
-                (*grid, len(self.bank) * (len(self.bank) + 1) // 2), np.float32
-            )
-        if 0 not in grid:
-            second_moments(filtered, self.bank, self._moments)
+        self.filtered = filtered
+        if binned.shape != self._shape:
+            self._allocate(binned.shape)
+        second_moments(filtered, self.bank, self._scratch, self._moments)
+        box_variance(binned, BOX_PX, self._boxes, self._level, self._unused)
+        box_variance(filtered, VARIANCE_PX, self._boxes, self._mean, self._variance)
+        trace = self._moments[..., self._diagonal].sum(axis=-1)
+        inner = np.zeros(trace.shape, bool)
+        inner[BORDER_CELLS:-BORDER_CELLS, BORDER_CELLS:-BORDER_CELLS] = True
         return Cells(
             moments=self._moments,
-            trace=self._moments[..., self._diagonal].sum(axis=-1),
-            variance=_box_mean(np.square(filtered), grid) - np.square(_box_mean(filtered, grid)),
-            level=_box_mean(binned, grid),
-            judgeable=self._judgeable(grid, bad),
+            trace=trace,
+            variance=self._variance,
+            level=self._level,
+            judgeable=inner & np.isfinite(trace) & np.isfinite(self._variance),
         )
 
-    def _judgeable(self, grid: tuple[int, int], bad: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
-        good = np.zeros(grid, bool)
-        good[BORDER_CELLS : grid[0] - BORDER_CELLS, BORDER_CELLS : grid[1] - BORDER_CELLS] = True
-        if bad is None:
-            return good
-        side, reach = self.rule.binning, self.rule.reach_px + BOX_PX // 2 + 3
-        for y, x in np.unique(np.argwhere(bad) // (side * BLOCK_PX), axis=0):
-            # Cell r spans blocks r and r + 1.
-            blocks = -(-reach // BLOCK_PX)
-            good[
-                max(0, y - 1 - blocks) : y + 1 + blocks, max(0, x - 1 - blocks) : x + 1 + blocks
-            ] = False
-        return good
-
-
-def _box_mean(image: Map, grid: tuple[int, int]) -> Map:
-    rows, columns = image.shape[0] // BLOCK_PX, image.shape[1] // BLOCK_PX
-    whole = image[: rows * BLOCK_PX, : columns * BLOCK_PX]
-    blocks = whole.reshape(rows, BLOCK_PX, columns, BLOCK_PX).mean(axis=(1, 3))
-    if 0 in grid:
-        return np.empty(grid, np.float32)
-    mean: Map = (blocks[:-1, :-1] + blocks[1:, :-1] + blocks[:-1, 1:] + blocks[1:, 1:]) / 4
-    return mean
+    def _allocate(self, shape: tuple[int, ...]) -> None:
+        height, width = shape
+        grid, n_filters = grid_shape((height, width)), len(self.bank)
+        self._shape = shape
+        self._moments = np.empty((*grid, n_moments(n_filters)), np.float32)
+        self._scratch = moment_scratch(width, n_filters)
+        self._boxes = box_scratch(width, max(BOX_PX, VARIANCE_PX))
+        self._level, self._unused = np.empty(grid, np.float32), np.empty(grid, np.float32)
+        self._mean, self._variance = np.empty(grid, np.float32), np.empty(grid, np.float32)
 
 
 def gain_of(cells: Cells, usual_trace: float, least_variance: float) -> float:
@@ -108,10 +116,12 @@ def gain_of(cells: Cells, usual_trace: float, least_variance: float) -> float:
     trace, variance = cells.trace[cells.judgeable], cells.variance[cells.judgeable]
     if not len(trace):
         return float("nan")
-    gain = float(np.quantile(trace, 0.9)) / usual_trace
-    for _ in range(4):
-        kept = trace[variance >= least_variance * gain]
+    gain = quantile_of(np.sort(trace), 0.9) / usual_trace
+    for _ in range(_MOST_ROUNDS):
+        kept = np.sort(trace[variance >= least_variance * gain])
         if not len(kept):
             break
-        gain = float(np.median(kept)) / usual_trace
+        before, gain = gain, quantile_of(kept, 0.5) / usual_trace
+        if gain == before:
+            break
     return gain if gain > 0 else float("nan")

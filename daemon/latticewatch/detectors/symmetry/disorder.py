@@ -1,5 +1,6 @@
 """Where there is no lattice: vacuum, which is masked, and amorphous patches, which are listed."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,13 +14,15 @@ Mask = NDArray[np.bool_]
 
 _SMOOTHING_CELLS = 0.7
 _FAR = 5.0  # robust standard deviations of the logarithm of the variance
-_LARGEST_CORE = 0.7  # of the crystal's variance
+# Of the crystal's variance: that of a wedge goes with the square of its brightness.
+_LARGEST_CORE = 0.5
 _EDGE_SHARE = 0.5  # of the way from the variance inside to that of the crystal
 _EMPTY_SHARE = 0.25  # of the cells of a dark part that are smooth: noise can hide others
 # A box of two cells sees a hole of one cell half, and draws any speck as wide as itself.
-_SMALLEST_CELLS = 3.0
-_SMALLEST_PERIODS = 1.5
+_SMALLEST_CELLS = 4.0
+_SMALLEST_PERIODS = 2.0
 _SLENDER = 4.0  # length over width of what is rather a line
+_CLEAR_SKEWNESS = 0.2
 _RIM_CELLS = 2  # beyond a patch, to which its windows and boxes reach
 _EIGHT = np.ones((3, 3), bool)
 
@@ -36,17 +39,26 @@ class Disorder:
         Of each amorphous patch its outline (N, 2), closed, in places of the grid, and its cells.
     near : (R, C) bool
         Cells whose windows reach into either.
+    smooth : (R, C)
+        Variance over the model's bound, smoothed; NaN where unknown.
     """
 
     vacuum: Mask
     patches: list[tuple[Places, Mask]]
     near: Mask
+    smooth: Grid
 
 
 def gap_contrast(
-    patch: NDArray[np.float32], level_counts: float, sigmas_px: tuple[float, float], period_px: float
-) -> float:
-    """Brightness of the gaps between columns less the mean: negative where columns are bright.
+    patch: NDArray[np.float32],
+    level_counts: float,
+    sigmas_px: tuple[float, float],
+    period_px: float,
+) -> tuple[float, float]:
+    """Levels that no crystal has, less its mean: darker than its gaps, brighter than its gaps.
+
+    Columns are narrower than what lies between them, so that the histogram leans to their side.
+    The side of the columns has no limit, infinite; where it does not clearly lean, both have one.
 
     Parameters
     ----------
@@ -60,15 +72,19 @@ def gap_contrast(
     """
     kept = [np.exp(-2.0 * (np.pi * sigma / period_px) ** 2) for sigma in sigmas_px]
     off = patch - patch.mean()
-    is_dark = float(np.mean(off**3)) < 0
-    gap = float(np.quantile(off, 0.9 if is_dark else 0.1))
-    return gap * level_counts / max(float(kept[0] - kept[1]), 0.05)
+    skewness = float(np.mean(off**3)) / max(float(np.mean(off**2)) ** 1.5, 1e-12)
+    low, high = (float(level) for level in np.quantile(off, (0.1, 0.9)))
+    scale = level_counts / max(float(kept[0] - kept[1]), 0.05)
+    return (
+        low * scale if skewness > -_CLEAR_SKEWNESS else -np.inf,
+        high * scale if skewness < _CLEAR_SKEWNESS else np.inf,
+    )
 
 
 def find_disorder(
     variance: NDArray[np.float32],
     level: NDArray[np.float32],
-    gap: float,
+    gaps: Callable[[], tuple[float, float]],
     period_cells: float,
 ) -> Disorder:
     """Tell vacuum and amorphous patches from crystal.
@@ -79,29 +95,30 @@ def find_disorder(
         Over the model's lower bound; NaN where unknown.
     level : (R, C)
         Local mean of the raw frame.
-    gap
-        Of `gap_contrast`, times the frame's gain.
+    gaps
+        Gives `gap_contrast`, times the frame's gain; asked only where something is smooth.
     period_cells
         Of the lattice.
     """
     none = np.zeros(variance.shape, bool)
     known = np.isfinite(variance)
+    smooth = np.where(known, smoothed(variance, _SMOOTHING_CELLS), np.nan)
     if not known.any():
-        return Disorder(none, [], none)
-    smooth = smoothed(variance, _SMOOTHING_CELLS)
+        return Disorder(none, [], none, smooth)
     highest = _core_level(smooth[known])
-    core = known & (smooth < highest)
+    core = known & (np.nan_to_num(smooth, nan=np.inf) < highest)
     if not core.any() or core[known].all():
-        return Disorder(none, [], none)
+        return Disorder(none, [], none, smooth)
     usual = float(np.median(level[known & ~core]))
-    dark = known & ((level - usual) * np.sign(gap) > abs(gap))
+    darkest, brightest = gaps()
+    dark = known & ((level - usual < darkest) | (level - usual > brightest))
     vacuum = _vacuum(core, dark)
     typical = float(np.median(smooth[known & ~core]))
     patches = _patches(core & ~_grown(vacuum), filled(smooth, known), typical, period_cells)
     near = vacuum.copy()
     for _, cells in patches:
         near |= cells
-    return Disorder(vacuum, patches, _grown(near))
+    return Disorder(vacuum, patches, _grown(near), smooth)
 
 
 def _core_level(variance: Grid) -> float:
@@ -114,7 +131,7 @@ def _core_level(variance: Grid) -> float:
     above = log[log > middle]
     spread = float(np.median(above - middle)) / 0.6745 if len(above) else 0.0
     lowest = float(np.exp(middle - _FAR * max(spread, 0.02)))
-    return max(1.0, min(lowest, _LARGEST_CORE * float(np.exp(middle))))
+    return min(max(1.0, lowest), _LARGEST_CORE * float(np.exp(middle)))
 
 
 def _grown(mask: Mask) -> Mask:
@@ -151,14 +168,16 @@ def _patches(
         edge = smooth[own].min() + _EDGE_SHARE * (typical - float(smooth[own].min()))
         parts, _ = ndimage.label(smooth < edge)
         mine = np.unique(parts[own])
-        cells = np.asarray(ndimage.binary_fill_holes(np.isin(parts, mine[mine > 0])))
+        # No box carries a patch farther than this; noise would, from one weak place to the next.
+        around = np.isin(parts, mine[mine > 0])
+        within = around & _grown(own)
+        cells = np.asarray(ndimage.binary_fill_holes(within))
         taken |= cells
-        if not _is_patch(cells, side):
+        if not _is_patch(cells, side) or _is_line(around):
             continue
         # The frame's edge closes a patch that it cuts.
-        level = np.pad(np.where(cells | ~(smooth < edge), edge - smooth, -1e-9), 1, mode="edge")
-        inside = np.pad(cells, 1, mode="edge")
-        level[inside] = np.maximum(level[inside], 1e-9)
+        level = np.where(cells, np.maximum(edge - smooth, 1e-9), np.minimum(edge - smooth, -1e-9))
+        level = np.pad(level, 1, mode="edge")
         lines = trace_lines(np.pad(level, 1, constant_values=-1e3 * typical))
         outlines = [line - 2.0 for line, closed in lines if closed]
         if outlines:
@@ -168,7 +187,13 @@ def _patches(
 
 def _is_patch(cells: Mask, side_cells: float) -> bool:
     """Tell a patch from a speck and from a line."""
-    padded = np.pad(cells, 1)
-    width = 2.0 * float(ndimage.distance_transform_edt(padded).max()) - 1.0
-    area = float(cells.sum())
-    return width >= side_cells and area / width < _SLENDER * width
+    return _width(cells) >= side_cells and not _is_line(cells)
+
+
+def _is_line(cells: Mask) -> bool:
+    return float(cells.sum()) > _SLENDER * _width(cells) ** 2
+
+
+def _width(cells: Mask) -> float:
+    """Diameter in cells of the largest disc within; one of one cell has a depth of one."""
+    return 2.0 * float(ndimage.distance_transform_edt(np.pad(cells, 1)).max()) - 1.0

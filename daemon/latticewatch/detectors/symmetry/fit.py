@@ -1,8 +1,7 @@
 """Fits a symmetry model: the model patch, its filters, and what clean cells look like."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,40 +9,18 @@ from numpy.typing import NDArray
 from latticewatch.detectors.lattice import Lattice, find_lattice
 from latticewatch.detectors.reference_rule import FitError, label_of
 from latticewatch.detectors.symmetry.bank import learn_bank
-from latticewatch.detectors.symmetry.best_patch import best_patch
-from latticewatch.detectors.symmetry.cells import CellMaker, gain_of
-from latticewatch.detectors.symmetry.law import fit_law
+from latticewatch.detectors.symmetry.calibrate import Calibrated, calibrate
+from latticewatch.detectors.symmetry.cells import CellMaker
 from latticewatch.detectors.symmetry.model import SymmetryModel
-from latticewatch.detectors.symmetry.parameters import BLOCK_PX, KERNEL_PX, SymmetryParameters
+from latticewatch.detectors.symmetry.model_patch import Patch, TileGate, choose_patch
+from latticewatch.detectors.symmetry.parameters import KERNEL_PX, SymmetryParameters
 from latticewatch.detectors.symmetry.preprocess import Preprocess, Preprocessor, scaled_to
-from latticewatch.detectors.symmetry.reference import moments_of_patch, reference_of
-from latticewatch.detectors.symmetry.typicality import flagged, tiles_of, typicality
+from latticewatch.detectors.symmetry.region import ENOUGH_CELLS, moments_in, region_round
 
 Image = NDArray[np.float32]
-_TILES_PX = (128, 96, 64)
-_ENOUGH_TILES = 9
-
-
-class Verdicts(Protocol):
-    """What a gate says of some tiles."""
-
-    @property
-    def p_defect(self) -> NDArray[np.floating]:
-        """Chance (N,) that a tile holds a defect."""
-        ...
-
-    @property
-    def known(self) -> NDArray[np.bool_]:
-        """Whether (N,) it is of a kind that the gate learned."""
-        ...
-
-
-class TileGate(Protocol):
-    """Judges tiles of raw pixels."""
-
-    def judge(self, tiles: Image) -> Verdicts:
-        """Judge tiles (N, 128, 128)."""
-        ...
+# Fewer cells than this at one position of the grid tell nothing of 55 moments.
+_FEWEST_CELLS = 36
+_POSITIONS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,81 +75,60 @@ def fit(
     labels
         What messages call each frame; None for its number.
     gate
-        Says which tiles are clean; None: typicality does.
+        Says which tiles of 128 px are clean; None: typicality does.
     clean_tiles
-        The same, known already: (R, C) for each frame.
+        The same, known already: (R, C) for each frame, of `parameters.tile_px`.
 
     Raises
     ------
     FitError
         Nothing to learn from; the message says why and what would help.
     """
+    if not frames:
+        raise FitError("no frame to learn from")
+    for number, frame in enumerate(frames):
+        if not np.isfinite(frame).all():
+            raise FitError(f"{label_of(number, labels)}: holds pixels that are not finite")
+    frames = [np.ascontiguousarray(frame, np.float32) for frame in frames]
     notes: list[str] = []
     lattice = _clearest(frames)
     if lattice is None:
-        notes.append("no lattice found: lengths are not scaled, staleness is told by the map alone")
-    period_px = lattice.cell_px if lattice is not None and parameters.scale_to_lattice else None
-    rule = scaled_to(
-        period_px, parameters.nominal_period_px, (parameters.inner_sigma, parameters.outer_sigma)
+        notes.append("no lattice found: lengths are those of 12 px, and no turn is noticed")
+    period_px = None if lattice is None else lattice.cell_px
+    rule = _rule(frames, period_px, parameters)
+    patch = choose_patch(frames, period_px, parameters.tile_px, labels, gate, clean_tiles)
+    filtered = Preprocessor(rule).run(frames[patch.frame])[1]
+    place, rule = _levelled(filtered, rule, patch, parameters, labels)
+    filtered = filtered / np.float32(rule.high - rule.low)
+    bank = learn_bank(filtered[place], parameters.n_filters, KERNEL_PX)
+    region = region_round(
+        patch.clean[patch.frame], patch.tile, patch.side_px, rule.binning, filtered.shape
     )
-    filtered = [Preprocessor(rule).run(frame)[1] for frame in frames]
-    side = _tile_side(filtered, parameters, rule, labels)
-    grids = [tiles_of(image, side) for image in filtered]
-    clean = list(clean_tiles) if clean_tiles is not None else _clean(grids)
-    number, tile = _choose(clean)
-    patch = np.ascontiguousarray(grids[number][tile])
-    low, high = (
-        float(np.quantile(patch, s)) for s in (parameters.level_low, parameters.level_high)
-    )
-    if not high > low:
+    moments, _ = moments_in(filtered, bank, region)
+    if len(moments) < _FEWEST_CELLS * _POSITIONS:
         raise FitError(
-            f"{label_of(number, labels)}: the model patch is flat: nothing to learn from"
+            f"{label_of(patch.frame, labels)}: the clean tiles round the model patch hold "
+            f"{len(moments) // _POSITIONS} cells, at least {_FEWEST_CELLS} needed: give larger or "
+            "cleaner frames"
         )
-    rule = Preprocess(rule.binning, rule.inner_sigma_px, rule.outer_sigma_px, low, high)
-    patch = patch / np.float32(high - low)
-    bank = learn_bank(patch, parameters.n_filters, KERNEL_PX)
-    maker = CellMaker(rule, bank)
-    corner = (tile[0] * side, tile[1] * side)
-    start = moments_of_patch(frames[number], corner, side, maker)
-    diagonal = np.flatnonzero(np.equal(*np.triu_indices(len(bank))))
-    usual_trace = float(np.median(start[:, diagonal].sum(axis=1)))
-    reference = reference_of(start, parameters.ridge)
-    least_variance, distances, levels = None, [], []
-    for frame, good in zip(frames, clean, strict=True):
-        cells = maker.run(frame)
-        inside = _cells_of_tiles(good, side, cells.judgeable.shape) & cells.judgeable
-        if least_variance is None:
-            least_variance = float(np.quantile(cells.variance[inside], 0.001))
-        gain = gain_of(cells, usual_trace, least_variance)
-        distances.append(reference.distances(cells.moments[inside] / gain))
-        levels.append(cells.level[inside])
-    assert least_variance is not None
-    law = fit_law(np.concatenate(distances))
-    model = SymmetryModel(
-        preprocess=rule,
-        bank=bank,
-        reference=reference,
-        law=law,
-        usual_trace=usual_trace,
-        usual_distance=float(np.median(np.concatenate(distances))),
-        usual_level=float(np.mean(np.concatenate(levels))),
-        least_variance=least_variance,
-        limit=law.distance_at(parameters.limit_p),
-        limit_p=parameters.limit_p,
-        patch=patch,
-        patch_corner_px_yx=np.array(corner, np.int64) * rule.binning,
-        patch_frame=number,
+    if len(moments) < ENOUGH_CELLS * _POSITIONS:
+        notes.append("few clean tiles lie together: what is usual is known roughly")
+    known = calibrate(frames, patch, CellMaker(rule, bank), moments, parameters)
+    model = replace(
+        _model(known, rule, bank, filtered[place], parameters),
+        patch_corner_px_yx=np.array(patch.tile, np.int64) * patch.side_px,
+        patch_frame=patch.frame,
         basis_px_yx=None if lattice is None else lattice.basis_px_yx,
     )
     report = SymmetryReport(
-        n_tiles=sum(one.size for one in clean),
-        n_clean=int(sum(one.sum() for one in clean)),
-        model_tile=tile,
-        model_frame=number,
-        tile_px=side * rule.binning,
-        n_cells=law.n_cells,
+        n_tiles=sum(one.size for one in patch.clean),
+        n_clean=int(sum(one.sum() for one in patch.clean)),
+        model_tile=patch.tile,
+        model_frame=patch.frame,
+        tile_px=patch.side_px,
+        n_cells=model.law.n_cells,
         binning=rule.binning,
-        period_px=None if lattice is None else lattice.cell_px,
+        period_px=period_px,
         limit=model.limit,
         warnings=notes,
     )
@@ -184,52 +140,56 @@ def _clearest(frames: Sequence[Image]) -> Lattice | None:
     return max(found, key=lambda lattice: lattice.strength) if found else None
 
 
-def _tile_side(
-    filtered: Sequence[Image],
-    parameters: SymmetryParameters,
+def _rule(
+    frames: Sequence[Image], period_px: float | None, parameters: SymmetryParameters
+) -> Preprocess:
+    if period_px is None or not parameters.scale_to_lattice:
+        return Preprocess(1, *parameters.unscaled_sigmas_px)
+    smallest = min((frame.shape for frame in frames), key=lambda shape: shape[0] * shape[1])
+    return scaled_to(period_px, (smallest[0], smallest[1]), parameters)
+
+
+def _levelled(
+    filtered: Image,
     rule: Preprocess,
+    patch: Patch,
+    parameters: SymmetryParameters,
     labels: Sequence[str] | None,
-) -> int:
-    least = min(range(len(filtered)), key=lambda number: filtered[number].size)
-    height, width = filtered[least].shape
-    for side in (parameters.tile_px, *(one for one in _TILES_PX if one < parameters.tile_px)):
-        if (height // side) * (width // side) >= _ENOUGH_TILES:
-            return side
-    smallest = min(parameters.tile_px, _TILES_PX[-1])
-    if (height // smallest) * (width // smallest) < 2:
+) -> tuple[tuple[slice, slice], Preprocess]:
+    """Where the model patch is in the filtered frame, and its levels."""
+    rows, columns = (
+        slice(-(-one * patch.side_px // rule.binning), (one + 1) * patch.side_px // rule.binning)
+        for one in patch.tile
+    )
+    tile = filtered[rows, columns]
+    low, high = (
+        float(np.quantile(tile, share)) for share in (parameters.level_low, parameters.level_high)
+    )
+    if not high > low:
         raise FitError(
-            f"{label_of(least, labels)}: smaller than two tiles of {smallest * rule.binning} px: "
-            "give larger frames"
+            f"{label_of(patch.frame, labels)}: the model patch is flat, there is nothing to learn"
         )
-    return smallest
+    return (rows, columns), replace(rule, low=low, high=high)
 
 
-def _clean(grids: Sequence[NDArray[np.float32]]) -> list[NDArray[np.bool_]]:
-    side = grids[0].shape[-1]
-    likeness = typicality(np.concatenate([grid.reshape(-1, 1, side, side) for grid in grids]))
-    strange = flagged(likeness)[:, 0]
-    bounds = np.cumsum([grid.shape[0] * grid.shape[1] for grid in grids])[:-1]
-    return [
-        ~part.reshape(grid.shape[:2])
-        for part, grid in zip(np.split(strange, bounds), grids, strict=True)
-    ]
-
-
-def _choose(clean: Sequence[NDArray[np.bool_]]) -> tuple[int, tuple[int, int]]:
-    number = max(range(len(clean)), key=lambda one: int(clean[one].sum()))
-    tile = best_patch(clean[number])
-    if tile is None:
-        raise FitError("every tile is defective: no model patch; give frames with clean crystal")
-    return number, tile
-
-
-def _cells_of_tiles(
-    clean: NDArray[np.bool_], side: int, grid: tuple[int, int]
-) -> NDArray[np.bool_]:
-    """Cells (R, C) of which every pixel lies in a clean tile."""
-    per_tile = side // BLOCK_PX
-    blocks = np.zeros((grid[0] + 1, grid[1] + 1), bool)
-    large = np.kron(clean, np.ones((per_tile, per_tile), bool)).astype(bool)
-    large = large[: grid[0] + 1, : grid[1] + 1]
-    blocks[: large.shape[0], : large.shape[1]] = large
-    return np.asarray(blocks[:-1, :-1] & blocks[1:, :-1] & blocks[:-1, 1:] & blocks[1:, 1:])
+def _model(
+    known: Calibrated,
+    rule: Preprocess,
+    bank: Image,
+    tile: Image,
+    parameters: SymmetryParameters,
+) -> SymmetryModel:
+    return SymmetryModel(
+        preprocess=rule,
+        bank=bank,
+        reference=known.reference,
+        law=known.law,
+        usual_trace=known.usual_trace,
+        usual_nearest=known.usual_nearest,
+        usual_level=known.usual_level,
+        least_variance=known.least_variance,
+        limit=known.law.distance_at(parameters.limit_p),
+        limit_p=parameters.limit_p,
+        patch=np.ascontiguousarray(tile),
+        patch_corner_px_yx=np.zeros(2, np.int64),
+    )

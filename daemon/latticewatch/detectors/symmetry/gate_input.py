@@ -72,12 +72,13 @@ class TilePreparer:
 
     def _prepare_one(self, tile: NDArray[np.generic], out: NDArray[np.float32]) -> bool:
         mean = float(tile.mean(dtype=np.float64))
-        # Less its mean, so that single precision is spent on what is seen. NaN fails, too.
-        np.subtract(tile, mean, out=self._tile, casting="unsafe")
-        spread = float(np.ptp(self._tile))
-        if not 0.0 < spread < np.inf:
+        # NaN and infinity among the pixels show in their mean.
+        if not np.isfinite(mean):
             out[:] = 0.0
             return False
+        # Less its mean, so that single precision is spent on what is seen.
+        np.subtract(tile, mean, out=self._tile, casting="unsafe")
+        spread = float(np.ptp(self._tile))
         difference_of_gaussians(self._tile, self._narrow, self._wide, self._scratch, self._waves)
         low, high = float(self._waves.min()), float(self._waves.max())
         if not high - low > _LEAST_WAVES * spread:

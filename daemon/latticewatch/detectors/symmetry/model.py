@@ -21,7 +21,7 @@ _WHOLE = ("binning", "patch_frame", "n_cells")
 _NUMBERS = (
     *_WHOLE,
     *("inner_sigma_px", "outer_sigma_px", "low", "high", "usual_trace", "least_variance"),
-    *("usual_distance", "usual_level", "limit", "limit_p", "tail_scale", "tail_shape"),
+    *("usual_nearest", "usual_level", "limit", "limit_p", "tail_scale", "tail_shape"),
 )
 _AXES = {
     **{"bank": 2, "mean": 1, "covariance": 2, "whitening": 2, "knots": 1, "shares": 1},
@@ -44,8 +44,9 @@ class SymmetryModel:
         Mean and spread of the second moments of clean cells.
     law
         Distances of clean cells, out of fold.
-    usual_trace, usual_distance, usual_level
-        Median trace of the moments, median distance, and mean brightness of clean cells.
+    usual_trace, usual_nearest, usual_level
+        Median trace of the moments of a frame, distance within which three tenths of its cells
+        lie, and median brightness of clean cells.
     least_variance
         Below it a cell is disordered, at the gain of the reference.
     limit, limit_p
@@ -65,7 +66,7 @@ class SymmetryModel:
     reference: Reference
     law: DistanceLaw
     usual_trace: float
-    usual_distance: float
+    usual_nearest: float
     usual_level: float
     least_variance: float
     limit: float
@@ -99,7 +100,7 @@ class SymmetryModel:
             "low": rule.low,
             "high": rule.high,
             "usual_trace": self.usual_trace,
-            "usual_distance": self.usual_distance,
+            "usual_nearest": self.usual_nearest,
             "usual_level": self.usual_level,
             "least_variance": self.least_variance,
             "limit": self.limit,
@@ -176,7 +177,7 @@ class SymmetryModel:
 
 
 _OPTIONAL = {"basis_px_yx": 2, "gate": 1}
-_PLAIN = (*("usual_trace", "usual_distance", "usual_level", "least_variance", "limit", "limit_p"),)
+_PLAIN = (*("usual_trace", "usual_nearest", "usual_level", "least_variance", "limit", "limit_p"),)
 
 
 def _read_numbers(artifact: Artifact, where: str) -> dict[str, float]:
@@ -219,7 +220,7 @@ def _refuse(arrays: dict[str, NDArray[Any]], numbers: dict[str, float], where: s
         <= 50,
         "low < high": numbers["low"] < numbers["high"],
         "usual_trace > 0": numbers["usual_trace"] > 0,
-        "usual_distance > 0": numbers["usual_distance"] > 0,
+        "usual_nearest > 0": numbers["usual_nearest"] > 0,
         "least_variance > 0": numbers["least_variance"] > 0,
         "limit > 0": numbers["limit"] > 0,
         "0 < limit_p < 1": 0 < numbers["limit_p"] < 1,

@@ -74,8 +74,41 @@ def rounded(line: Places, closed: bool, sigma_points: float) -> Places:
     return np.asarray(smooth[n_more : n_more + len(line)])
 
 
+def straightened(line: Places, known: NDArray[np.bool_], reach: float, n_fit: int = 16, blur: int = 6) -> Places:
+    """Carry the middle of an open line on over ends that see unknown cells, straight.
+
+    Parameters
+    ----------
+    line : (N, 2)
+        Places of the grid, even points.
+    known : (R, C) bool
+        Cells with a value.
+    reach
+        To either side of the line, within which all cells must be known.
+    n_fit
+        Points that tell the direction at an end.
+    blur
+        Points beyond the last one that sees an unknown cell to which that has spread.
+    """
+    beside = line[:, None] + reach * np.array([-1.0, 0.0, 1.0])[:, None] * normals(line, False)[
+        :, None
+    ]
+    seen = np.pad(known, 1).astype(np.float64)
+    sees_all = (sampled(seen, beside + 1.0) > 0.99).all(axis=1)
+    good = np.flatnonzero(ndimage.binary_erosion(sees_all, iterations=blur, border_value=1))
+    if len(good) < n_fit:
+        return line
+    carried = line.copy()
+    for end, inner in ((slice(0, good[0]), good[:n_fit]), (slice(good[-1] + 1, None), good[-n_fit:])):
+        at = np.arange(len(line))[end]
+        for axis in range(2):
+            slope, start = np.polyfit(inner, line[inner, axis], 1)
+            carried[end, axis] = start + slope * at
+    return carried
+
+
 def normals(line: Places, closed: bool) -> Places:
-    """Unit vectors (N, 2) across a line at its points."""
+    """Give unit vectors (N, 2) across a line at its points."""
     if closed:
         along = np.roll(line, -1, axis=0) - np.roll(line, 1, axis=0)
     else:
@@ -93,7 +126,7 @@ def sampled(grid: NDArray[np.float64], places: Places) -> NDArray[np.float64]:
 
 
 def to_edges(
-    line: Places, shape_yx: tuple[int, int], reach_px: float, back_points: int = 6
+    line: Places, shape_yx: tuple[int, int], reach_px: float, back_points: int = 8
 ) -> Places:
     """Carry an open line whose ends lie within reach of the frame's edge on to the edge.
 
@@ -143,7 +176,5 @@ def filled(grid: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.fl
     """Values of a grid, each unknown one that of the nearest known cell."""
     if known.all():
         return grid
-    nearest = ndimage.distance_transform_edt(
-        ~known, return_distances=False, return_indices=True
-    )
+    nearest = ndimage.distance_transform_edt(~known, return_distances=False, return_indices=True)
     return np.asarray(grid[tuple(nearest)])

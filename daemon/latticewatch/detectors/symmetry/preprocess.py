@@ -5,12 +5,24 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from latticewatch.kernels.smooth import gaussian, gaussian_scratch, gaussian_weights
+from latticewatch.detectors.symmetry.parameters import (
+    BLOCK_PX,
+    BORDER_CELLS,
+    SymmetryParameters,
+)
+from latticewatch.kernels.grids import block_means
+from latticewatch.kernels.smooth import (
+    difference_of_gaussians,
+    difference_scratch,
+    gaussian_weights,
+)
 
 Image = NDArray[np.float32]
-_TRUNCATE = 3.0
-# Binning keeps a cell above so much of its nominal size; the filter follows the rest.
-_MOST_BINNING = 16
+_TRUNCATE = 4.0
+# Below it a blur is not sampled well, and a filter would see single pixels.
+_LEAST_SIGMA_PX = 0.8
+# Of a binned frame, its border left out: about what the statistics of the model need.
+_FEWEST_CELLS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,27 +53,30 @@ class Preprocess:
 
 
 def scaled_to(
-    period_px: float | None, nominal_px: float, sigmas_px: tuple[float, float]
+    period_px: float, shape: tuple[int, int], parameters: SymmetryParameters
 ) -> Preprocess:
     """Choose binning and widths for a lattice.
 
     Parameters
     ----------
     period_px
-        Square root of the area of a cell; None where no lattice was found: nothing is scaled.
-    nominal_px
-        What it should be after binning.
-    sigmas_px
-        Widths at that size.
+        Square root of the area of a cell.
+    shape
+        Of the smallest frame: it is binned no further than leaves enough cells to learn from.
+    parameters
+        Settings.
     """
-    if period_px is None:
-        return Preprocess(1, *sigmas_px)
-    ratio = period_px / nominal_px
-    binning = min(max(1, round(ratio)), _MOST_BINNING)
-    # Short of pixels nothing can be gained: widths shrink with the cell, down to where a filter
-    # would see single pixels.
-    rest = ratio / binning
-    return Preprocess(binning, sigmas_px[0] * rest, sigmas_px[1] * rest)
+    binning = max(1, round(period_px / parameters.binned_period_px))
+    while binning > 1 and _judged_cells(shape, binning) < _FEWEST_CELLS:
+        binning -= 1
+    period = period_px / binning
+    inner = max(parameters.inner_sigma * period, _LEAST_SIGMA_PX)
+    return Preprocess(binning, inner, inner * parameters.outer_sigma / parameters.inner_sigma)
+
+
+def _judged_cells(shape: tuple[int, int], binning: int) -> int:
+    height, width = (max(0, n // binning // BLOCK_PX - 1 - 2 * BORDER_CELLS) for n in shape)
+    return height * width
 
 
 class Preprocessor:
@@ -69,10 +84,8 @@ class Preprocessor:
 
     def __init__(self, rule: Preprocess) -> None:
         self.rule = rule
-        self._inner = gaussian_weights(rule.inner_sigma_px, _TRUNCATE)
-        self._outer = gaussian_weights(rule.outer_sigma_px, _TRUNCATE)
-        self._gain = np.float32(1.0 / (rule.high - rule.low))
-        self._shape = (0, 0)
+        self._inner, self._outer = weights_of(rule)
+        self._shape: tuple[int, ...] = (-1, -1)
 
     def run(self, image: Image) -> tuple[Image, Image]:
         """Bin and filter a frame.
@@ -80,7 +93,7 @@ class Preprocessor:
         Parameters
         ----------
         image : (H, W)
-            Finite.
+            C-contiguous. What is not finite spoils what it touches, and no more.
 
         Returns
         -------
@@ -91,18 +104,26 @@ class Preprocessor:
         shape = (image.shape[0] // side, image.shape[1] // side)
         if shape != self._shape:
             self._shape = shape
-            self._binned, self._filtered = np.empty(shape, np.float32), np.empty(shape, np.float32)
-            self._wide = np.empty(shape, np.float32)
-            self._scratch = [gaussian_scratch(shape[1], w) for w in (self._inner, self._outer)]
-        binned = image if side == 1 else self._bin(image)
-        gaussian(binned, self._inner, self._scratch[0], self._filtered)
-        gaussian(binned, self._outer, self._scratch[1], self._wide)
-        self._filtered -= self._wide
-        self._filtered *= self._gain
+            self._binned = np.empty(shape if side > 1 else (0, 0), np.float32)
+            self._filtered = np.empty(shape, np.float32)
+            self._scratch = difference_scratch(shape[1], self._outer)
+        binned = image
+        if side > 1:
+            binned = self._binned
+            block_means(image, side, binned)
+        if binned.size:
+            difference_of_gaussians(binned, self._inner, self._outer, self._scratch, self._filtered)
         return binned, self._filtered
 
-    def _bin(self, image: Image) -> Image:
-        side, (height, width) = self.rule.binning, self._shape
-        whole = image[: height * side, : width * side]
-        whole.reshape(height, side, width, side).mean(axis=(1, 3), out=self._binned)
-        return self._binned
+
+def weights_of(rule: Preprocess) -> tuple[Image, Image]:
+    """Weights of both blurs along one axis; the division by the levels is in them.
+
+    Filtering is linear, so that it costs nothing there.
+    """
+    gain = np.sqrt(1.0 / (rule.high - rule.low))
+    inner, outer = (
+        np.ascontiguousarray(gaussian_weights(sigma_px, _TRUNCATE) * gain, np.float32)
+        for sigma_px in (rule.inner_sigma_px, rule.outer_sigma_px)
+    )
+    return inner, outer

@@ -4,16 +4,34 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import ndimage, optimize, special
 
 from latticewatch.detectors.symmetry.evidence import Evidence, Grid, smoothed
-from latticewatch.detectors.symmetry.outlines import Places, trace_lines
+from latticewatch.detectors.symmetry.outlines import (
+    Places,
+    filled,
+    length_of,
+    normals,
+    resampled,
+    rounded,
+    straightened,
+    trace_lines,
+)
+from latticewatch.detectors.symmetry.ridges import profiles
 
 _SMOOTHING_CELLS = 1.0
-_STRANGE_Z = 1.5  # of the smoothed evidence
-_MOST_Z = 12.0  # a single wild cell is no region
+_STRANGE_Z = 2.0  # of the smoothed evidence
+_MOST_Z = 8.0  # a few wild cells are no region
 _EDGE_SHARE = 0.5  # of the strangeness inside, since second moments mix by area
-_REACH_CELLS = 4  # from the core of a region to its edge and beyond
+_REACH_CELLS = 4.0  # from the core of a region to its edge and beyond
+_SLENDER = 3.0  # length over width
+_SLENDER_PERIODS = 1.5
+_FIT_CELLS = 3.0
+_END_CELLS = 1.5  # to either side: what smoothing reaches
+# A box of two cells has 0.6, filter, window and the bends of a line add theirs. Drawn boundaries
+# without a seam have about this; narrower edges have one, and are a cell farther in.
+_EDGE_SIGMA_CELLS = 0.9
+_MIDDLES_CELLS = np.arange(-1.6, 1.61, 0.2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +43,22 @@ class Region:
     cells : (R, C) bool
         Its own.
     lines
-        Places of the grid along which it ends, and whether they close.
+        Places of the grid along which it ends, and whether they close; none where the region is
+        a band, which is a line itself.
+    width_cells
+        At its widest.
     """
 
     cells: NDArray[np.bool_]
     lines: list[tuple[Places, bool]]
+    width_cells: float
 
 
 def find_regions(
-    evidence: Evidence, blocked: NDArray[np.bool_], least_width_cells: float
+    evidence: Evidence,
+    blocked: NDArray[np.bool_],
+    least_width_cells: float,
+    period_cells: float,
 ) -> list[Region]:
     """Regions of another crystal, each with the lines along which it ends.
 
@@ -45,24 +70,58 @@ def find_regions(
         Cells that see something without a lattice: no line passes them.
     least_width_cells
         What is narrower is a line itself.
+    period_cells
+        Of the lattice: a slender region must be wider by as many cells, since faults of two
+        layers are.
     """
-    known = np.isfinite(evidence.z)
-    z = smoothed(np.clip(np.where(blocked, np.nan, evidence.z), -3.0, _MOST_Z), _SMOOTHING_CELLS)
-    if not (z[known] > _STRANGE_Z).any():
+    known = np.isfinite(evidence.z) & ~blocked
+    z = np.where(known, np.clip(evidence.z, -3.0, _MOST_Z), np.nan)
+    z = np.nan_to_num(smoothed(z, _SMOOTHING_CELLS))
+    strange = z > _STRANGE_Z
+    if not (strange & known).any():
         return []
-    change = smoothed(np.where(blocked, np.nan, evidence.change), _SMOOTHING_CELLS)
-    change = np.nan_to_num(change)
-    size = int(least_width_cells) | 1
-    highest = ndimage.maximum_filter(change, size)
-    strange = (np.nan_to_num(z) > _STRANGE_Z) & (change > _EDGE_SHARE * highest) & ~blocked
-    inside = _depth(strange, known)
-    core = inside >= 0.5 * least_width_cells
-    labels, n_regions = ndimage.label(core & known)
+    change = np.where(known, evidence.change, np.nan)
+    smooth = np.nan_to_num(smoothed(change, 0.5 * _SMOOTHING_CELLS))
+    parts, n_parts = ndimage.label(strange)
     regions = []
-    for number in range(1, n_regions + 1):
-        own = labels == number
-        regions.append(_region(own, change, known & ~blocked, least_width_cells))
-    return [region for region in regions if region.lines]
+    for number in range(1, n_parts + 1):
+        own, core, width = _widest(parts == number, smooth, known, least_width_cells)
+        if not core.any():
+            continue
+        band = 4.0 * float(_depth(own, known)[own].mean()) - 3.0  # of a strip, its width
+        most = least_width_cells + _SLENDER_PERIODS * period_cells
+        if band < most and _length(own) > _SLENDER * band:
+            regions.append(Region(own, [], band))
+        else:
+            regions.append(_region(core, change, known, least_width_cells, width))
+    return regions
+
+
+def _widest(
+    part: NDArray[np.bool_], change: Grid, known: NDArray[np.bool_], least_width_cells: float
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], float]:
+    """Cells of a part beyond half of its middle, those of them far from its edge, and its width.
+
+    However strange a fault is, half of its crest is no farther apart than the boxes and itself.
+    """
+    if part.sum() < least_width_cells:
+        return part, np.zeros_like(part), 0.0
+    depth = _depth(part, known)
+    deepest = part & (depth >= 0.8 * depth.max())
+    own = part & (change > _EDGE_SHARE * float(np.median(change[deepest])))
+    # One cell less: the depth of the middle of three cells is two.
+    across = 2.0 * _depth(own, known) - 1.0
+    # Only known cells tell how wide a region is that the frame cuts.
+    core = known & own & (across >= least_width_cells)
+    width = float(across[known & own].max()) if (known & own).any() else 0.0
+    return own, core, width
+
+
+def _length(cells: NDArray[np.bool_]) -> float:
+    """Length of a bar with the same second moment along its long axis."""
+    off = np.argwhere(cells).astype(np.float64)
+    off -= off.mean(axis=0)
+    return float(np.sqrt(12.0 * np.linalg.eigvalsh(off.T @ off / len(off))[-1]))
 
 
 def _depth(mask: NDArray[np.bool_], known: NDArray[np.bool_]) -> Grid:
@@ -79,16 +138,57 @@ def _depth(mask: NDArray[np.bool_], known: NDArray[np.bool_]) -> Grid:
 
 
 def _region(
-    core: NDArray[np.bool_], change: Grid, known: NDArray[np.bool_], least_width_cells: float
+    core: NDArray[np.bool_],
+    change: Grid,
+    known: NDArray[np.bool_],
+    least_width_cells: float,
+    width_cells: float,
 ) -> Region:
     """Draw the line where the strangeness falls to half."""
-    edge = _EDGE_SHARE * float(np.median(change[core]))
-    reach = 0.5 * least_width_cells + _REACH_CELLS
-    near = ndimage.distance_transform_edt(~core) <= reach
-    level = np.where(near, change - edge, -edge)
-    cells, _ = ndimage.label((level > 0) & known)
-    mine = np.unique(cells[core & (cells > 0)])
-    own = np.isin(cells, mine)
-    level[(level > 0) & ~own & known] = -1e-9
-    level[~known] = np.nan
-    return Region(own, trace_lines(level))
+    inside = float(np.median(change[core]))
+    outside_cells = known & (ndimage.distance_transform_edt(~core) > least_width_cells)
+    outside = float(np.median(change[outside_cells])) if outside_cells.any() else 0.0
+    edge = outside + _EDGE_SHARE * (inside - outside)
+    # A seam brighter than the inside must not push the line out, nor a wild cell.
+    smooth = smoothed(np.minimum(change, inside), _SMOOTHING_CELLS)
+    near = ndimage.distance_transform_edt(~core) <= 0.5 * least_width_cells + _REACH_CELLS
+    level = np.where(near, filled(smooth, np.isfinite(smooth)) - edge, -edge)
+    parts, _ = ndimage.label(level > 0)
+    mine = np.unique(parts[core & (parts > 0)])
+    own = np.asarray(ndimage.binary_fill_holes(np.isin(parts, mine)))
+    level = np.where(own, np.maximum(level, 1e-9), np.minimum(level, -1e-9))
+    margin = ndimage.binary_closing(np.pad(known, 2), np.ones((3, 3)))[2:-2, 2:-2]
+    lines = []
+    for line, closed in trace_lines(np.where(margin, level, np.nan)):
+        if length_of(line, closed) < least_width_cells:
+            continue
+        line = resampled(line, closed, 0.5)
+        line = rounded(line if closed else straightened(line, known, _END_CELLS), closed, 3.0)
+        lines.append((_moved(line, closed, filled(change, np.isfinite(change))), closed))
+    return Region(own, lines, width_cells)
+
+
+def _moved(line: Places, closed: bool, change: Grid) -> Places:
+    """Move a line as a whole to the middle of the edge.
+
+    Cut columns make a seam with a disorder of its own, which pushes the place of half the
+    inside's strangeness up to a cell out. Strangeness is the length of a vector, of which edge
+    and seam are parts that do not point alike: its square across the line is fitted by the
+    squares of a step and of a bump about one middle.
+    """
+    offsets, values = profiles(line, closed, change, _FIT_CELLS)
+    seen = np.square(np.median(values, axis=0))
+    if seen[:2].mean() < seen[-2:].mean():
+        offsets, seen = -offsets, seen
+    best, shift = np.inf, 0.0
+    for middle in _MIDDLES_CELLS:
+        at = (offsets - middle) / _EDGE_SIGMA_CELLS
+        step, bump = special.ndtr(-at), np.exp(-0.5 * at**2)
+        shapes = np.stack([step**2, bump**2, np.ones_like(at)], axis=1)
+        parts, _ = optimize.nnls(shapes, seen)
+        left = float(np.sum((np.sqrt(shapes @ parts) - np.sqrt(seen)) ** 2))
+        if left < best:
+            best, shift = left, float(middle)
+    sign = 1.0 if offsets[0] < 0 else -1.0
+    place: Places = line + sign * shift * normals(line, closed)
+    return place

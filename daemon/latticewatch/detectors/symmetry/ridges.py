@@ -1,6 +1,5 @@
 """Narrow lines of strange cells: stacking faults, antiphase and low-angle boundaries."""
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -11,9 +10,7 @@ from scipy.sparse import csgraph
 from latticewatch.detectors.symmetry.evidence import Grid
 from latticewatch.detectors.symmetry.outlines import (
     Places,
-    length_of,
     normals,
-    resampled,
     rounded,
     sampled,
 )
@@ -23,60 +20,49 @@ _ALONG_CELLS = 2.5  # standard deviation of the line filter
 _ACROSS_CELLS = 0.7
 # A point defect lights up some ten cells, by a hundred standard deviations; a line is told by how
 # many cells it lights up.
-_MOST_Z = 4.0
+MOST_Z = 4.0
+"""What a single cell counts at most."""
 _LEAST_Z = -2.0
+_TWIG_SHARE = 0.4  # of the highest contrast of a line
+_EIGHT = np.ones((3, 3), bool)
 
 
-@dataclass(frozen=True, slots=True)
-class Ridges:
-    """Answer of line filters.
+def line_contrast(z: Grid, side_cells: float) -> Grid:
+    """Mean of the clipped z along the best line through each cell, less that of its sides.
 
-    Attributes
-    ----------
-    contrast : (R, C)
-        Mean of the clipped z along the best line through a cell, less that of the stranger of its
-        two sides.
-    direction : (R, C)
-        Which of the directions.
-    """
-
-    contrast: Grid
-    direction: NDArray[np.int64]
-
-
-def find_ridges(z: Grid, side_cells: float) -> Ridges:
-    """Line contrast of every cell; NaN in `z` counts as the middle of the reference.
+    The stranger of the two sides counts, so that the edge of a region is no line.
 
     Parameters
     ----------
     z : (R, C)
-        Of `read_evidence`.
+        Of `read_evidence`; NaN counts as the middle of the reference.
     side_cells
         From a line to its sides.
     """
-    clipped = np.clip(np.nan_to_num(z, nan=0.0), _LEAST_Z, _MOST_Z)
-    clipped = clipped - float(np.median(clipped))
+    height, width = z.shape
+    margin = int(np.ceil(side_cells)) + 1
+    clipped = np.clip(np.where(np.isnan(z), 0.0, z), _LEAST_Z, MOST_Z).astype(np.float32)
+    clipped -= np.median(clipped)
     shape = tuple(fft.next_fast_len(size + 12, real=True) for size in z.shape)
     turned = fft.rfft2(clipped, shape)
-    best = np.full(z.shape, -np.inf)
-    direction = np.zeros(z.shape, np.int64)
+    best = np.full(z.shape, -np.inf, np.float32)
     for number, kernel in enumerate(_line_kernels(shape)):
         along = fft.irfft2(turned * kernel, shape)[: z.shape[0], : z.shape[1]]
         angle = np.pi * number / _N_DIRECTIONS
-        off = side_cells * np.array([np.cos(angle), -np.sin(angle)])
-        sides = [
-            ndimage.shift(along, sign * off, order=1, mode="nearest", prefilter=False)
+        step_y = round(side_cells * np.cos(angle))
+        step_x = round(-side_cells * np.sin(angle))
+        wide = np.pad(along, margin, mode="edge")
+        one, two = (
+            wide[margin + sign * step_y :, margin + sign * step_x :][:height, :width]
             for sign in (-1, 1)
-        ]
-        contrast = along - np.maximum(sides[0], sides[1])
-        better = contrast > best
-        best[better] = contrast[better]
-        direction[better] = number
-    return Ridges(best, direction)
+        )
+        contrast = along - np.maximum(one, two)
+        np.maximum(best, contrast, out=best)
+    return best.astype(np.float64)
 
 
 @lru_cache(maxsize=4)
-def _line_kernels(shape: tuple[int, int]) -> tuple[NDArray[np.complex128], ...]:
+def _line_kernels(shape: tuple[int, int]) -> tuple[NDArray[np.float32], ...]:
     """Spectra of the line filters: Gaussians of unit sum, long in one direction."""
     gy = fft.fftfreq(shape[0])[:, None]
     gx = fft.rfftfreq(shape[1])
@@ -86,8 +72,45 @@ def _line_kernels(shape: tuple[int, int]) -> tuple[NDArray[np.complex128], ...]:
         along = np.cos(angle) * gx + np.sin(angle) * gy
         across = np.cos(angle) * gy - np.sin(angle) * gx
         exponent = (along * _ALONG_CELLS) ** 2 + (across * _ACROSS_CELLS) ** 2
-        kernels.append(np.exp(-2 * np.pi**2 * exponent))
+        kernels.append(np.exp(-2 * np.pi**2 * exponent).astype(np.float32))
     return tuple(kernels)
+
+
+def candidates(
+    contrast: Grid, free: NDArray[np.bool_], limits: tuple[float, float], shortest_cells: float
+) -> list[NDArray[np.bool_]]:
+    """Choose connected cells of a ridge, long enough, of which one stands out clearly.
+
+    Parameters
+    ----------
+    contrast : (R, C)
+        Of `line_contrast`.
+    free : (R, C) bool
+        Cells that may belong to a line.
+    limits
+        Contrast that all cells reach, and one.
+    shortest_cells
+        No line is longer than the diagonal of its box.
+    """
+    weak, strong = limits
+    parts = []
+    labels, _ = ndimage.label((contrast > weak) & free, _EIGHT)
+    for number, box in enumerate(ndimage.find_objects(labels), start=1):
+        if np.hypot(*[side.stop - side.start for side in box]) < shortest_cells:
+            continue
+        values = np.where(labels[box] == number, contrast[box], 0.0)
+        if values.max() < strong:
+            continue
+        # Twigs of noise hang on a strong line.
+        above, _ = ndimage.label(values > max(weak, _TWIG_SHARE * float(values.max())), _EIGHT)
+        for part, inner in enumerate(ndimage.find_objects(above), start=1):
+            if np.hypot(*[side.stop - side.start for side in inner]) < shortest_cells:
+                continue
+            cells = np.zeros(contrast.shape, bool)
+            cells[box] = above == part
+            if contrast[cells].max() >= strong:
+                parts.append(cells)
+    return parts
 
 
 def trace_ridge(cells: NDArray[np.bool_], weight: Grid) -> Places:
@@ -132,28 +155,36 @@ def trace_ridge(cells: NDArray[np.bool_], weight: Grid) -> Places:
     return at[path].astype(np.float64)
 
 
-def centred(line: Places, change: Grid, half_cells: float, n_rounds: int = 2) -> Places:
-    """Move a line to the weighted middle of what it runs along.
+def profiles(
+    line: Places, closed: bool, grid: Grid, half_cells: float
+) -> tuple[NDArray[np.float64], Grid]:
+    """Offsets (A,) across a line in cells, and the values (N, A) of a grid there."""
+    n_steps = int(np.ceil(2 * half_cells))
+    offsets = np.arange(-n_steps, n_steps + 1) / 2
+    places = line[:, None] + offsets[:, None] * normals(line, closed)[:, None]
+    return offsets, sampled(grid, places)
+
+
+def centred(
+    line: Places, closed: bool, weights: Grid, half_cells: float, n_rounds: int = 2
+) -> Places:
+    """Move a line of even points to the weighted middle of what it runs along.
 
     Parameters
     ----------
     line : (N, 2)
-        Places of the grid.
-    change : (R, C)
-        Weights; what the sides have is taken off.
+        Places of the grid, half a cell apart.
+    weights : (R, C)
+        What the stranger side has is taken off.
     half_cells
         How far to either side weights count.
     """
-    offsets = np.arange(-np.ceil(half_cells * 2), np.ceil(half_cells * 2) + 1) / 2
-    line = rounded(resampled(line, False, 0.5), False, 3.0)
+    mode = "wrap" if closed else "nearest"
     for _ in range(n_rounds):
-        across = normals(line, False)
-        places = line[:, None] + offsets[:, None] * across[:, None]
-        profile = sampled(change, places)
-        floor = np.maximum(profile[:, :1], profile[:, -1:])
-        weights = np.maximum(profile - floor, 0.0)
-        weights = ndimage.gaussian_filter1d(weights, 4.0, axis=0, mode="nearest")
-        total = weights.sum(axis=1)
-        shift = np.where(total > 0, weights @ offsets / np.maximum(total, 1e-9), 0.0)
-        line = rounded(line + shift[:, None] * across, False, 3.0)
-    return line if length_of(line, False) > 0 else line
+        offsets, profile = profiles(line, closed, weights, half_cells)
+        profile = ndimage.gaussian_filter1d(profile, 4.0, axis=0, mode=mode)
+        profile = np.maximum(profile - np.maximum(profile[:, :1], profile[:, -1:]), 0.0)
+        total = profile.sum(axis=1)
+        shift = np.where(total > 0, profile @ offsets / np.maximum(total, 1e-9), 0.0)
+        line = rounded(line + shift[:, None] * normals(line, closed), closed, 3.0)
+    return line

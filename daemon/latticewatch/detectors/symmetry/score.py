@@ -6,11 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.detectors.lock import LatticeLock
-from latticewatch.detectors.symmetry.cells import CellMaker, gain_of
+from latticewatch.detectors.symmetry.cells import CellMaker
+from latticewatch.detectors.symmetry.distances import DistanceMeter
 from latticewatch.detectors.symmetry.model import SymmetryModel
-from latticewatch.detectors.symmetry.parameters import BLOCK_PX
-from latticewatch.detectors.symmetry.stale import Freshness
-from latticewatch.detectors.turned import net_change
+from latticewatch.detectors.symmetry.stale import freshness_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +58,7 @@ class SymmetryDetector:
     def __init__(self, model: SymmetryModel) -> None:
         self.model = model
         self._maker = CellMaker(model.preprocess, model.bank)
-        self._whitening = np.ascontiguousarray(model.reference.whitening.T, np.float32)
-        self._mean = model.reference.mean.astype(np.float32)
+        self._meter = DistanceMeter(model.reference, model.usual_trace, model.least_variance)
 
     def score(self, image: NDArray[np.float32], lock: LatticeLock | None) -> SymmetryMap:
         """Map a frame.
@@ -68,42 +66,28 @@ class SymmetryDetector:
         Parameters
         ----------
         image : (H, W)
-            Raw; pixels that are not finite mask the cells that they touch.
+            Raw, C-contiguous; pixels that are not finite mask the cells that they touch.
         lock
             Of the frame; None: its lattice is not compared.
         """
         model = self.model
         cells = self._maker.run(image)
-        gain = gain_of(cells, model.usual_trace, model.least_variance)
-        divisor = gain if gain == gain else 1.0
-        variance = cells.variance / np.float32(model.least_variance * divisor)
-        scored = cells.judgeable & (variance >= 1.0)
-        distance = np.full(scored.shape, np.nan, np.float32)
-        away = (cells.moments[scored] / np.float32(divisor) - self._mean) @ self._whitening
-        distance[scored] = np.sqrt(np.einsum("ij,ij->i", away, away))
-        spread = (
-            float(np.median(distance[scored])) / model.usual_distance if scored.any() else np.nan
-        )
-        fresh = self._freshness(spread, lock)
-        side = model.preprocess.binning
-        first = BLOCK_PX * side - 0.5
+        found = self._meter.run(cells)
+        spread = found.nearest / model.usual_nearest
+        fresh = freshness_of(model, spread, lock)
+        # A frame of another noise has all of its cells further out, or nearer, alike.
+        distance = found.distance / np.float32(spread if spread > 0 else 1.0)
+        bound = model.least_variance * (found.gain if found.gain > 0 else 1.0)
+        first = model.step_px - 0.5
         return SymmetryMap(
             distance=distance,
             severity=distance / np.float32(model.limit),
             p_value=model.law.p_values(distance),
-            variance=np.where(cells.judgeable, variance, np.float32(np.nan)),
-            level=cells.level,
-            step_px=float(BLOCK_PX * side),
+            variance=np.where(cells.judgeable, cells.variance / np.float32(bound), np.nan),
+            level=cells.level.copy(),
+            step_px=float(model.step_px),
             first_px_yx=(first, first),
-            gain=gain,
+            gain=found.gain,
             stale=fresh.is_stale,
             told=fresh.told,
         )
-
-    def _freshness(self, spread: float, lock: LatticeLock | None) -> Freshness:
-        if lock is None or self.model.basis_px_yx is None:
-            return Freshness(spread)
-        change = net_change(self.model.basis_px_yx, lock.basis_px_yx)
-        if change is None:
-            return Freshness(spread, other_net=True)
-        return Freshness(spread, *change)

@@ -19,24 +19,39 @@ from latticewatch.detectors.symmetry.outlines import (
     resampled,
     rounded,
     sampled,
+    straightened,
     to_edges,
 )
 from latticewatch.detectors.symmetry.preprocess import Preprocess
 from latticewatch.detectors.symmetry.regions import Region, find_regions
-from latticewatch.detectors.symmetry.ridges import centred, find_ridges, trace_ridge
+from latticewatch.detectors.symmetry.ridges import (
+    MOST_Z,
+    candidates,
+    centred,
+    line_contrast,
+    trace_ridge,
+)
 
 LIMIT_P = 1e-3
 """Chance per frame of a boundary in a clean one, as for the lines between domains."""
 
 _USUAL_PERIOD_CELLS = 1.5
 _SHORTEST_PERIODS = 4.0
-_SHORTEST_CELLS = 8.0
-_NARROW_PERIODS = 4.0
-_NARROW_CELLS = 6.0
+_SHORTEST_CELLS = 7.0
+_SHORTEST_EDGE_CELLS = 5.0  # beside a region that is wide, which is evidence of its own
+# At half its height a fault is as wide as a box of two cells and the reach of window and filter,
+# and as itself.
+_NARROW_CELLS = 2.5
+_NARROW_PERIODS = 1.5
+_CLEAR_CELLS = 3
+_BEYOND_BAND_CELLS = 1.5
 _STRONG = 2.0  # contrast of a line filter
 _WEAK = 1.0
-_LIT_Z = 1.5
-_LEAST_LIT = 0.7
+_CREST = 0.8  # what the best of neighbouring lines has by chance
+_LIT_Z = 1.0
+_LIT_SHARE = 0.3  # of the median: a row of point defects has gaps
+_LEAST_LIT = 0.95
+_BLUNT_POINTS = 3  # at either end: the filter's own length, and twigs
 _SPACING_CELLS = 0.5
 _SIDE_CELLS = 3.0
 _PATCH_P = 1e-6
@@ -159,9 +174,9 @@ def find_segments(
         return []
     period_px = model.period_px or _USUAL_PERIOD_CELLS * found.step_px
     period_cells = period_px / found.step_px
-    disorder = find_disorder(found.variance, found.level, _gap(found, model), period_cells)
-    narrow = max(_NARROW_CELLS, _NARROW_PERIODS * period_cells)
-    regions = find_regions(evidence, disorder.near, narrow)
+    disorder = find_disorder(found.variance, found.level, lambda: _gaps(found, model), period_cells)
+    narrow = _NARROW_CELLS + _NARROW_PERIODS * period_cells
+    regions = find_regions(evidence, disorder.near, narrow, period_cells)
     lines = _region_lines(regions, evidence, disorder, period_cells)
     lines += _ridge_lines(regions, evidence, disorder, period_cells)
     segments = [_patch(found, outline, cells) for outline, cells in disorder.patches]
@@ -171,7 +186,7 @@ def find_segments(
     return sorted(segments, key=lambda segment: segment.p_value)
 
 
-def _gap(found: FoundMap, model: Reference) -> float:
+def _gaps(found: FoundMap, model: Reference) -> tuple[float, float]:
     rule = model.preprocess
     period_px = (model.period_px or _USUAL_PERIOD_CELLS * found.step_px) / rule.binning
     level = (rule.high - rule.low) * float(np.sqrt(found.gain))
@@ -185,17 +200,19 @@ def _shortest(period_cells: float) -> float:
 def _region_lines(
     regions: list[Region], evidence: Evidence, disorder: Disorder, period_cells: float
 ) -> list[tuple[Places, bool, float]]:
+    """Lines round other crystals, with their chances."""
     lines = []
-    z = np.clip(np.nan_to_num(evidence.z), -3.0, 12.0)
-    spread = _spread(z, regions, disorder)
+    z = np.clip(np.nan_to_num(evidence.z), -3.0, MOST_Z)
+    spread = _spread(evidence.z, regions, disorder)
     for region in regions:
         for line, closed in region.lines:
-            if length_of(line, closed) < _shortest(period_cells):
+            if length_of(line, closed) < max(
+                _SHORTEST_EDGE_CELLS, _SHORTEST_PERIODS * period_cells
+            ):
                 continue
-            line = rounded(resampled(line, closed, _SPACING_CELLS), closed, 3.0)
             across = _SIDE_CELLS * normals(line, closed)
             sides = np.stack([sampled(z, line + sign * across) for sign in (-1, 1)])
-            contrast = float(np.median(np.abs(sides[1] - sides[0])))
+            contrast = abs(float(np.median(sides[1] - sides[0])))
             lines.append((line, closed, _chance(contrast, spread, length_of(line, closed), z)))
     return lines
 
@@ -203,36 +220,66 @@ def _region_lines(
 def _ridge_lines(
     regions: list[Region], evidence: Evidence, disorder: Disorder, period_cells: float
 ) -> list[tuple[Places, bool, float]]:
-    blocked = disorder.near.copy()
+    """Lines of strange cells inside the crystal, with their chances."""
+    free = ~disorder.near
     for region in regions:
-        blocked |= ndimage.binary_dilation(region.cells, np.ones((3, 3)), iterations=2)
-    z = np.where(blocked, np.nan, evidence.z)
+        free &= ~np.asarray(
+            ndimage.binary_dilation(region.cells, np.ones((3, 3)), iterations=_CLEAR_CELLS)
+        )
+    z = np.where(free, evidence.z, np.nan)
+    # Single cells that are masked for want of variance are strange, too.
+    masked = free & np.isnan(z) & np.isfinite(disorder.smooth)
+    z[masked] = MOST_Z
     shortest = _shortest(period_cells)
-    side = max(_SIDE_CELLS, 1.5 * period_cells)
-    ridges = find_ridges(z, side)
-    allowed = np.isfinite(z)
-    weak = (ridges.contrast > _WEAK) & allowed
-    labels, n_parts = ndimage.label(weak, np.ones((3, 3)))
-    if n_parts == 0:
-        return []
-    peaks = ndimage.maximum(ridges.contrast, labels, np.arange(1, n_parts + 1))
-    spread = _spread(np.nan_to_num(evidence.z), regions, disorder)
+    side = _SIDE_CELLS + 0.5 * period_cells - 0.5
+    ridge = line_contrast(z, side)
+    spread = _spread(evidence.z, regions, disorder)
+    seen = np.clip(np.nan_to_num(evidence.z, nan=MOST_Z), -3.0, 2 * MOST_Z)
+    clipped = np.minimum(smoothed(seen, 0.7), MOST_Z)
+    change = np.nan_to_num(evidence.change)
     lines = []
-    for number, box in enumerate(ndimage.find_objects(labels), start=1):
-        extent = np.hypot(*[part.stop - part.start for part in box])
-        if peaks[number - 1] < _STRONG or extent < shortest:
+    found = [
+        (cells, ridge, side)
+        for cells in candidates(ridge, np.isfinite(z), (_WEAK, _STRONG), shortest)
+    ]
+    found += [
+        (region.cells, ndimage.distance_transform_edt(region.cells), 0.5 * region.width_cells + 1.0)
+        for region in regions
+        if not region.lines
+    ]
+    for cells, weight, reach in found:
+        seeable = z if weight is ridge else evidence.z
+        line = _crest(cells, weight, np.where(np.isfinite(seeable), change, np.nan), reach)
+        if length_of(line, False) < shortest or not _is_lit(line, seen):
             continue
-        own = labels == number
-        path = trace_ridge(own, np.where(own, ridges.contrast, 0.0))
-        if length_of(path, False) < shortest:
-            continue
-        line = centred(path, np.nan_to_num(evidence.change), side)
-        lit = sampled(np.nan_to_num(evidence.z), line) > _LIT_Z
-        if lit.mean() < _LEAST_LIT:
-            continue
-        contrast = float(np.median(sampled(ridges.contrast, line)))
+        # A band is as strange on all its width, and is told from what lies beyond.
+        beyond = reach + (_BEYOND_BAND_CELLS if weight is not ridge else 0.0)
+        across = beyond * normals(line, False)
+        sides = sampled(clipped, line - across), sampled(clipped, line + across)
+        beside = np.maximum(*sides) if weight is ridge else np.add(*sides) / 2
+        contrast = float(np.median(sampled(clipped, line) - beside)) - _CREST
         lines.append((line, False, _chance(contrast, spread, length_of(line, False), z)))
     return lines
+
+
+def _crest(cells: NDArray[np.bool_], weight: Grid, change: Grid, reach_cells: float) -> Places:
+    """Line of even points along the middle of some cells."""
+    path = trace_ridge(cells, np.where(cells, weight, 0.0))
+    if len(path) < 2:
+        return path
+    line = rounded(resampled(path, False, _SPACING_CELLS), False, 3.0)
+    known = np.isfinite(change)
+    line = centred(line, False, np.where(known, change, 0.0), reach_cells)
+    if len(line) <= 4 * _BLUNT_POINTS:
+        return line[:1]
+    return straightened(line[_BLUNT_POINTS:-_BLUNT_POINTS], known, reach_cells)
+
+
+def _is_lit(line: Places, z: Grid) -> bool:
+    """Tell a line from a row of point defects, which has gaps."""
+    lit = ndimage.gaussian_filter1d(sampled(z, line), 0.7, mode="nearest")
+    share = float((lit > max(_LIT_Z, _LIT_SHARE * float(np.median(lit)))).mean())
+    return share >= _LEAST_LIT
 
 
 def _spread(z: Grid, regions: list[Region], disorder: Disorder) -> float:

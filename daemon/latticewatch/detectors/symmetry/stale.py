@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from latticewatch.detectors.lock import LatticeLock
 from latticewatch.detectors.staleness import STALE_ANGLE_RAD, STALE_PERIOD
+from latticewatch.detectors.symmetry.model import SymmetryModel
+from latticewatch.detectors.turned import net_change
 
 # Of the distances of the lower half of the cells, over those of the reference.
 STALE_SPREAD = 1.6
-# A lattice that differs by so much is another one, or its vectors were named otherwise.
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,7 @@ class Freshness:
     Attributes
     ----------
     spread
-        Median distance of the cells that are not masked, over that of the reference.
+        Distance within which three tenths of the cells lie, over that of the reference.
     period_ratio, turn_rad
         Lattice of the frame against the model's; 1 and 0 where either is unknown.
     other_net
@@ -39,7 +41,7 @@ class Freshness:
         measures = (
             (
                 not np.isnan(self.spread) and self.spread > STALE_SPREAD,
-                f"median distance {self.spread:.2f} of the usual (limit {STALE_SPREAD:.2f})",
+                f"cells scatter {self.spread:.1f} times as usual (limit {STALE_SPREAD:.1f})",
             ),
             (
                 abs(stretched) > STALE_PERIOD,
@@ -57,3 +59,13 @@ class Freshness:
     def is_stale(self) -> bool:
         """Anything speaks against the model."""
         return bool(self.told)
+
+
+def freshness_of(model: SymmetryModel, spread: float, lock: LatticeLock | None) -> Freshness:
+    """Compare a frame with the reference of a model; `spread` as in `Freshness`."""
+    if lock is None or model.basis_px_yx is None:
+        return Freshness(spread)
+    change = net_change(model.basis_px_yx, lock.basis_px_yx)
+    if change is None:
+        return Freshness(spread, other_net=True)
+    return Freshness(spread, *change)
