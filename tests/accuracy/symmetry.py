@@ -40,7 +40,7 @@ WAYS = {
         scale_to_lattice=False, pooled=False
     ),
 }
-# (crystal, period in px, seed): none of them was looked at when lengths were chosen.
+# (crystal, period in px, seed): seeds and periods other than those that lengths were chosen on.
 DRAWN = (("dumbbell", 14.0, 21), ("oblique", 22.0, 22), ("hexagonal", 9.5, 23))
 COUNTS = (3.0, 12.0, 50.0, 200.0)
 NUMBERS = (6, 8, 10, 12, 14)
