@@ -40,12 +40,15 @@ WAYS = {
         scale_to_lattice=False, pooled=False
     ),
 }
-# (crystal, period in px, seed): none of them was looked at when lengths were chosen.
+# (crystal, period in px, seed): seeds and periods other than those that lengths were chosen on.
 DRAWN = (("dumbbell", 14.0, 21), ("oblique", 22.0, 22), ("hexagonal", 9.5, 23))
 COUNTS = (3.0, 12.0, 50.0, 200.0)
 NUMBERS = (6, 8, 10, 12, 14)
 BORDER_CELLS = 3
-REAL_HEAD = "| symmetry map of a real image | AUC | d' | cells flagged at p < 0.001, sound |\n|---|---|---|---|\n"
+REAL_HEAD = (
+    "| symmetry map of a real image | AUC | d' | cells flagged at p < 0.001, sound |\n"
+    "|---|---|---|---|\n"
+)
 STUDY_HEAD = (
     "| boundary, drawn | counts | " + " | ".join(f"K = {k}" for k in NUMBERS) + " |\n"
     "|---|---|" + "---|" * len(NUMBERS) + "\n"

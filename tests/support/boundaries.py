@@ -138,11 +138,11 @@ def _beyond(
     axes: tuple[NDArray[np.float64], NDArray[np.float64]],
 ) -> NDArray[np.float64]:
     """Columns of the second crystal."""
-    along, normal = axes
+    normal = axes[1]
     if scene.kind == "fault":
-        return places + basis[0] / 3
+        return np.asarray(places + basis[0] / 3)
     if scene.kind == "antiphase":
-        return places + (basis[0] + basis[1]) / 2
+        return np.asarray(places + (basis[0] + basis[1]) / 2)
     if scene.kind == "twin":
         return np.asarray(places - 2 * np.outer(places @ normal, normal))
     if scene.kind == "grain":
@@ -166,8 +166,8 @@ def _columns(
     """Columns of an unbounded crystal about the origin, as far as a frame may reach."""
     shortest = min(float(np.linalg.norm(basis, axis=1).min()), abs(np.linalg.det(basis)) ** 0.5)
     n_steps = int(1.6 * sum(shape_yx) / shortest) + 3
-    cells = np.indices((2 * n_steps + 1, 2 * n_steps + 1)).reshape(2, -1).T - n_steps
-    cells = cells + 0.11  # no column on the boundary itself
+    steps = np.indices((2 * n_steps + 1, 2 * n_steps + 1)).reshape(2, -1).T - n_steps
+    cells = steps + 0.11  # no column on the boundary itself
     near = np.linalg.norm(cells @ basis, axis=1) < 1.5 * sum(shape_yx)
     cells = cells[near]
     places = np.concatenate([(cells + part[:2]) @ basis for part in motif])

@@ -104,7 +104,7 @@ def calibrate(
             gathered.append(some / np.float32(found.gain))
             folds.append(_quarters(corners))
             middle = (corners + BLOCK_PX) * maker.rule.binning // patch.side_px
-            tiles.append([number * _MANY_TILES, 0] + middle)
+            tiles.append(middle + np.array([number * _MANY_TILES, 0]))
             levels.append(cells.level[cells_in(clean)])
     if not gathered:
         raise FitError("no clean cell in any frame: give frames with clean crystal")

@@ -113,9 +113,9 @@ def moments_in(
     """
     rows, columns = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
     moments = [np.empty((0, n_moments(len(bank))), np.float32)]
-    corners = [np.empty((0, 2), np.int64)]
+    corners: list[NDArray[np.int64]] = [np.empty((0, 2), np.int64)]
     for shift in itertools.product(shifts, shifts) if len(rows) else ():
-        first = np.array([rows[0], columns[0]]) + shift
+        first = np.array([rows[0] + shift[0], columns[0] + shift[1]], np.int64)
         # Windows at the edge of the part see its mirror: `cells_in` leaves them out.
         part = (slice(first[0], rows[-1] + 1), slice(first[1], columns[-1] + 1))
         image = np.ascontiguousarray(filtered[part])

@@ -109,5 +109,5 @@ def test_equal_frames_give_equal_models() -> None:
 
 
 def test_settings_out_of_range_are_refused_all_at_once() -> None:
-    with pytest.raises(ValueError, match="n_filters = 3.*ridge = 0"):
+    with pytest.raises(ValueError, match=r"n_filters = 3.*ridge = 0"):
         SymmetryParameters(n_filters=3, ridge=0)

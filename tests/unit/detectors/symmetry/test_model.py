@@ -28,7 +28,10 @@ def fitted() -> SymmetryModel:
 
 
 def stored(
-    path: Path, model: SymmetryModel, header: dict[str, Any] | None = None, **arrays: Any
+    path: Path,
+    model: SymmetryModel,
+    header: dict[str, Any] | None = None,
+    **arrays: Any,  # noqa: ANN401 - also what no model may hold
 ) -> SymmetryModel:
     """Write a model, changed, and read it."""
     write_artifact(
