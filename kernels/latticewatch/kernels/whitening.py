@@ -5,19 +5,25 @@ from numpy.typing import NDArray
 
 from latticewatch.kernels.jit import kernel
 
-_CHUNK = 128
-"""Cells at a time: 55 moments of them are 28 kB, and stay in the nearest cache."""
+_CHUNK = 64
+"""Cells at a time: 55 moments of them are 14 kB, and stay in the nearest cache."""
+
+# Unsigned: numba looks at the sign of others at each cell, and the loop stays scalar.
+_N_CELLS = np.uint64(_CHUNK)
+_R1, _R2, _R3, _R4, _R5, _R6, _R7 = (np.uint64(_CHUNK * row) for row in range(1, 8))
 
 
 @kernel
-def _add_four(
+def _add_weighted(
     weights: NDArray[np.float32], rows: NDArray[np.float32], out: NDArray[np.float32]
 ) -> None:
-    """Add four rows, each with its weight."""
-    one, two, three, four = weights[0], weights[1], weights[2], weights[3]
-    a, b, c, d = rows[0], rows[1], rows[2], rows[3]
-    for cell in range(len(out)):
-        out[cell] += (one * a[cell] + two * b[cell]) + (three * c[cell] + four * d[cell])
+    """Add eight rows that lie one after the other, each with its weight."""
+    a, b, c, d = weights[0], weights[1], weights[2], weights[3]
+    e, f, g, h = weights[4], weights[5], weights[6], weights[7]
+    for cell in range(_N_CELLS):
+        left = a * rows[cell] + b * rows[cell + _R1] + c * rows[cell + _R2] + d * rows[cell + _R3]
+        right = e * rows[cell + _R4] + f * rows[cell + _R5] + g * rows[cell + _R6]
+        out[cell] += left + (right + h * rows[cell + _R7])
 
 
 @kernel
@@ -85,11 +91,12 @@ def whitened_distance(
         raise ValueError("mean must be (D,), and whitening (D, D)")
     if out.shape != (n_rows, n_columns) or not gain > 0.0:
         raise ValueError("out must be (R, C), and gain more than 0")
-    padded = (n_features + 3) // 4 * 4
+    padded = (n_features + 7) // 8 * 8
     weights = np.zeros((n_features, padded), np.float32)
     used = _pad(whitening, weights)
     share = np.float32(1.0 / gain)
     centred = np.zeros((padded, _CHUNK), np.float32)
+    rows = centred.reshape(-1)
     line = np.empty(_CHUNK, np.float32)
     total = np.empty(_CHUNK, np.float32)
     cells, distances = moments.reshape(-1, n_features), out.reshape(-1)
@@ -99,8 +106,8 @@ def whitened_distance(
         total[:] = np.float32(0.0)
         for feature in range(n_features):
             line[:] = np.float32(0.0)
-            for column in range(0, used[feature], 4):
-                _add_four(weights[feature, column:], centred[column : column + 4], line)
+            for column in range(0, used[feature], 8):
+                _add_weighted(weights[feature, column:], rows[column * _CHUNK :], line)
             _add_squares(line, total)
         for cell in range(n):
             distances[first + cell] = np.sqrt(total[cell])

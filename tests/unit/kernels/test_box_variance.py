@@ -24,7 +24,7 @@ def boxes(
     return mean, variance
 
 
-@given(images(max_side_px=40), SIDES)
+@given(images(max_side_px=26), SIDES)
 def test_boxes_agree_with_the_definition(image: NDArray[np.float32], side_px: int) -> None:
     mean, variance = slow.box_variance(image, side_px)
     found = boxes(image, side_px)

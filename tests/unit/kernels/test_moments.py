@@ -57,6 +57,14 @@ def test_moments_agree_on_a_bright_ground() -> None:
     assert_matches(random_image(5, (48, 48)) + np.float32(30.0), bank_of(10))
 
 
+def test_energies_are_good_to_one_in_a_million() -> None:
+    image, bank = random_image(6, (64, 300)), bank_of(10)
+    first, second = np.triu_indices(10)
+    found, expected = moments(image, bank), slow.second_moments(image, bank)
+    squares = first == second
+    np.testing.assert_allclose(found[..., squares], expected[..., squares], rtol=1e-6)
+
+
 @given(st.integers(0, 47), st.integers(0, 47))
 def test_one_pixel_lies_in_the_boxes_of_16_px_that_start_every_8_px(y: int, x: int) -> None:
     image = np.zeros((48, 48), np.float32)

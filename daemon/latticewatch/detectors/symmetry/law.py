@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from latticewatch.detectors.calibration import clean_scale
+from latticewatch.detectors.calibration import quantile_of
 
 # Shares of clean cells beyond each knot of the table, from all to where the tail begins.
 N_KNOTS = 48
@@ -13,7 +13,9 @@ _LEAST_BEYOND = 12  # independent ones that a tail is fitted to
 _TAIL_SHARE = 0.02
 _MOST_TAIL_SHARE = 0.25
 _MOST_SHAPE = 0.3
-_STRANGE = 6.0  # standard deviations of the logarithm
+# Standard deviations of the logarithm: what a field that varies slowly has, 6 to 7, is within, and
+# a second crystal at the lowest dose tried, 15, beyond.
+_STRANGE = 8.0
 _SMALLEST_P = 1e-300
 
 
@@ -69,8 +71,7 @@ def fit_law(distances: NDArray[np.float64], cells_per_observation: float = 4.0) 
 
     Cells overlap: of `cells_per_observation` one is independent.
     """
-    centre, scale = clean_scale(np.log(distances))
-    kept = np.sort(distances[np.log(distances) <= centre + _STRANGE * scale])
+    kept = np.sort(distances[distances <= _farthest(distances)])
     n_cells = len(kept)
     n_free = max(1.0, n_cells / cells_per_observation)
     share = min(max(_TAIL_SHARE, _LEAST_BEYOND / n_free), _MOST_TAIL_SHARE)
@@ -87,3 +88,15 @@ def fit_law(distances: NDArray[np.float64], cells_per_observation: float = 4.0) 
     shape = 2.0 - mean / (mean - 2.0 * first) if mean > 2.0 * first else 0.0
     shape = min(max(shape, 0.0), _MOST_SHAPE)
     return DistanceLaw(knots, shares, mean * (1.0 - shape), shape, n_cells)
+
+
+def _farthest(distances: NDArray[np.float64]) -> float:
+    """Distance beyond which no clean cell lies, told from the lower third alone.
+
+    Clean tiles may hold a part of another crystal, up to half of their cells.
+    """
+    ordered = np.log(np.sort(distances))
+    low, high = quantile_of(ordered, 0.1), quantile_of(ordered, 0.3)
+    # Standard normal quantiles: -1.2816 and -0.5244.
+    scale = (high - low) / 0.7572
+    return float(np.exp(high + (0.5244 + _STRANGE) * scale))

@@ -230,7 +230,7 @@ def _refuse(arrays: dict[str, NDArray[Any]], numbers: dict[str, float], where: s
             arrays["knots"][0] > 0 and np.all(np.diff(arrays["knots"]) > 0)
         ),
         "shares fall from 1": bool(
-            0 < arrays["shares"][-1]
+            arrays["shares"][-1] > 0
             and arrays["shares"][0] <= 1
             and np.all(np.diff(arrays["shares"]) < 0)
         ),

@@ -24,6 +24,10 @@ _SIGMAS = (0.1, 0.15)
 _LEAST_SIGMA_PX = 1.0
 # Of the variance of the upper tiles: less is vacuum.
 _EMPTY = 0.1
+# Where fewer tiles are full, empty may be what is typical, and only full ones are compared.
+_MOSTLY = 0.67
+# Of single precision, over the brightest pixel: what a uniform frame has after a filter.
+_ROUNDING = 1e-5
 _GATE_TILE_PX = 128
 _DEFECTIVE = 0.5
 
@@ -168,12 +172,12 @@ def _typical(
     grids = [tiles_of(ready.run(frame)[1], side_px).copy() for frame in frames]
     tiles = np.concatenate([grid.reshape(-1, 1, side_px, side_px) for grid in grids])
     variance = tiles.var(axis=(1, 2, 3))
-    full = variance > _EMPTY * float(np.quantile(variance, 0.9))
+    rounding = _ROUNDING * max(float(np.abs(frame).max()) for frame in frames)
+    full = variance > max(_EMPTY * float(np.quantile(variance, 0.9)), rounding**2)
     clean = full.copy()
-    # Where most of a frame is empty, empty is what is typical.
-    asked = full if np.count_nonzero(full) < len(full) / 2 else np.ones_like(full)
-    likeness = typicality(tiles[asked])
-    clean[asked] &= ~flagged(likeness)[:, 0]
+    asked = full if np.count_nonzero(full) < _MOSTLY * len(full) else np.ones_like(full)
+    if asked.any():
+        clean[asked] &= ~flagged(typicality(tiles[asked]))[:, 0]
     bounds = np.cumsum([grid.shape[0] * grid.shape[1] for grid in grids])[:-1]
     shapes = [grid.shape[:2] for grid in grids]
     return _apart(clean, bounds, shapes), _apart(full, bounds, shapes)
