@@ -110,9 +110,7 @@ def test_inclusion_is_closed() -> None:
 
 def test_smooth_part_is_an_amorphous_patch() -> None:
     inside = np.hypot(Y - 30, X - 33) < 8
-    (patch,) = find_segments(
-        made(8.0 * inside, np.where(inside, 0.3, 3.0)), HandMade(), SHAPE
-    )
+    (patch,) = find_segments(made(8.0 * inside, np.where(inside, 0.3, 3.0)), HandMade(), SHAPE)
     assert (patch.kind, patch.closed) == ("amorphous", True)
     assert patch.area_px2 == pytest.approx(np.pi * 64**2, rel=0.25)
 
@@ -130,9 +128,8 @@ def test_speck_is_no_patch() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("defect", ["twin", "fault"])
-def test_drawn_line_is_found_within_a_period(defect: str) -> None:
-    shown = faulted("dumbbells", defect=defect, seed=5, period_px=16.0, counts=100.0)
+def test_drawn_twin_is_found_within_a_period() -> None:
+    shown = faulted("dumbbells", defect="twin", seed=5, period_px=16.0, counts=100.0)
     clean = faulted("dumbbells", seed=1005, angle_seed=5, period_px=16.0, counts=100.0)
     model, _ = fit([clean.frame], SymmetryParameters())
     found = replace(SymmetryDetector(model).score(shown.frame, None), stale=False)
