@@ -16,6 +16,7 @@ from support.faulted import faulted
 
 SHAPE = (512, 512)
 STEP = 8.0
+RULE = Preprocess(1, 2.0, 3.0, -10.0, 10.0)
 Y, X = np.indices((63, 63))
 
 
@@ -24,7 +25,7 @@ class HandMade:
     """What `find_segments` reads of a model: bright columns on a dark ground, a period of 12 px."""
 
     period_px: float | None = 12.0
-    preprocess: Preprocess = Preprocess(1, 2.0, 3.0, -10.0, 10.0)
+    preprocess: Preprocess = RULE
 
     @property
     def patch(self) -> NDArray[np.float32]:
@@ -35,9 +36,9 @@ class HandMade:
 
 
 def made(
-    added: NDArray[np.float64],
-    variance: NDArray[np.float64] | float = 3.0,
-    level: NDArray[np.float64] | float = 100.0,
+    added: NDArray[np.floating],
+    variance: NDArray[np.floating] | float = 3.0,
+    level: NDArray[np.floating] | float = 100.0,
 ) -> SymmetryMap:
     """Build a map of unit noise with something on top of it, in standard deviations."""
     z = np.random.default_rng(1).normal(size=added.shape) + added
@@ -51,7 +52,7 @@ def made(
         severity=(distance / 10).astype(np.float32),
         p_value=special.ndtr(-z),
         variance=spread.astype(np.float32),
-        level=np.full(z.shape, level, np.float32) if np.isscalar(level) else np.float32(level),
+        level=np.broadcast_to(level, z.shape).astype(np.float32),
         step_px=STEP,
         first_px_yx=(7.5, 7.5),
         gain=1.0,
