@@ -71,7 +71,7 @@ def read_evidence(distance: NDArray[np.float32], p_value: NDArray[np.float64]) -
 
 
 def smoothed(grid: NDArray[np.floating], sigma_cells: float, fill: float = np.nan) -> Grid:
-    """Average with a Gaussian over the known neighbours of each cell; `fill` where there are none."""
+    """Average with a Gaussian over each cell's known neighbours; `fill` where there are none."""
     known = np.isfinite(grid)
     reach = {"mode": "constant", "truncate": 3.0}
     weight = ndimage.gaussian_filter(known.astype(np.float32), sigma_cells, **reach)

@@ -8,6 +8,8 @@ from latticewatch.kernels.contours import zero_lines
 
 Places = NDArray[np.float64]
 
+_FEWEST_TO_CARRY = 8  # points that a direction is told from
+
 
 def trace_lines(level: NDArray[np.float64]) -> list[tuple[Places, bool]]:
     """Lines (N, 2) along which a grid passes through zero, in places of the grid; closed or not."""
@@ -74,7 +76,9 @@ def rounded(line: Places, closed: bool, sigma_points: float) -> Places:
     return np.asarray(smooth[n_more : n_more + len(line)])
 
 
-def straightened(line: Places, known: NDArray[np.bool_], reach: float, n_fit: int = 16, blur: int = 6) -> Places:
+def straightened(
+    line: Places, known: NDArray[np.bool_], reach: float, n_fit: int = 24, blur: int = 6
+) -> Places:
     """Carry the middle of an open line on over ends that see unknown cells, straight.
 
     Parameters
@@ -86,20 +90,23 @@ def straightened(line: Places, known: NDArray[np.bool_], reach: float, n_fit: in
     reach
         To either side of the line, within which all cells must be known.
     n_fit
-        Points that tell the direction at an end.
+        Points that tell the direction at an end, at most.
     blur
         Points beyond the last one that sees an unknown cell to which that has spread.
     """
-    beside = line[:, None] + reach * np.array([-1.0, 0.0, 1.0])[:, None] * normals(line, False)[
-        :, None
-    ]
+    beside = (
+        line[:, None] + reach * np.array([-1.0, 0.0, 1.0])[:, None] * normals(line, False)[:, None]
+    )
     seen = np.pad(known, 1).astype(np.float64)
     sees_all = (sampled(seen, beside + 1.0) > 0.99).all(axis=1)
     good = np.flatnonzero(ndimage.binary_erosion(sees_all, iterations=blur, border_value=1))
-    if len(good) < n_fit:
+    if len(good) < _FEWEST_TO_CARRY:
         return line
     carried = line.copy()
-    for end, inner in ((slice(0, good[0]), good[:n_fit]), (slice(good[-1] + 1, None), good[-n_fit:])):
+    for end, inner in (
+        (slice(0, good[0]), good[:n_fit]),
+        (slice(good[-1] + 1, None), good[-n_fit:]),
+    ):
         at = np.arange(len(line))[end]
         for axis in range(2):
             slope, start = np.polyfit(inner, line[inner, axis], 1)

@@ -163,7 +163,9 @@ def _region(
         if length_of(line, closed) < least_width_cells:
             continue
         line = resampled(line, closed, 0.5)
-        line = rounded(line if closed else straightened(line, known, _END_CELLS), closed, 3.0)
+        line = rounded(
+            line if closed else straightened(line, known, _END_CELLS, blur=2), closed, 3.0
+        )
         lines.append((_moved(line, closed, filled(change, np.isfinite(change))), closed))
     return Region(own, lines, width_cells)
 

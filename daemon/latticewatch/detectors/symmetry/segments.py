@@ -1,7 +1,6 @@
 """From a symmetry map to defects an operator can steer by: boundaries and amorphous patches."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +21,6 @@ from latticewatch.detectors.symmetry.outlines import (
     straightened,
     to_edges,
 )
-from latticewatch.detectors.symmetry.preprocess import Preprocess
 from latticewatch.detectors.symmetry.regions import Region, find_regions
 from latticewatch.detectors.symmetry.ridges import (
     MOST_Z,
@@ -31,6 +29,7 @@ from latticewatch.detectors.symmetry.ridges import (
     line_contrast,
     trace_ridge,
 )
+from latticewatch.detectors.symmetry.seen import FoundMap, Reference
 
 LIMIT_P = 1e-3
 """Chance per frame of a boundary in a clean one, as for the lines between domains."""
@@ -55,62 +54,6 @@ _BLUNT_POINTS = 3  # at either end: the filter's own length, and twigs
 _SPACING_CELLS = 0.5
 _SIDE_CELLS = 3.0
 _PATCH_P = 1e-6
-
-
-class FoundMap(Protocol):
-    """What is read of a `SymmetryMap`."""
-
-    @property
-    def distance(self) -> NDArray[np.float32]:
-        """(R, C); NaN where masked."""
-
-    @property
-    def severity(self) -> NDArray[np.float32]:
-        """(R, C); over 1 stands out."""
-
-    @property
-    def p_value(self) -> NDArray[np.float64]:
-        """(R, C) of single cells."""
-
-    @property
-    def variance(self) -> NDArray[np.float32]:
-        """(R, C) over the model's bound."""
-
-    @property
-    def level(self) -> NDArray[np.float32]:
-        """(R, C), of the raw frame."""
-
-    @property
-    def step_px(self) -> float:
-        """Between cells."""
-
-    @property
-    def first_px_yx(self) -> tuple[float, float]:
-        """Centre of the first cell."""
-
-    @property
-    def gain(self) -> float:
-        """Of the second moments."""
-
-    @property
-    def stale(self) -> bool:
-        """The frame is not the model's."""
-
-
-class Reference(Protocol):
-    """What is read of a `SymmetryModel`."""
-
-    @property
-    def period_px(self) -> float | None:
-        """Root of the area of a lattice cell."""
-
-    @property
-    def patch(self) -> NDArray[np.float32]:
-        """Filtered model patch, in levels."""
-
-    @property
-    def preprocess(self) -> Preprocess:
-        """Widths of its filter in binned pixels, binning, and levels."""
 
 
 @dataclass(frozen=True, slots=True)
