@@ -16,7 +16,7 @@ from latticewatch.detectors.symmetry.cells import CellMaker
 from latticewatch.detectors.symmetry.distances import DistanceMeter
 from latticewatch.detectors.symmetry.fit import fit
 from latticewatch.detectors.symmetry.model import SymmetryModel
-from latticewatch.detectors.symmetry.parameters import BOX_PX, SymmetryParameters
+from latticewatch.detectors.symmetry.parameters import VARIANCE_PX, SymmetryParameters
 from latticewatch.detectors.symmetry.preprocess import Preprocessor
 from latticewatch.detectors.symmetry.score import SymmetryDetector
 from latticewatch.detectors.symmetry.segments import find_segments
@@ -69,7 +69,7 @@ def _stages(image: NDArray[np.float32], model: SymmetryModel) -> Cases:
     n_filters = len(model.bank)
     moments = np.empty((*grid_shape(shape), n_moments(n_filters)), np.float32)
     scratch = moment_scratch(shape[1], n_filters)
-    boxes = box_scratch(shape[1], BOX_PX)
+    boxes = box_scratch(shape[1], VARIANCE_PX)
     mean, variance = (np.empty(grid_shape(shape), np.float32) for _ in range(2))
     cells, found = maker.run(image), detector.score(image, None)
 
@@ -78,7 +78,7 @@ def _stages(image: NDArray[np.float32], model: SymmetryModel) -> Cases:
 
     return [
         ("symmetry: difference of Gaussians", lambda: ready.run(image)),
-        ("symmetry: variance", lambda: box_variance(filtered, BOX_PX, boxes, mean, variance)),
+        ("symmetry: variance", lambda: box_variance(filtered, VARIANCE_PX, boxes, mean, variance)),
         (
             f"symmetry: second moments of {n_filters} filters",
             lambda: second_moments(filtered, model.bank, scratch, moments),
