@@ -51,6 +51,11 @@ class Verdicts(Protocol):
 class TileGate(Protocol):
     """Judges tiles of raw pixels."""
 
+    @property
+    def network(self) -> bytes:
+        """Its ONNX file, which the model keeps."""
+        ...
+
     def judge(self, tiles: Image) -> Verdicts:
         """Judge tiles (N, 128, 128)."""
         ...
