@@ -10,8 +10,9 @@ from latticewatch.detectors.reference_rule import FitError, label_of
 from latticewatch.detectors.symmetry.bank import learn_bank
 from latticewatch.detectors.symmetry.calibrate import Calibrated, calibrate
 from latticewatch.detectors.symmetry.cells import CellMaker
+from latticewatch.detectors.symmetry.gated_tiles import TileGate
 from latticewatch.detectors.symmetry.model import SymmetryModel
-from latticewatch.detectors.symmetry.model_patch import Patch, TileGate, choose_patch
+from latticewatch.detectors.symmetry.model_patch import Patch, choose_patch
 from latticewatch.detectors.symmetry.own_lattice import clearest_lattices, lattice_of_patch
 from latticewatch.detectors.symmetry.parameters import KERNEL_PX, SymmetryParameters
 from latticewatch.detectors.symmetry.preprocess import Preprocess, Preprocessor, scaled_to
@@ -75,7 +76,7 @@ def fit(
     labels
         What messages call each frame; None for its number.
     gate
-        Says which tiles of 128 px are clean; None: typicality does.
+        Says which tiles are clean, and goes into the model; None: typicality does.
     clean_tiles
         The same, known already: (R, C) for each frame, of `parameters.tile_px`.
 
