@@ -26,14 +26,14 @@ class TileLabel:
     ----------
     frame
         Number of the frame among those of the fit.
-    corner_px_yx
-        First pixel of the tile; None where the whole frame is meant.
+    middle_px_yx
+        Middle of the tile; None where the whole frame is meant.
     is_defect
         What the row says.
     """
 
     frame: int
-    corner_px_yx: tuple[int, int] | None
+    middle_px_yx: tuple[int, int] | None
     is_defect: bool
 
 
@@ -157,14 +157,14 @@ def _row(row: dict[str, str], numbers: dict[str, int], where: str) -> TileLabel:
     label = row["label"].strip().lower()
     if label not in WORDS:
         raise InputError(f"{where}: label {row['label']!r:.60}: expected {' or '.join(WORDS)}")
-    corner = (row["y_px"].strip(), row["x_px"].strip())
-    if corner == ("", ""):
+    middle = (row["y_px"].strip(), row["x_px"].strip())
+    if middle == ("", ""):
         return TileLabel(frame, None, label == "defect")
     try:
-        place = (int(corner[0]), int(corner[1]))
+        place = (int(middle[0]), int(middle[1]))
     except ValueError:
         raise InputError(
-            f"{where}: y_px, x_px = {corner[0]!r:.40}, {corner[1]!r:.40}: expected whole pixels, "
+            f"{where}: y_px, x_px = {middle[0]!r:.40}, {middle[1]!r:.40}: expected whole pixels, "
             "or nothing for the whole frame"
         ) from None
     return TileLabel(frame, place, label == "defect")

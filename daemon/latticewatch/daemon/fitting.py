@@ -182,5 +182,5 @@ class FitProcess:
 
     def _told(self, labelled: Labels) -> dict[str, Any]:  # Any: JSON
         masks = str(self._written("masks", labelled.masks)) if labelled.masks else None
-        rows = [[row.frame, row.corner_px_yx, row.is_defect] for row in labelled.rows]
+        rows = [[row.frame, row.middle_px_yx, row.is_defect] for row in labelled.rows]
         return {"masks": masks, "rows": rows}

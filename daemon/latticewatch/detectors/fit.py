@@ -2,7 +2,8 @@
 
 Reads one JSON job per line from standard input and answers each with one JSON line, so that one
 process serves many fits. A job: {"detector", "frames": NPZ of 2-D arrays, "out": model file,
-"parameters": {...}, "provenance": {...}, "labels": what messages call each frame}. An answer:
+"parameters": {...}, "provenance": {...}, "labels": what messages call each frame,
+"labelled": what a person says of them}. An answer:
 {"ok": true, "out", "sha256", "told": a few words, "warnings", and what the detector reports} or
 {"ok": false, "error": one line}. Before it, a long fit may say how far it is:
 {"progress": {"done", "of", "seconds_left", "text"}}.
@@ -13,7 +14,7 @@ A detector that learns to be fitted adds one entry to `_FITS`.
 import dataclasses
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -28,6 +29,8 @@ from latticewatch.detectors.patterson.model import DETECTOR as PATTERSON
 from latticewatch.detectors.patterson.parameters import PattersonParameters
 from latticewatch.detectors.reference_rule import FitError
 from latticewatch.detectors.symmetry import fit as symmetry
+from latticewatch.detectors.symmetry.gate_labels import PlacedLabel
+from latticewatch.detectors.symmetry.labelled_fit import GateOptions, Labelled, fit_labelled
 from latticewatch.detectors.symmetry.model import DETECTOR as SYMMETRY
 from latticewatch.detectors.symmetry.parameters import SymmetryParameters
 from latticewatch.detectors.vae import fit_any
@@ -52,12 +55,35 @@ class Fitted:
         What the fit found out; with "warnings".
     told
         The same in a few words.
+    lines
+        What more people want to read.
     """
 
     header: Plain
     arrays: dict[str, NDArray[Any]]  # Any: whatever the detector keeps
     report: Plain
     told: str
+    lines: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """What a fit is given.
+
+    Attributes
+    ----------
+    frames, labels
+        Frames that show something, and what messages call each.
+    numbers
+        Of each, among all that were sent.
+    labelled
+        What a person says of them; None: nothing.
+    """
+
+    frames: Frames
+    labels: list[str]
+    numbers: list[int]
+    labelled: Labelled | None = None
 
 
 def serve(jobs: Iterable[str], answers: TextIO) -> None:
@@ -89,22 +115,23 @@ def _do(job: Plain, tell: Tell) -> Plain:
     name = job["detector"]
     if name not in _FITS:
         raise FitError(f"detector {name!r} cannot be fitted, expected one of {list(_FITS)}")
-    frames, labels = _read_frames(Path(job["frames"]), job.get("labels"))
-    made = _FITS[name]({**job.get("parameters", {})}, frames, labels, tell)
+    lot = _read_lot(Path(job["frames"]), job.get("labels"), job.get("labelled"))
+    made = _FITS[name]({**job.get("parameters", {})}, lot, tell)
     out = Path(job["out"])
     header = {**made.header, "provenance": job.get("provenance", {}), "report": made.report}
     sha256 = write_artifact(out, detector=name, header=header, arrays=made.arrays)
-    return {"out": str(out), "sha256": sha256, "told": made.told, **made.report}
+    told = {"told": made.told, "lines": list(made.lines)}
+    return {"out": str(out), "sha256": sha256, **told, **made.report}
 
 
-def _fit_patterson(given: Plain, frames: Frames, labels: list[str], _: Tell) -> Fitted:
+def _fit_patterson(given: Plain, lot: Lot, _: Tell) -> Fitted:
     """Fit scheme one; a parameter "preset": "as_published" changes the defaults of the others."""
     preset = given.pop("preset", None)
     if preset not in (None, "as_published"):
         raise FitError(f"preset {preset!r:.40} is unknown, expected 'as_published'")
     usual = PattersonParameters() if preset is None else PattersonParameters.as_published()
     parameters = dataclasses.replace(usual, **given)
-    model, report = patterson.fit(frames, parameters, labels)
+    model, report = patterson.fit(lot.frames, parameters, lot.labels)
     return Fitted(
         header={**model.header(), "parameters": dataclasses.asdict(parameters)},
         arrays=model.arrays(),
@@ -113,38 +140,53 @@ def _fit_patterson(given: Plain, frames: Frames, labels: list[str], _: Tell) -> 
     )
 
 
-def _fit_vae(given: Plain, frames: Frames, labels: list[str], tell: Tell) -> Fitted:
+def _fit_vae(given: Plain, lot: Lot, tell: Tell) -> Fitted:
     """Fit the autoencoder: on sites of a lattice, on windows without one, or as published."""
-    made = fit_any.fit_any(given, frames, labels, tell)
+    made = fit_any.fit_any(given, lot.frames, lot.labels, tell)
     return Fitted(made.header, made.arrays, made.report, made.told)
 
 
-def _fit_symmetry(given: Plain, frames: Frames, labels: list[str], _: Tell) -> Fitted:
-    """Fit the symmetry maps; whether columns are bright makes no difference to them."""
+def _fit_symmetry(given: Plain, lot: Lot, _: Tell) -> Fitted:
+    """Fit the symmetry maps, with a gate where there are labels.
+
+    Whether columns are bright makes no difference to them.
+    """
     given.pop("polarity", None)
+    weights = given.pop("gate_weights", None)
+    options = GateOptions(given.pop("seed", 0), None if weights is None else Path(weights))
     parameters = SymmetryParameters(**given)
-    model, report = symmetry.fit(frames, parameters, labels)
+    lines: list[str] = []
+    gate: Plain = {}
+    if lot.labelled is None:
+        model, report = symmetry.fit(lot.frames, parameters, lot.labels)
+    else:
+        frames = dict(zip(lot.numbers, lot.frames, strict=True))
+        names = dict(zip(lot.numbers, lot.labels, strict=True))
+        model, report, made = fit_labelled(frames, names, lot.labelled, parameters, options)
+        lines = made.report.lines()
+        gate = {"gate": dataclasses.asdict(made.report)}
     return Fitted(
         header={**model.header(), "parameters": dataclasses.asdict(parameters)},
         arrays=model.arrays(),
-        report=dataclasses.asdict(report),
+        report=dataclasses.asdict(report) | gate,
         told=f"model tile {report.model_tile}, {report.n_clean} of {report.n_tiles} tiles clean",
+        lines=lines,
     )
 
 
-_Fit = Callable[[Plain, Frames, list[str], Tell], Fitted]
+_Fit = Callable[[Plain, Lot, Tell], Fitted]
 _FITS: dict[str, _Fit] = {PATTERSON: _fit_patterson, VAE: _fit_vae, SYMMETRY: _fit_symmetry}
 
 
-def _read_frames(path: Path, labels: list[str] | None) -> tuple[Frames, list[str]]:
+def _read_lot(path: Path, labels: list[str] | None, labelled: Plain | None) -> Lot:
     """Read the 2-D arrays of an NPZ, in order of their names, as the daemon would see them.
 
     With them come their labels, without those of frames that hold nothing.
     """
-    frames, kept = [], []
+    frames, kept, numbers = [], [], []
     with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
         labels = labels or [f"frame {number}" for number in range(len(stored.files))]
-        for label, name in zip(labels, sorted(stored.files), strict=True):
+        for number, name in enumerate(sorted(stored.files)):
             pixels = stored[name]
             if pixels.ndim != 2:
                 raise FitError(f"{path.name}: {name} has {pixels.ndim} axes, expected 2")
@@ -152,10 +194,24 @@ def _read_frames(path: Path, labels: list[str] | None) -> tuple[Frames, list[str
             native_float32(pixels, frame)
             if fill_dead(frame).any():
                 frames.append(frame)
-                kept.append(label)
+                kept.append(labels[number])
+                numbers.append(number)
     if not frames:
         raise FitError(f"{path.name}: no frame with finite pixels")
-    return frames, kept
+    return Lot(frames, kept, numbers, None if labelled is None else _read_labelled(labelled))
+
+
+def _read_labelled(labelled: Plain) -> Labelled:
+    """Take the labels of a job: {"masks": NPZ or null, "rows": [[frame, place, is a defect]]}."""
+    masks: dict[int, NDArray[Any]] = {}
+    if labelled["masks"] is not None:
+        with Path(labelled["masks"]).open("rb") as file, np.load(file) as stored:
+            masks = {number: stored[name] for number, name in enumerate(sorted(stored.files))}
+    rows = [
+        PlacedLabel(frame, None if place is None else (place[0], place[1]), is_defect)
+        for frame, place, is_defect in labelled["rows"]
+    ]
+    return Labelled(masks, rows)
 
 
 if __name__ == "__main__":

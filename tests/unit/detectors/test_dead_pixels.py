@@ -7,7 +7,7 @@ import pytest
 
 from latticewatch.daemon.pixel_check import PixelCheck
 from latticewatch.detectors.dead_pixels import fill_dead
-from latticewatch.detectors.fit import _read_frames
+from latticewatch.detectors.fit import _read_lot
 from support.crystals import Image
 
 RNG = np.random.default_rng(4)
@@ -24,7 +24,7 @@ def test_a_fit_sees_the_pixels_that_the_daemon_sees(tmp_path: Path) -> None:
     image = skewed(n_dead=200)
     np.savez(tmp_path / "frames.npz", frame=image)
 
-    (fitted,), _ = _read_frames(tmp_path / "frames.npz", None)
+    (fitted,) = _read_lot(tmp_path / "frames.npz", None, None).frames
 
     assert np.array_equal(fitted, PixelCheck().check(image, None).image)
 

@@ -8,4 +8,7 @@ MODELS = {
     "mos2-vae": "the same MoS2, for the autoencoder",
     "srtio3-vae": "the same SrTiO3, for the autoencoder",
     "zincblende-vae": "the same zinc blende, for the autoencoder",
+    "mos2-symmetry": "the same MoS2, for the symmetry maps",
+    "srtio3-symmetry": "the same SrTiO3, for the symmetry maps",
+    "zincblende-symmetry": "the same zinc blende, for the symmetry maps",
 }

@@ -1,6 +1,6 @@
-"""Labelled tiles for a gate, from masks, from tables, and from stacks: arrays in, arrays out."""
+"""Labelled tiles for a gate, from masks and from places: arrays in, arrays out."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +13,25 @@ from latticewatch.detectors.symmetry.gate_input import LEAST_SIDE_PX, SIDE_PX
 LATTICE, SECOND_DOMAIN, AMORPHOUS = 0, 127, 255
 # Label rule of Dennler et al.: below the first share clean, above the second a defect.
 CLEAN_SHARE, DEFECT_SHARE = 0.01, 0.10
-LABELS = ("clean", "defect")
-COLUMNS = ("frame", "y_px", "x_px", "label")
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedLabel:
+    """What a person says of one place.
+
+    Attributes
+    ----------
+    frame
+        Number of the frame.
+    middle_px_yx
+        Middle of the tile; None where the frame is the tile.
+    is_defect
+        Whether it holds a defect.
+    """
+
+    frame: int
+    middle_px_yx: tuple[int, int] | None
+    is_defect: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,91 +107,60 @@ def tiles_of_mask(
 
 
 def tiles_of_rows(
-    frames: Mapping[str, NDArray[np.generic]],
-    rows: Iterable[Mapping[str, object]],
+    frames: Mapping[int, NDArray[np.generic]],
+    rows: Sequence[PlacedLabel],
     *,
-    tile_px: int = SIDE_PX,
+    names: Mapping[int, str] | None = None,
 ) -> LabelledTiles:
-    """Cut tiles out of frames round places that a table names.
+    """Cut tiles out of frames round the places of a table.
 
     Parameters
     ----------
     frames
-        (H, W) each, by the name that the table calls them by.
+        (H, W) each, by number.
     rows
-        As `csv.DictReader` gives them: `frame`, its name, which may be left out if there is one
-        frame; `y_px` and `x_px`, the pixel in the middle of the tile (near an edge the tile is
-        moved inwards until it lies in the frame); `label`, clean or defect.
-    tile_px
-        Side, 32 to 128.
+        Of the table. Tiles are of 128 px; one near an edge is moved inwards until it lies in its
+        frame.
+    names
+        What messages call the frames; None: their numbers.
 
     Raises
     ------
     FitError
-        No rows, or one that cannot be used: the message gives its number, counted from 1.
+        No rows, one that lies outside of its frame, or tiles of several sides.
     """
-    tiles, labels = [], []
-    for number, row in enumerate(rows, start=1):
-        frame = _frame_of(frames, row, number)
-        _refuse_side(tile_px, frame, f"row {number}")
-        middle = [_number(row, name, number) for name in ("y_px", "x_px")]
-        if not all(0 <= at < n for at, n in zip(middle, frame.shape, strict=True)):
-            raise FitError(
-                f"row {number}: y_px = {middle[0]:g}, x_px = {middle[1]:g} is outside of the frame "
-                f"of {_sides(frame)}"
-            )
-        label = str(row.get("label") or "").strip().lower()
-        if label not in LABELS:
-            raise FitError(f"row {number}: label {label!r:.40}, expected clean or defect")
-        top, left = (
-            min(max(round(at) - tile_px // 2, 0), n - tile_px)
-            for at, n in zip(middle, frame.shape, strict=True)
-        )
-        tiles.append(frame[top : top + tile_px, left : left + tile_px].astype(np.float32))
-        labels.append(label == "defect")
+    tiles = [_tile_of(frames[row.frame], row, (names or {}).get(row.frame)) for row in rows]
     if not tiles:
-        raise FitError(f"no labels: expected rows with the columns {', '.join(COLUMNS)}")
-    return LabelledTiles(np.stack(tiles), np.array(labels))
+        raise FitError("no labels: expected rows that name a place and what it shows")
+    return together(
+        [
+            LabelledTiles(tile[None], np.array([row.is_defect]))
+            for tile, row in zip(tiles, rows, strict=True)
+        ]
+    )
 
 
-def tiles_of_stack(
-    tiles: NDArray[np.generic], labels: NDArray[np.generic], *, clean: str = "clean"
-) -> LabelledTiles:
-    """Take a stack of tiles and as many labels.
-
-    Parameters
-    ----------
-    tiles : (N, S, S)
-        Raw pixels.
-    labels : (N,)
-        0 (clean) and 1 (defect), or names.
-    clean
-        Name of the clean tiles. If it is another than "clean", all other names are kinds of
-        defects; else they must be "defect".
-
-    Raises
-    ------
-    FitError
-        Sizes or labels are others.
-    """
-    if tiles.ndim != 3 or tiles.shape[1] != tiles.shape[2] or labels.shape != tiles.shape[:1]:
+def _tile_of(frame: NDArray[np.generic], row: PlacedLabel, name: str | None) -> NDArray[np.float32]:
+    where = name or f"frame {row.frame}"
+    if row.middle_px_yx is None:
+        if frame.ndim != 2 or frame.shape[0] != frame.shape[1] or len(frame) > SIDE_PX:
+            raise FitError(
+                f"{where}: labelled as a whole, but is {_sides(frame)}, expected a square tile of "
+                f"{LEAST_SIDE_PX} to {SIDE_PX} px: name places in it by y_px and x_px"
+            )
+        _refuse_side(len(frame), frame, where)
+        return frame.astype(np.float32)
+    _refuse_side(SIDE_PX, frame, where)
+    if not all(0 <= at < n for at, n in zip(row.middle_px_yx, frame.shape, strict=True)):
         raise FitError(
-            f"tiles of shape {tiles.shape} and labels of shape {labels.shape}, expected (N, S, S) "
-            "and (N,)"
+            f"{where}: the label at y_px, x_px = {row.middle_px_yx} is outside of the frame of "
+            f"{_sides(frame)}"
         )
-    if labels.dtype.kind in "US":
-        names = labels.astype(str)
-        known = (clean, "defect") if clean == "clean" else tuple(np.unique(names))
-        odd = sorted(set(np.unique(names)) - set(known))
-        is_defect = names != clean
-        expected = f"{clean} and defect"
-    else:
-        odd = [f"{value:g}" for value in np.unique(labels) if value not in (0, 1)]
-        is_defect = labels.astype(np.bool_)
-        expected = "0 (clean) and 1 (defect)"
-    if odd:
-        raise FitError(f"labels hold {', '.join(odd[:5])}, expected {expected}")
-    return LabelledTiles(np.asarray(tiles, np.float32), np.asarray(is_defect))
+    top, left = (
+        min(max(at - SIDE_PX // 2, 0), n - SIDE_PX)
+        for at, n in zip(row.middle_px_yx, frame.shape, strict=True)
+    )
+    return frame[top : top + SIDE_PX, left : left + SIDE_PX].astype(np.float32)
 
 
 def together(parts: Sequence[LabelledTiles]) -> LabelledTiles:
@@ -219,29 +205,6 @@ def _refuse_side(tile_px: int, frame: NDArray[np.generic], where: str) -> None:
         raise FitError(f"tiles of {tile_px} px, expected {LEAST_SIDE_PX} to {SIDE_PX}")
     if frame.ndim != 2 or min(frame.shape) < tile_px:
         raise FitError(f"{where}: the frame of {_sides(frame)} holds no tile of {tile_px} px")
-
-
-def _frame_of(
-    frames: Mapping[str, NDArray[np.generic]], row: Mapping[str, object], number: int
-) -> NDArray[np.generic]:
-    name = str(row.get("frame") or "").strip()
-    if not name and len(frames) == 1:
-        return next(iter(frames.values()))
-    if name not in frames:
-        told = ", ".join(list(frames)[:3])
-        raise FitError(f"row {number}: frame {name!r:.60}, expected one of {told}")
-    return frames[name]
-
-
-def _number(row: Mapping[str, object], name: str, number: int) -> float:
-    told = str(row.get(name, "") or "").strip() if row.get(name) != 0 else "0"
-    try:
-        value = float(told)
-    except ValueError:
-        value = float("nan")
-    if not np.isfinite(value):
-        raise FitError(f"row {number}: {name} = {told!r:.40}, expected a number of pixels")
-    return value
 
 
 def _sides(image: NDArray[np.generic]) -> str:

@@ -1,16 +1,14 @@
 """Labels follow the rule of the paper, and each mistake has its line."""
 
-from collections.abc import Mapping
-
 import numpy as np
 import pytest
 
 from latticewatch.detectors.reference_rule import FitError
 from latticewatch.detectors.symmetry.gate_labels import (
     LabelledTiles,
+    PlacedLabel,
     tiles_of_mask,
     tiles_of_rows,
-    tiles_of_stack,
     together,
 )
 
@@ -91,52 +89,45 @@ def test_mistaken_masks_are_refused_in_one_line(
     assert "\n" not in str(refusal.value)
 
 
-def test_rows_are_middles_of_tiles() -> None:
-    frames = {"one.tif": np.arange(300 * 400).reshape(300, 400)}
-    rows: list[Mapping[str, object]] = [
-        {"frame": "one.tif", "y_px": "150", "x_px": "200.4", "label": "defect"},
-        {"frame": "", "y_px": 0, "x_px": 399, "label": " Clean "},
-    ]
-    found = tiles_of_rows(frames, rows)
+def test_places_are_middles_of_tiles() -> None:
+    frame = np.arange(300 * 400).reshape(300, 400)
+    rows = [PlacedLabel(3, (150, 200), is_defect=True), PlacedLabel(3, (0, 399), is_defect=False)]
+    found = tiles_of_rows({3: frame}, rows)
     assert found.is_defect.tolist() == [True, False]
-    assert found.tiles[0, 0, 0] == frames["one.tif"][150 - 64, 200 - 64]
-    assert found.tiles[1, 0, 0] == frames["one.tif"][0, 400 - 128]
+    assert found.tiles[0, 0, 0] == frame[150 - 64, 200 - 64]
+    assert found.tiles[1, 0, 0] == frame[0, 400 - 128]
+
+
+def test_a_frame_may_be_the_tile() -> None:
+    tiles = {k: np.full((64, 64), float(k)) for k in range(3)}
+    found = tiles_of_rows(tiles, [PlacedLabel(k, None, is_defect=k == 1) for k in range(3)])
+    assert found.tiles[:, 0, 0].tolist() == [0.0, 1.0, 2.0]
+    assert found.is_defect.tolist() == [False, True, False]
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("shape", "place", "told"),
     [
-        ({"frame": "two.tif"}, "row 1: frame 'two.tif', expected one of one.tif"),
-        ({"y_px": "here"}, "row 1: y_px = 'here'"),
-        ({"x_px": None}, "row 1: x_px = ''"),
-        ({"x_px": "nan"}, "row 1: x_px = 'nan'"),
-        ({"y_px": "300"}, "outside of the frame of 300 x 400"),
-        ({"label": "claen"}, "row 1: label 'claen', expected clean or defect"),
+        ((300, 400), (300, 0), "one.tif: the label at y_px, x_px = (300, 0) is outside"),
+        ((300, 400), (0, -1), "outside of the frame of 300 x 400"),
+        ((300, 100), (0, 0), "holds no tile of 128 px"),
+        ((300, 400), None, "labelled as a whole, but is 300 x 400"),
+        ((64, 63), None, "expected a square tile"),
+        ((16, 16), None, "16"),
     ],
 )
-def test_mistaken_rows_are_named(change: Mapping[str, object], told: str) -> None:
-    row = {"frame": "one.tif", "y_px": "150", "x_px": "200", "label": "defect"}
+def test_places_that_are_none_are_named(
+    shape: tuple[int, int], place: tuple[int, int] | None, told: str
+) -> None:
+    rows = [PlacedLabel(0, place, is_defect=True)]
     with pytest.raises(FitError) as refusal:
-        tiles_of_rows({"one.tif": np.zeros((300, 400))}, [{**row, **change}])
+        tiles_of_rows({0: np.zeros(shape)}, rows, names={0: "one.tif"})
     assert told in str(refusal.value)
 
 
-def test_empty_table_is_refused() -> None:
-    with pytest.raises(FitError, match="columns frame, y_px, x_px, label"):
-        tiles_of_rows({"one.tif": FRAME}, [])
-
-
-def test_stack_takes_names_and_numbers() -> None:
-    stack = np.zeros((3, 64, 64), np.uint8)
-    numbers = tiles_of_stack(stack, np.array([0, 1, 0]))
-    names = tiles_of_stack(stack, np.array(["Bulk", "SF1", "Bulk"]), clean="Bulk")
-    assert numbers.is_defect.tolist() == names.is_defect.tolist() == [False, True, False]
-
-
-@pytest.mark.parametrize("labels", [np.array([0, 2, 1]), np.array(["clean", "claen", "defect"])])
-def test_other_labels_of_a_stack_are_refused(labels: np.ndarray) -> None:
-    with pytest.raises(FitError, match=r"^labels hold (2|claen), expected"):
-        tiles_of_stack(np.zeros((3, 64, 64)), labels)
+def test_no_places_are_refused() -> None:
+    with pytest.raises(FitError, match="expected rows that name a place"):
+        tiles_of_rows({0: FRAME}, [])
 
 
 def test_tiles_of_several_frames_are_put_together() -> None:
