@@ -13,8 +13,10 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import itertools
+import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,9 +29,11 @@ from latticewatch.detectors.symmetry.fit import fit  # noqa: E402 - the support 
 from latticewatch.detectors.symmetry.parameters import SymmetryParameters  # noqa: E402
 from latticewatch.detectors.symmetry.score import SymmetryDetector, SymmetryMap  # noqa: E402
 from support.boundaries import KINDS, boundary  # noqa: E402
+from support.shared_data import DATA, shared_image  # noqa: E402
 
 PAGE = Path(__file__).with_name("README.md")
-REAL = ROOT.parent / "shared" / "data" / "real"
+REAL = DATA / "real"
+TRUTH = DATA / "simulated" / "cdte_twin_A_truth.json"
 IMAGES = {
     "ZrO2, second domain": ("zro2_monoclinic.tif", "zro2_domain.png"),
     "CdTe, faults and twin": ("cdte_faults.tif", "cdte_faults.png"),
@@ -41,7 +45,7 @@ WAYS = {
     ),
 }
 # (crystal, period in px, seed): seeds and periods other than those that lengths were chosen on.
-DRAWN = (("dumbbell", 14.0, 21), ("oblique", 22.0, 22), ("hexagonal", 9.5, 23))
+DRAWN = (("dumbbell", 14.0, 71), ("oblique", 22.0, 72), ("hexagonal", 9.5, 73))
 COUNTS = (3.0, 12.0, 50.0, 200.0)
 NUMBERS = (6, 8, 10, 12, 14)
 BORDER_CELLS = 3
@@ -123,7 +127,59 @@ def study_rows() -> str:
         lines.append(_row((kind, f"{counts:g}", *(f"{value:.3f}" for value in means[-1]))))
     overall = np.mean(means, axis=0)
     lines.append(_row(("mean", "", *(f"{value:.3f}" for value in overall))))
+    if TRUTH.is_file():
+        lines += multislice_rows()
     return "".join(lines)
+
+
+def multislice_rows() -> list[str]:
+    """Twin, fault and amorphous patch in one image of CdTe by multislice, at three doses."""
+    truth = json.loads(TRUTH.read_text(encoding="utf-8"))
+    area_nm2 = truth["extra"]["projected_period_u_nm"] * truth["extra"]["layer_spacing_nm"]
+    period_px = float(np.sqrt(area_nm2)) / truth["pixel_size_nm"]
+    lines, values = [], []
+    for image in truth["images"]:
+        if image["kind"] != "noisy":
+            continue
+        frame = shared_image(f"simulated/{image['file']}")
+        maps = [map_of(frame, SymmetryParameters(n_filters=k)) for k in NUMBERS]
+        radius_px = truth["defects"][0]["radius_px"]
+        cells = [_multislice_cells(found, image, radius_px, period_px) for found in maps]
+        values.append([auc(found, *pair) for found, pair in zip(maps, cells, strict=True)])
+        counts = f"{image['mean_detected_counts_per_pixel']:.2g}"
+        kind = "CdTe by multislice: twin, fault"
+        lines.append(_row((kind, counts, *(f"{value:.3f}" for value in values[-1]))))
+    mean = np.mean(values, axis=0)
+    lines.append(_row(("mean of multislice", "", *(f"{value:.3f}" for value in mean))))
+    return lines
+
+
+def _multislice_cells(
+    found: SymmetryMap, image: dict[str, Any], radius_px: float, period_px: float
+) -> tuple[Mask, Mask]:
+    """Cells on the lines and in the twin, and sound ones as of drawn frames; the patch is none."""
+    y, x = np.meshgrid(
+        *(
+            first + found.step_px * np.arange(n)
+            for first, n in zip(found.first_px_yx, found.distance.shape, strict=True)
+        ),
+        indexing="ij",
+    )
+    # Signed distances, positive below a line.
+    twin, fault = (_below(np.array(image["defects_line"][key]), y, x) for key in ("1", "2"))
+    patch = np.hypot(y - image["defects_y"][0], x - image["defects_x"][0]) - radius_px
+    width, far = max(0.5 * period_px, 0.6 * found.step_px), 2 * period_px + 24.0
+    broken = (twin < width) | (np.abs(fault) < width)
+    sound = (twin > far) & (np.abs(fault) > far) & (patch > far)
+    return broken, sound
+
+
+def _below(
+    line: NDArray[np.float64], y: NDArray[np.float64], x: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    start, along = line[0], line[1] - line[0]
+    across = (y - start[0]) * along[1] - (x - start[1]) * along[0]
+    return np.asarray(across / np.hypot(*along))
 
 
 def _row(cells: tuple[str, ...]) -> str:

@@ -8,14 +8,10 @@ from numpy.typing import NDArray
 
 from latticewatch.detectors.reference_rule import FitError
 from latticewatch.detectors.symmetry.cells import CellMaker, gain_of
-from latticewatch.detectors.symmetry.distances import DistanceMeter
+from latticewatch.detectors.symmetry.distances import DistanceMeter, nearest_of
 from latticewatch.detectors.symmetry.law import DistanceLaw, fit_law
 from latticewatch.detectors.symmetry.model_patch import Patch
-from latticewatch.detectors.symmetry.parameters import (
-    BLOCK_PX,
-    BORDER_CELLS,
-    SymmetryParameters,
-)
+from latticewatch.detectors.symmetry.parameters import BLOCK_PX, SymmetryParameters
 from latticewatch.detectors.symmetry.reference import Reference, reference_of, trimmed_reference
 from latticewatch.detectors.symmetry.region import SOME_SHIFTS, cells_in, moments_in, pixels_of
 
@@ -88,15 +84,15 @@ def calibrate(
         raise FitError("no clean cell away from the border of the frame: give larger frames")
     least_variance = max(float(np.quantile(cells.variance[own], _LEAST_SHARE)), _TINY)
     start = float(np.median(cells.trace[own]))
-    usual_trace = start * gain_of(cells, start, least_variance)
+    usual_trace = start * gain_of(cells, start, least_variance, own)
     ridge = parameters.ridge
     first = reference_of(moments, ridge)
     meter = DistanceMeter(first, usual_trace, least_variance)
     gathered, folds, levels, tiles = [], [], [], []
     for number, frame in enumerate(frames):
         cells = maker.run(frame)
-        found = meter.run(cells)
         clean = _clean_pixels(patch, number, maker, frame)
+        found = meter.run(cells, cells_in(clean))
         if not found.gain > 0:
             continue
         some, corners = moments_in(maker.filtered, maker.bank, clean, SOME_SHIFTS)
@@ -115,14 +111,12 @@ def calibrate(
     reference = trimmed_reference(every, first, ridge) if pooled else first
     distances = _out_of_fold(every, fold, first, ridge) if pooled else first.distances(every)
     law = fit_law(distances, cells_per_observation=_CELLS_PER_BOX * len(SOME_SHIFTS) ** 2)
-    meter = DistanceMeter(reference, usual_trace, least_variance)
-    nearest = [meter.run(maker.run(frame)).nearest for frame in frames]
     return Calibrated(
         reference=reference,
         law=law,
         usual_trace=usual_trace,
         least_variance=least_variance,
-        usual_nearest=float(np.nanmedian(nearest)),
+        usual_nearest=nearest_of(distances),
         usual_level=float(np.median(np.concatenate(levels))),
     )
 
@@ -132,7 +126,9 @@ def _clean_pixels(patch: Patch, number: int, maker: CellMaker, frame: Image) -> 
     binning, (height, width) = maker.rule.binning, frame.shape
     shape = (height // binning, width // binning)
     clean = pixels_of(patch.clean[number], patch.side_px, binning, shape)
-    border = BORDER_CELLS * BLOCK_PX
+    # Windows of the outermost cells that are judged lie within; half a block keeps the grid of
+    # cells the same from either side.
+    border = maker.rule.border_cells * BLOCK_PX - BLOCK_PX // 2
     inner = np.zeros_like(clean)
     inner[border : shape[0] - border, border : shape[1] - border] = True
     return clean & inner

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.detectors.calibration import quantile_of
-from latticewatch.detectors.symmetry.parameters import BORDER_CELLS, BOX_PX, VARIANCE_PX
+from latticewatch.detectors.symmetry.parameters import BOX_PX, VARIANCE_PX
 from latticewatch.detectors.symmetry.preprocess import Preprocess, Preprocessor
 from latticewatch.kernels.box_variance import box_scratch, box_variance
 from latticewatch.kernels.moments import grid_shape, moment_scratch, n_moments, second_moments
@@ -86,7 +86,8 @@ class CellMaker:
         box_variance(filtered, VARIANCE_PX, self._boxes, self._mean, self._variance)
         trace = self._moments[..., self._diagonal].sum(axis=-1)
         inner = np.zeros(trace.shape, bool)
-        inner[BORDER_CELLS:-BORDER_CELLS, BORDER_CELLS:-BORDER_CELLS] = True
+        border = self.rule.border_cells
+        inner[border:-border, border:-border] = True
         return Cells(
             moments=self._moments,
             trace=trace,
@@ -106,14 +107,29 @@ class CellMaker:
         self._mean, self._variance = np.empty(grid, np.float32), np.empty(grid, np.float32)
 
 
-def gain_of(cells: Cells, usual_trace: float, least_variance: float) -> float:
+def gain_of(
+    cells: Cells,
+    usual_trace: float,
+    least_variance: float,
+    held: NDArray[np.bool_] | None = None,
+) -> float:
     """How much stronger the texture of a frame is than that of the reference.
 
     Median trace over the cells that are neither vacuum nor at the border, over that of the
     reference (methods/symmetry.md 3.1). Which cells are vacuum depends on the gain: it is found
     from the upper cells first, and then in turn. NaN where no cell is left.
+
+    Parameters
+    ----------
+    cells
+        Of the frame.
+    usual_trace, least_variance
+        Of the reference.
+    held : (R, C)
+        Cells of the crystal of the reference; None: all may be.
     """
-    trace, variance = cells.trace[cells.judgeable], cells.variance[cells.judgeable]
+    asked = cells.judgeable if held is None else cells.judgeable & held
+    trace, variance = cells.trace[asked], cells.variance[asked]
     if not len(trace):
         return float("nan")
     gain = quantile_of(np.sort(trace), 0.9) / usual_trace

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from latticewatch.detectors.lattice import Lattice, find_lattice
 from latticewatch.detectors.reference_rule import FitError, label_of
 from latticewatch.detectors.symmetry.bank import learn_bank
 from latticewatch.detectors.symmetry.calibrate import Calibrated, calibrate
 from latticewatch.detectors.symmetry.cells import CellMaker
+from latticewatch.detectors.symmetry.gated_tiles import TileGate
 from latticewatch.detectors.symmetry.model import SymmetryModel
-from latticewatch.detectors.symmetry.model_patch import Patch, TileGate, choose_patch
+from latticewatch.detectors.symmetry.model_patch import Patch, choose_patch
+from latticewatch.detectors.symmetry.own_lattice import clearest_lattices, lattice_of_patch
 from latticewatch.detectors.symmetry.parameters import KERNEL_PX, SymmetryParameters
 from latticewatch.detectors.symmetry.preprocess import Preprocess, Preprocessor, scaled_to
 from latticewatch.detectors.symmetry.region import ENOUGH_CELLS, moments_in, region_round
@@ -75,7 +76,7 @@ def fit(
     labels
         What messages call each frame; None for its number.
     gate
-        Says which tiles of 128 px are clean; None: typicality does.
+        Says which tiles are clean, and goes into the model; None: typicality does.
     clean_tiles
         The same, known already: (R, C) for each frame, of `parameters.tile_px`.
 
@@ -84,33 +85,20 @@ def fit(
     FitError
         Nothing to learn from; the message says why and what would help.
     """
-    if not frames:
-        raise FitError("no frame to learn from")
-    for number, frame in enumerate(frames):
-        if not np.isfinite(frame).all():
-            raise FitError(f"{label_of(number, labels)}: holds pixels that are not finite")
-    frames = [np.ascontiguousarray(frame, np.float32) for frame in frames]
+    frames = _readable(frames, labels)
     notes: list[str] = []
-    lattice = _clearest(frames)
+    clearest = clearest_lattices(frames)
+    period_px = None if clearest is None else clearest.lattices[0].cell_px
+    patch = choose_patch(frames, period_px, parameters.tile_px, labels, gate, clean_tiles)
+    lattice = lattice_of_patch(frames, clearest, patch)
     if lattice is None:
         notes.append("no lattice found: lengths are those of 12 px, and no turn is noticed")
-    period_px = None if lattice is None else lattice.cell_px
-    rule = _rule(frames, period_px, parameters)
-    patch = choose_patch(frames, period_px, parameters.tile_px, labels, gate, clean_tiles)
+    rule = _rule(frames, None if lattice is None else lattice.cell_px, parameters)
     filtered = Preprocessor(rule).run(frames[patch.frame])[1]
     place, rule = _levelled(filtered, rule, patch, parameters, labels)
     filtered = filtered / np.float32(rule.high - rule.low)
     bank = learn_bank(filtered[place], parameters.n_filters, KERNEL_PX)
-    region = region_round(
-        patch.clean[patch.frame], patch.tile, patch.side_px, rule.binning, filtered.shape
-    )
-    moments, _ = moments_in(filtered, bank, region)
-    if len(moments) < _FEWEST_CELLS * _POSITIONS:
-        raise FitError(
-            f"{label_of(patch.frame, labels)}: the clean tiles round the model patch hold "
-            f"{len(moments) // _POSITIONS} cells, at least {_FEWEST_CELLS} needed: give larger or "
-            "cleaner frames"
-        )
+    moments = _moments_round(filtered, bank, rule, patch, label_of(patch.frame, labels))
     if len(moments) < ENOUGH_CELLS * _POSITIONS:
         notes.append("few clean tiles lie together: what is usual is known roughly")
     known = calibrate(frames, patch, CellMaker(rule, bank), moments, parameters)
@@ -119,25 +107,56 @@ def fit(
         patch_corner_px_yx=np.array(patch.tile, np.int64) * patch.side_px,
         patch_frame=patch.frame,
         basis_px_yx=None if lattice is None else lattice.basis_px_yx,
+        gate=_network_of(gate),
     )
-    report = SymmetryReport(
+    return model, _report(model, patch, notes)
+
+
+def _readable(frames: Sequence[Image], labels: Sequence[str] | None) -> list[Image]:
+    if not frames:
+        raise FitError("no frame to learn from: give at least one")
+    for number, frame in enumerate(frames):
+        n_bad = int(np.count_nonzero(~np.isfinite(frame)))
+        if n_bad:
+            raise FitError(
+                f"{label_of(number, labels)}: {n_bad} pixels are not finite, expected numbers: "
+                "repair the frame or leave it out"
+            )
+    return [np.ascontiguousarray(frame, np.float32) for frame in frames]
+
+
+def _network_of(gate: TileGate | None) -> bytes:
+    return b"" if gate is None else gate.network
+
+
+def _moments_round(
+    filtered: Image, bank: Image, rule: Preprocess, patch: Patch, label: str
+) -> NDArray[np.float32]:
+    """Moments (N, D) of the cells of the model patch and of clean tiles round it."""
+    clean = patch.clean[patch.frame]
+    region = region_round(clean, patch.tile, patch.side_px, rule.binning, filtered.shape)
+    moments, _ = moments_in(filtered, bank, region)
+    if len(moments) < _FEWEST_CELLS * _POSITIONS:
+        raise FitError(
+            f"{label}: the clean tiles round the model patch hold {len(moments) // _POSITIONS} "
+            f"cells, at least {_FEWEST_CELLS} needed: give larger or cleaner frames"
+        )
+    return moments
+
+
+def _report(model: SymmetryModel, patch: Patch, notes: list[str]) -> SymmetryReport:
+    return SymmetryReport(
         n_tiles=sum(one.size for one in patch.clean),
         n_clean=int(sum(one.sum() for one in patch.clean)),
         model_tile=patch.tile,
         model_frame=patch.frame,
         tile_px=patch.side_px,
         n_cells=model.law.n_cells,
-        binning=rule.binning,
-        period_px=period_px,
+        binning=model.preprocess.binning,
+        period_px=model.period_px,
         limit=model.limit,
         warnings=notes,
     )
-    return model, report
-
-
-def _clearest(frames: Sequence[Image]) -> Lattice | None:
-    found = [lattice for frame in frames if (lattice := find_lattice(frame)) is not None]
-    return max(found, key=lambda lattice: lattice.strength) if found else None
 
 
 def _rule(

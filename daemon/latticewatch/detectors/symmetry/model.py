@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from latticewatch.detectors.artifact import Artifact
 from latticewatch.detectors.model_files import read_arrays, refuse_broken, refuse_sizes
 from latticewatch.detectors.protocols import ModelError
+from latticewatch.detectors.symmetry.gate import Gate
 from latticewatch.detectors.symmetry.law import N_KNOTS, DistanceLaw
 from latticewatch.detectors.symmetry.parameters import BLOCK_PX, KERNEL_PX
 from latticewatch.detectors.symmetry.preprocess import Preprocess
@@ -140,7 +141,8 @@ class SymmetryModel:
         Raises
         ------
         ModelError
-            A number or array is missing, or sizes disagree; the message opens with `where`.
+            A number or array is missing, sizes disagree, or what should be the gate is none; the
+            message opens with `where`.
         """
         if artifact.detector != DETECTOR:
             raise ModelError(f"{where}: a {artifact.detector} model, expected {DETECTOR}")
@@ -171,7 +173,7 @@ class SymmetryModel:
             patch_corner_px_yx=arrays["patch_corner_px_yx"].astype(np.int64),
             patch_frame=int(numbers["patch_frame"]),
             basis_px_yx=arrays.get("basis_px_yx"),
-            gate=arrays["gate"].astype(np.uint8).tobytes() if "gate" in arrays else b"",
+            gate=_gate_in(arrays, where),
             **{name: numbers[name] for name in _PLAIN},
         )
 
@@ -191,6 +193,14 @@ def _read_numbers(artifact: Artifact, where: str) -> dict[str, float]:
             raise ModelError(f"{where}: {name} = {value!r:.40}, expected {kind} number")
         numbers[name] = float(value)
     return numbers
+
+
+def _gate_in(arrays: dict[str, NDArray[Any]], where: str) -> bytes:  # Any: as above
+    if "gate" not in arrays:
+        return b""
+    network = arrays["gate"].astype(np.uint8).tobytes()
+    Gate(network, f"{where}: gate")
+    return network
 
 
 def _refuse(arrays: dict[str, NDArray[Any]], numbers: dict[str, float], where: str) -> None:

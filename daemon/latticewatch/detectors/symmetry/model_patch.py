@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.detectors.reference_rule import FitError, label_of
 from latticewatch.detectors.symmetry.best_patch import best_patch
+from latticewatch.detectors.symmetry.gated_tiles import TileGate, gated, side_of_whole
 from latticewatch.detectors.symmetry.preprocess import Preprocess, Preprocessor
 from latticewatch.detectors.symmetry.typicality import flagged, tiles_of, typicality
 
@@ -30,30 +31,6 @@ _EMPTY = 0.1
 _MOSTLY = 0.67
 # Of single precision, over the brightest pixel: what a uniform frame has after a filter.
 _ROUNDING = 1e-5
-_GATE_TILE_PX = 128
-_DEFECTIVE = 0.5
-
-
-class Verdicts(Protocol):
-    """What a gate says of some tiles."""
-
-    @property
-    def p_defect(self) -> NDArray[np.floating]:
-        """Chance (N,) that a tile holds a defect."""
-        ...
-
-    @property
-    def known(self) -> NDArray[np.bool_]:
-        """Whether (N,) it is of a kind that the gate learned."""
-        ...
-
-
-class TileGate(Protocol):
-    """Judges tiles of raw pixels."""
-
-    def judge(self, tiles: Image) -> Verdicts:
-        """Judge tiles (N, 128, 128)."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +86,16 @@ def choose_patch(
     FitError
         A frame is smaller than two tiles, or no tile is clean.
     """
-    side_px = tile_px if gate is None else _GATE_TILE_PX
-    if gate is None and clean_tiles is None:
-        side_px = _side_for(frames, period_px, tile_px)
+    side_px = tile_px if clean_tiles is not None else _side_for(frames, period_px, tile_px)
+    if clean_tiles is None and gate is not None:
+        side_px = side_of_whole(side_px, gate.tile_px)
     _refuse_small(frames, side_px, labels)
     if clean_tiles is None:
         clean, full = _typical(frames, period_px, side_px)
         if gate is not None:
+            # Its word holds for the tiles that it knows, but never for an empty one.
             clean = [
-                _ask(gate, tiles_of(frame, side_px), own, crystal)
+                gated(gate, frame, side_px, own) & crystal
                 for frame, own, crystal in zip(frames, clean, full, strict=True)
             ]
     else:
@@ -126,11 +104,27 @@ def choose_patch(
     frame = max(range(len(clean)), key=lambda number: int(clean[number].sum()))
     tile = best_patch(clean[frame])
     if tile is None:
-        raise FitError(
-            "every tile is defective or empty, so there is no model patch: give frames with more "
-            "clean crystal, or fit without labels"
-        )
+        _refuse_all(len(clean), sum(one.size for one in clean), gate, clean_tiles)
     return Patch(frame, tile, side_px, clean)
+
+
+def _refuse_all(
+    n_frames: int, n_tiles: int, gate: TileGate | None, clean_tiles: Sequence[Tiles] | None
+) -> NoReturn:
+    what = f"every one of the {n_tiles} tiles of {n_frames} frames is"
+    if clean_tiles is not None:
+        raise FitError(
+            f"{what} defective by its label, expected a clean one for the model patch: label "
+            "frames with clean crystal, or fit without labels"
+        )
+    if gate is not None:
+        raise FitError(
+            f"{what} defective by the gate or empty, expected a clean one for the model patch: "
+            "give frames with clean crystal, or fit without the gate"
+        )
+    raise FitError(
+        f"{what} empty, expected crystal for the model patch: give frames that show some"
+    )
 
 
 def _side_for(frames: Sequence[Image], period_px: float | None, tile_px: int) -> int:
@@ -188,11 +182,3 @@ def _typical(
 def _apart(flat: Tiles, bounds: NDArray[np.intp], shapes: Sequence[tuple[int, ...]]) -> list[Tiles]:
     parts = np.split(flat, bounds)
     return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
-
-
-def _ask(gate: TileGate, tiles: Image, typical: Tiles, full: Tiles) -> Tiles:
-    """Take the gate's word for the tiles that it knows, but never for an empty one."""
-    flat = np.ascontiguousarray(tiles.reshape(-1, *tiles.shape[-2:]))
-    verdicts = gate.judge(flat)
-    clean = np.where(verdicts.known, verdicts.p_defect < _DEFECTIVE, typical.ravel())
-    return np.asarray(clean.reshape(full.shape) & full, bool)

@@ -10,8 +10,6 @@ BLOCK_PX = 8
 BOX_PX = 16
 KERNEL_PX = 7
 VARIANCE_PX = 20
-# Cells that are left out along each border [S].
-BORDER_CELLS = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,12 @@
 """From a frame to what the filters see: binned to the lattice, and a difference of Gaussians."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from latticewatch.detectors.symmetry.parameters import (
-    BLOCK_PX,
-    BORDER_CELLS,
-    SymmetryParameters,
-)
+from latticewatch.detectors.symmetry.parameters import BLOCK_PX, KERNEL_PX, SymmetryParameters
 from latticewatch.kernels.grids import block_means
 from latticewatch.kernels.smooth import (
     difference_of_gaussians,
@@ -19,6 +16,9 @@ from latticewatch.kernels.smooth import (
 
 Image = NDArray[np.float32]
 _TRUNCATE = 4.0
+# What the filter sees farther off than so many widths has no say in a moment: 5 per cent of its
+# weight.
+_SEEN_SIGMAS = 2.0
 # Below it a blur is not sampled well, and a filter would see single pixels.
 _LEAST_SIGMA_PX = 0.8
 # Of a binned frame, its border left out: about what the statistics of the model need.
@@ -51,6 +51,19 @@ class Preprocess:
         """How far a pixel acts in the filtered frame, in binned pixels."""
         return int(_TRUNCATE * self.outer_sigma_px + 0.5)
 
+    @property
+    def border_cells(self) -> int:
+        """Cells along each border that see the mirror image of the frame: they are left out."""
+        seen_px = _SEEN_SIGMAS * self.outer_sigma_px + KERNEL_PX // 2
+        return math.ceil(seen_px / BLOCK_PX)
+
+    def n_judged(self, shape: tuple[int, int]) -> int:
+        """Cells of a frame, its border left out."""
+        height, width = (
+            max(0, n // self.binning // BLOCK_PX - 1 - 2 * self.border_cells) for n in shape
+        )
+        return height * width
+
 
 def scaled_to(
     period_px: float, shape: tuple[int, int], parameters: SymmetryParameters
@@ -67,16 +80,16 @@ def scaled_to(
         Settings.
     """
     binning = max(1, round(period_px / parameters.binned_period_px))
-    while binning > 1 and _judged_cells(shape, binning) < _FEWEST_CELLS:
+    rule = _rule_of(period_px, binning, parameters)
+    while binning > 1 and rule.n_judged(shape) < _FEWEST_CELLS:
         binning -= 1
-    period = period_px / binning
-    inner = max(parameters.inner_sigma * period, _LEAST_SIGMA_PX)
+        rule = _rule_of(period_px, binning, parameters)
+    return rule
+
+
+def _rule_of(period_px: float, binning: int, parameters: SymmetryParameters) -> Preprocess:
+    inner = max(parameters.inner_sigma * period_px / binning, _LEAST_SIGMA_PX)
     return Preprocess(binning, inner, inner * parameters.outer_sigma / parameters.inner_sigma)
-
-
-def _judged_cells(shape: tuple[int, int], binning: int) -> int:
-    height, width = (max(0, n // binning // BLOCK_PX - 1 - 2 * BORDER_CELLS) for n in shape)
-    return height * width
 
 
 class Preprocessor:

@@ -9,7 +9,7 @@ from latticewatch.detectors.lock import LatticeLock
 from latticewatch.detectors.symmetry.cells import CellMaker
 from latticewatch.detectors.symmetry.distances import DistanceMeter
 from latticewatch.detectors.symmetry.model import SymmetryModel
-from latticewatch.detectors.symmetry.stale import freshness_of
+from latticewatch.detectors.symmetry.stale import freshness_of, judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +72,22 @@ class SymmetryDetector:
         """
         model = self.model
         cells = self._maker.run(image)
-        found = self._meter.run(cells)
+        fresh = freshness_of(model, lock)
+        # What lies beyond a boundary tells nothing of the gain and the noise of a frame, nor
+        # whether it is the model's crystal. The lock of another lattice does not say where that is.
+        own = None if lock is None or fresh.is_stale else self._held(lock, cells.trace.shape)
+        found = self._meter.run(cells, own)
         spread = found.nearest / model.usual_nearest
-        fresh = freshness_of(model, spread, lock)
         # A frame of another noise has all of its cells further out, or nearer, alike.
         distance = found.distance / np.float32(spread if spread > 0 else 1.0)
+        p_value = model.law.p_values(distance)
+        fresh = judged(fresh, spread, p_value)
         bound = model.least_variance * (found.gain if found.gain > 0 else 1.0)
         first = model.step_px - 0.5
         return SymmetryMap(
             distance=distance,
             severity=distance / np.float32(model.limit),
-            p_value=model.law.p_values(distance),
+            p_value=p_value,
             variance=np.where(cells.judgeable, cells.variance / np.float32(bound), np.nan),
             level=cells.level.copy(),
             step_px=float(model.step_px),
@@ -91,3 +96,10 @@ class SymmetryDetector:
             stale=fresh.is_stale,
             told=fresh.told,
         )
+
+    def _held(self, lock: LatticeLock, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+        """Tell where the middles of cells (R, C) lie in the crystal of a lock."""
+        first = self.model.step_px - 0.5
+        axes = (first + self.model.step_px * np.arange(n, dtype=np.float64) for n in shape)
+        places = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+        return lock.holds_at(places.reshape(-1, 2)).reshape(shape)

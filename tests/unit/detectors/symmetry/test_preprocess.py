@@ -25,6 +25,16 @@ def test_widths_are_two_and_three_pixels_at_a_period_of_twelve() -> None:
     assert (rule.binning, rule.inner_sigma_px, rule.outer_sigma_px) == pytest.approx((1, 2, 3))
 
 
+@pytest.mark.parametrize(
+    ("outer_px", "cells"), [(1.2, 1), (2.5, 1), (2.6, 2), (3.0, 2), (6.5, 2), (9.0, 3)]
+)
+def test_the_border_is_as_wide_as_the_filter_reaches(outer_px: float, cells: int) -> None:
+    rule = Preprocess(1, outer_px / 1.5, outer_px)
+    assert rule.border_cells == cells
+    # A window of the first cell that is judged, and what counts of the blur round it.
+    assert 8 * cells - 3 >= 2 * outer_px
+
+
 def test_brightness_drops_out_and_levels_divide() -> None:
     frame = np.random.default_rng(0).normal(size=(96, 80)).astype(np.float32)
     plain = Preprocessor(Preprocess(1, 2.0, 3.0)).run(frame)[1]
