@@ -8,11 +8,8 @@ by itself; its smallest value to 0 and its largest to 1; enlarged to 128 px if i
 import numpy as np
 from numpy.typing import NDArray
 
-from latticewatch.kernels.smooth import (
-    difference_of_gaussians,
-    difference_scratch,
-    gaussian_weights,
-)
+from latticewatch.kernels.smooth import gaussian_weights
+from latticewatch.kernels.tile_waves import tile_scratch, tile_waves
 
 SIDE_PX = 128
 LEAST_SIDE_PX = 32  # below this the blur of 3 px sees the edges more than the tile
@@ -43,7 +40,7 @@ class TilePreparer:
         self._tile: NDArray[np.float32] = np.empty((side_px, side_px), np.float32)
         self._waves: NDArray[np.float32] = np.empty_like(self._tile)
         self._narrow, self._wide = (gaussian_weights(sigma, _TRUNCATE) for sigma in SIGMAS_PX)
-        self._scratch = difference_scratch(side_px, self._wide)
+        self._scratch = tile_scratch((side_px, side_px), self._wide)
         # Bilinear, between centres of pixels: the row before each new one, and how far beyond it.
         places = (np.arange(SIDE_PX) + 0.5) * side_px / SIDE_PX - 0.5
         places = np.clip(places, 0, side_px - 1)
@@ -79,7 +76,7 @@ class TilePreparer:
         # Less its mean, so that single precision is spent on what is seen.
         np.subtract(tile, mean, out=self._tile, casting="unsafe")
         spread = float(np.ptp(self._tile))
-        difference_of_gaussians(self._tile, self._narrow, self._wide, self._scratch, self._waves)
+        tile_waves(self._tile, self._narrow, self._wide, self._scratch, self._waves)
         low, high = float(self._waves.min()), float(self._waves.max())
         if not high - low > _LEAST_WAVES * spread:
             out[:] = 0.0
