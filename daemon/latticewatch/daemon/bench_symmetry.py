@@ -15,6 +15,8 @@ from latticewatch.detectors.symmetry import published
 from latticewatch.detectors.symmetry.cells import CellMaker
 from latticewatch.detectors.symmetry.distances import DistanceMeter
 from latticewatch.detectors.symmetry.fit import fit
+from latticewatch.detectors.symmetry.gate_features import N_THREADS, FeatureNetwork
+from latticewatch.detectors.symmetry.gate_input import SIDE_PX
 from latticewatch.detectors.symmetry.model import SymmetryModel
 from latticewatch.detectors.symmetry.parameters import VARIANCE_PX, SymmetryParameters
 from latticewatch.detectors.symmetry.preprocess import Preprocessor
@@ -55,6 +57,23 @@ def symmetry_cases(
     except FitError as error:
         return [], (), (f"no rows of the symmetry maps: {error}",)
     return [*_stages(image, whole), *_as_it_runs(image, binned)], (compared,), ()
+
+
+def gate_case(pixels: NDArray[np.generic]) -> tuple[str, Callable[[], object], int] | None:
+    """Name, call and threads of the gate on all tiles of a frame; None where it holds none.
+
+    The network is the shipped one without a head, which is fitted to a material and takes no time.
+    In the loop the gate is asked only about tiles that a segment touches and whose map has changed.
+    """
+    rows, columns = (side // SIDE_PX for side in pixels.shape)
+    if not rows * columns:
+        return None
+    cut = pixels[: rows * SIDE_PX, : columns * SIDE_PX]
+    blocks = cut.reshape(rows, SIDE_PX, columns, SIDE_PX).transpose(0, 2, 1, 3)
+    tiles = np.ascontiguousarray(blocks, np.float32).reshape(-1, SIDE_PX, SIDE_PX)
+    network = FeatureNetwork()
+    name = f"symmetry: gate of {len(tiles)} tiles of {SIDE_PX}x{SIDE_PX}, {N_THREADS} threads"
+    return name, lambda: network.features_of(tiles), N_THREADS
 
 
 def _fitted(image: NDArray[np.float32], *, scaled: bool) -> SymmetryModel:
