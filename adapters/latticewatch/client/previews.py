@@ -29,7 +29,7 @@ class PreviewClient:
     """Subscribes to the previews of one source: a context manager and an iterator.
 
     Nothing tells what was lost. Whoever is slow gets the newest picture of each layer: older ones
-    that wait are read and forgotten, which for some hundred of them takes a moment. Not thread-safe.
+    that wait are read and forgotten, which takes a moment for some hundred. Not thread-safe.
 
     Parameters
     ----------

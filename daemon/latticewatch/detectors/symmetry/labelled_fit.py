@@ -85,14 +85,14 @@ def fit_labelled(
         Labels or frames cannot be learned from; the message says why.
     """
     tiles = _tiles_of(frames, names, labelled)
-    made = _gate_of(tiles, options)
     whole = {row.frame for row in labelled.rows if row.middle_px_yx is None}
     shown = [number for number in frames if number not in whole]
     if not shown:
         raise FitError(
             f"all {len(frames)} frame(s) are labelled tiles: the maps learn from frames of at "
-            f"least two tiles, so give one or more beside the tiles"
+            "least two tiles, so give one or more beside the tiles"
         )
+    made = _gate_of(tiles, options)
     model, report = fit(
         [frames[number] for number in shown],
         parameters,
