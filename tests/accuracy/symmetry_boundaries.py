@@ -30,7 +30,7 @@ from support.faulted import CRYSTALS, Faulted, faulted  # noqa: E402
 from support.page import put  # noqa: E402
 from support.shared_data import DATA, shared_image  # noqa: E402
 
-SEEDS = (101,)
+SEEDS = (101, 102, 103)
 DEFECTS = ("fault", "twin", "grain", "inclusion", "patch", "vacuum", "points", "none")
 COUNTS = (3.0, 10.0, 40.0, 200.0)
 DRAWN_HEAD = (

@@ -1,6 +1,7 @@
 """Whatever a symmetry map holds, its segments are found without an error."""
 
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 from hypothesis import example, given, settings
@@ -33,7 +34,7 @@ def grid(fill: str, shape: tuple[int, int], rng: np.random.Generator) -> NDArray
     """Fill a grid in one way."""
     y, x = np.indices(shape)
     noise = np.exp(0.1 * rng.normal(size=shape))
-    return {
+    fills: dict[str, Callable[[], NDArray[np.float64]]] = {
         "noise": lambda: noise,
         "nan": lambda: np.full(shape, np.nan),
         "zero": lambda: np.zeros(shape),
@@ -48,7 +49,8 @@ def grid(fill: str, shape: tuple[int, int], rng: np.random.Generator) -> NDArray
         "disc": lambda: np.where(np.hypot(y - 6, x - 6) < 5, 0.2 * noise, noise),
         "frame": lambda: np.where((y % (shape[0] - 1 or 1)) * (x % (shape[1] - 1 or 1)), noise, 9),
         "points": lambda: np.where(rng.uniform(size=shape) < 0.1, 30.0, noise),
-    }[fill]()
+    }
+    return fills[fill]()
 
 
 def made(
@@ -58,18 +60,19 @@ def made(
     rng = np.random.default_rng(seed)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         distance, variance, level = (grid(fill, shape, rng) for fill in fills[:3])
-        chances = {
+        chances: dict[str, Callable[[], NDArray[np.float64]]] = {
             "law": lambda: np.clip(1.0 - (distance - 0.7) / 0.6, 1e-6, 1.0),
             "any": lambda: rng.uniform(size=shape),
             "one": lambda: np.ones(shape),
             "zero": lambda: np.zeros(shape),
             "nan": lambda: np.full(shape, np.nan),
-        }[fills[3]]()
+        }
+        p_value = chances[fills[3]]()
         distance[rng.uniform(size=shape) < share] = np.nan
         return SymmetryMap(
             distance=distance.astype(np.float32),
             severity=(distance / 1.5).astype(np.float32),
-            p_value=chances,
+            p_value=p_value,
             variance=(3.0 * variance).astype(np.float32),
             level=(100.0 * level).astype(np.float32),
             step_px=8.0,

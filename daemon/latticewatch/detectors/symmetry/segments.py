@@ -79,7 +79,8 @@ class Segment:
     mean_severity, peak_severity
         Along the line, within a patch; NaN where the map is masked.
     p_value
-        Chance per frame that a clean one shows such a segment.
+        Chance per frame that a clean one shows such a segment. Of a patch always 1e-6: a bound
+        that is not measured, since what is no lattice at all has no law to be told from.
     """
 
     kind: str
@@ -136,22 +137,17 @@ def _gaps(found: FoundMap, model: Reference) -> tuple[float, float]:
     return gap_contrast(model.patch, level, (rule.inner_sigma_px, rule.outer_sigma_px), period_px)
 
 
-def _shortest(period_cells: float) -> float:
-    return max(_SHORTEST_CELLS, _SHORTEST_PERIODS * period_cells)
-
-
 def _region_lines(
     regions: list[Region], evidence: Evidence, disorder: Disorder, period_cells: float
 ) -> list[tuple[Places, bool, float]]:
     """Lines round other crystals, with their chances."""
     lines = []
+    shortest = max(_SHORTEST_EDGE_CELLS, _SHORTEST_PERIODS * period_cells)
     z = np.clip(np.nan_to_num(evidence.z), -3.0, MOST_Z)
     spread = _spread(evidence.z, regions, disorder)
     for region in regions:
         for line, closed in region.lines:
-            if length_of(line, closed) < max(
-                _SHORTEST_EDGE_CELLS, _SHORTEST_PERIODS * period_cells
-            ):
+            if length_of(line, closed) < shortest:
                 continue
             across = _SIDE_CELLS * normals(line, closed)
             sides = np.stack([sampled(z, line + sign * across) for sign in (-1, 1)])
@@ -166,14 +162,13 @@ def _ridge_lines(
     """Lines of strange cells inside the crystal, with their chances."""
     free = ~disorder.near
     for region in regions:
-        free &= ~np.asarray(
-            ndimage.binary_dilation(region.cells, np.ones((3, 3)), iterations=_CLEAR_CELLS)
-        )
+        wide = ndimage.binary_dilation(region.cells, np.ones((3, 3)), iterations=_CLEAR_CELLS)
+        free &= ~np.asarray(wide)
     z = np.where(free, evidence.z, np.nan)
     # Single cells that are masked for want of variance are strange, too.
     masked = free & np.isnan(z) & np.isfinite(disorder.smooth)
     z[masked] = MOST_Z
-    shortest = _shortest(period_cells)
+    shortest = max(_SHORTEST_CELLS, _SHORTEST_PERIODS * period_cells)
     side = _SIDE_CELLS + 0.5 * period_cells - 0.5
     ridge = line_contrast(z, side)
     spread = _spread(evidence.z, regions, disorder)

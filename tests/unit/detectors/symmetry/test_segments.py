@@ -1,6 +1,6 @@
 """Segments of symmetry maps, from maps made by hand and from drawn crystals."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,30 +9,14 @@ from scipy import special
 
 from latticewatch.detectors.symmetry.fit import fit
 from latticewatch.detectors.symmetry.parameters import SymmetryParameters
-from latticewatch.detectors.symmetry.preprocess import Preprocess
 from latticewatch.detectors.symmetry.score import SymmetryDetector, SymmetryMap
 from latticewatch.detectors.symmetry.segments import Segment, find_segments
 from support.faulted import faulted
+from support.symmetry_maps import HandMade
 
 SHAPE = (512, 512)
 STEP = 8.0
-RULE = Preprocess(1, 2.0, 3.0, -10.0, 10.0)
 Y, X = np.indices((63, 63))
-
-
-@dataclass(frozen=True)
-class HandMade:
-    """What `find_segments` reads of a model: bright columns on a dark ground, a period of 12 px."""
-
-    period_px: float | None = 12.0
-    preprocess: Preprocess = RULE
-
-    @property
-    def patch(self) -> NDArray[np.float32]:
-        """Waves with narrow tops."""
-        y, x = np.indices((128, 128)) * 2 * np.pi / 12
-        wave: NDArray[np.float32] = (np.exp(np.cos(y) + np.cos(x)) / 20).astype(np.float32)
-        return wave
 
 
 def made(
@@ -128,19 +112,37 @@ def test_speck_is_no_patch() -> None:
     assert [one for one in find_segments(found, HandMade(), SHAPE) if one.kind == "amorphous"] == []
 
 
-@pytest.mark.slow
-def test_drawn_twin_is_found_within_a_period() -> None:
-    shown = faulted("dumbbells", defect="twin", seed=5, period_px=16.0, counts=100.0)
-    clean = faulted("dumbbells", seed=1005, angle_seed=5, period_px=16.0, counts=100.0)
+def share_found(crystal: str, defect: str, period_px: float) -> float:
+    """Share of a drawn line within a period of a reported one."""
+    shown = faulted(crystal, defect=defect, seed=5, period_px=period_px, counts=100.0)
+    clean = faulted(crystal, seed=1005, angle_seed=5, period_px=period_px, counts=100.0)
     model, _ = fit([clean.frame], SymmetryParameters())
     found = replace(SymmetryDetector(model).score(shown.frame, None), stale=False)
-    points = np.concatenate(
-        [
-            np.linspace(a, b, 50)
-            for one in find_segments(found, model, SHAPE)
-            for a, b in zip(one.outline_px_yx[:-1], one.outline_px_yx[1:], strict=True)
-        ]
-    )
+    points = [
+        np.linspace(a, b, 50)
+        for one in find_segments(found, model, SHAPE)
+        for a, b in zip(one.outline_px_yx[:-1], one.outline_px_yx[1:], strict=True)
+    ]
+    if not points:
+        return 0.0
     (truth,) = shown.lines
-    away = np.hypot(*(truth[:, None] - points[None]).transpose(2, 0, 1)).min(axis=1)
-    assert (away <= 16.0).mean() >= 0.95
+    away = np.hypot(*(truth[:, None] - np.concatenate(points)[None]).transpose(2, 0, 1))
+    return float((away.min(axis=1) <= period_px).mean())
+
+
+@pytest.mark.slow
+def test_drawn_twin_is_found_within_a_period() -> None:
+    assert share_found("dumbbells", "twin", 16.0) >= 0.95
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("crystal", ["square", "hexagonal", "oblique"])
+def test_drawn_fault_is_found_within_a_period(crystal: str) -> None:
+    # All three have 1.00: ends may wander by a few cells.
+    assert share_found(crystal, "fault", 16.0) >= 0.95
+
+
+@pytest.mark.slow
+@pytest.mark.xfail(strict=True, reason="of this line 0.63 is found")
+def test_drawn_fault_of_dumbbells_is_found_within_a_period() -> None:
+    assert share_found("dumbbells", "fault", 16.0) >= 0.95
