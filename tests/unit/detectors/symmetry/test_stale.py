@@ -6,16 +6,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from latticewatch.detectors.lock import LatticeLock, lock_lattice
 from latticewatch.detectors.symmetry.fit import fit
 from latticewatch.detectors.symmetry.model import SymmetryModel
 from latticewatch.detectors.symmetry.parameters import SymmetryParameters
 from latticewatch.detectors.symmetry.score import SymmetryDetector
 from latticewatch.detectors.symmetry.stale import Freshness, judged
-from latticewatch.detectors.turned import net_change
-from latticewatch.detectors.two_lattices import own_parts
 from support.boundaries import Drawn, boundary
-from support.two_domains import find_lattices
+from support.likest_lock import likest_lock
 
 Image = NDArray[np.float32]
 SOUND = np.full((10, 10), 0.3)
@@ -31,23 +28,6 @@ def clean_model(crystal: str = "simple") -> SymmetryModel:
     return fit([scene(crystal).frame], SymmetryParameters())[0]
 
 
-def likest_lock(model: SymmetryModel, frame: Image) -> LatticeLock | None:
-    """Lock of the domain that is most like the model's crystal, as the pipeline gives it."""
-    lattices = find_lattices(frame)
-    locks = [lock for one in lattices[:1] if (lock := lock_lattice(frame, one)) is not None]
-    if locks and len(lattices) > 1:
-        other = lock_lattice(frame, lattices[1], locks[0].holds)
-        locks = list(own_parts(locks[0], other)) if other is not None else locks
-    assert model.basis_px_yx is not None
-    basis = model.basis_px_yx
-
-    def unlike(lock: LatticeLock) -> float:
-        change = net_change(basis, lock.basis_px_yx)
-        return np.inf if change is None else abs(change[0] - 1) + abs(change[1])
-
-    return min(locks, key=unlike, default=None)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("crystal", ["simple", "dumbbell"])
 @pytest.mark.parametrize("kind", ["twin", "grain"])
@@ -57,7 +37,7 @@ def test_a_second_crystal_beside_the_model_s_is_no_reason(
 ) -> None:
     model = clean_model(crystal)
     drawn = scene(crystal, kind=kind, place=share)
-    found = SymmetryDetector(model).score(drawn.frame, likest_lock(model, drawn.frame))
+    found = SymmetryDetector(model).score(drawn.frame, likest_lock(model.basis_px_yx, drawn.frame))
     assert not found.stale, found.told
     broken, sound = drawn.truth_at(found.step_px, found.first_px_yx, found.distance.shape)
     assert np.nanmean(found.p_value[sound] < 0.001) < 0.01
@@ -69,7 +49,7 @@ def test_a_second_crystal_beside_the_model_s_is_no_reason(
 def test_a_model_of_the_frame_itself_is_never_stale_on_it(share: float) -> None:
     frame = scene(kind="twin", place=share).frame
     model, _ = fit([frame], SymmetryParameters())
-    assert not SymmetryDetector(model).score(frame, likest_lock(model, frame)).stale
+    assert not SymmetryDetector(model).score(frame, likest_lock(model.basis_px_yx, frame)).stale
 
 
 OTHER: dict[str, dict[str, object]] = {
@@ -85,7 +65,9 @@ OTHER: dict[str, dict[str, object]] = {
 @pytest.mark.parametrize("name", OTHER)
 def test_another_frame_is_stale_or_as_quiet_as_a_clean_one(name: str) -> None:
     frame = scene(**OTHER[name]).frame  # type: ignore[arg-type] # one of them is the crystal
-    found = SymmetryDetector(clean_model()).score(frame, likest_lock(clean_model(), frame))
+    found = SymmetryDetector(clean_model()).score(
+        frame, likest_lock(clean_model().basis_px_yx, frame)
+    )
     assert found.stale or np.nanmean(found.p_value < 0.001) < 0.01
     if "dose" not in name:
         assert found.stale
