@@ -21,6 +21,7 @@ from latticewatch.kernels.smooth import (
     difference_scratch,
     gaussian_weights,
 )
+from latticewatch.kernels.tile_waves import tile_scratch, tile_waves
 from latticewatch.kernels.whitening import whitened_distance
 from reference import symmetry_published as slow
 from support.budgets import check, fastest_ms
@@ -94,6 +95,18 @@ def test_box_variance(side_px: int, budget_ms: float) -> None:
         budget_ms,
         lambda: box_variance(frame(), side_px, scratch, mean, variance),
     )
+
+
+def test_tile_waves() -> None:
+    narrow, wide = gaussian_weights(2.0, 4.0), gaussian_weights(3.0, 4.0)
+    tile = np.ascontiguousarray(frame()[:128, :128])
+    scratch, out = tile_scratch((128, 128), wide), np.empty_like(tile)
+
+    def of_64_tiles() -> None:
+        for _ in range(64):
+            tile_waves(tile, narrow, wide, scratch, out)
+
+    check("waves of 64 tiles", 35.0, of_64_tiles)
 
 
 @pytest.mark.timeout(300)

@@ -17,14 +17,19 @@ from latticewatch.client.stream import EVENTS_ENDPOINT, open_socket
 
 _MOST_SIDE: Final = 512
 _MOST_WAITING: Final = 4  # old pictures are worth nothing
+# What a link still holds comes in pieces: only a pause this long says that there is no newer one.
+_PAUSE_MS: Final = 20
+# A sender without end, or one that invents layers, holds no caller and fills no memory.
+_MOST_AT_ONCE: Final = 2000
+_MOST_LAYERS: Final = 16
 _read: Final = reader_of(Preview)
 
 
 class PreviewClient:
     """Subscribes to the previews of one source: a context manager and an iterator.
 
-    Nothing tells what was lost, and whoever is slow gets the newest picture of each layer and none
-    of those before. Not thread-safe.
+    Nothing tells what was lost. Whoever is slow gets the newest picture of each layer: older ones
+    that wait are read and forgotten, which takes a moment for some hundred. Not thread-safe.
 
     Parameters
     ----------
@@ -112,7 +117,10 @@ class PreviewClient:
         self.close()
 
     def _take_all(self) -> None:
-        while self._socket.poll(0):
+        """Take what waits, old pictures first, and keep the newest of each layer."""
+        for taken in range(_MOST_AT_ONCE):
+            if not self._socket.poll(_PAUSE_MS if taken else 0):
+                return
             parts = self._socket.recv_multipart()
             try:
                 preview = read_preview(parts)
@@ -121,6 +129,8 @@ class PreviewClient:
                 self.last_unreadable = str(error)
                 continue
             self._newest[preview.layer] = preview
+            if len(self._newest) > _MOST_LAYERS:
+                del self._newest[next(iter(self._newest))]
 
 
 def read_preview(parts: Sequence[bytes]) -> Preview:

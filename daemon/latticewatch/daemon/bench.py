@@ -23,7 +23,7 @@ import numpy as np
 from latticewatch.adapters.recorded import open_recording
 from latticewatch.daemon.bench_detectors import detector_cases
 from latticewatch.daemon.bench_kernels import Case, kernel_cases, prepare
-from latticewatch.daemon.bench_symmetry import symmetry_cases
+from latticewatch.daemon.bench_symmetry import gate_case, symmetry_cases
 from latticewatch.daemon.bench_vae import autoencoder_cases
 from latticewatch.daemon.config import Settings, load_settings
 from latticewatch.daemon.doctor import blas_name, usable_cores
@@ -149,6 +149,10 @@ def run_bench(*, size_px: int, repeats: int) -> dict[str, Any]:  # Any: JSON
         row.make(name, time_calls(ours, repeats), n_sites=frame.n_sites, plain=theirs)
         for name, ours, theirs in against_paper
     ]
+    if gate := gate_case(pixels):
+        name, call, threads = gate
+        timing = time_calls(call, repeats)
+        rows.append(row.make(name, timing, n_sites=frame.n_sites, plain=None, threads=threads))
     rows += [
         row.make(f"stage {name}", Timing(median_ms, None), n_sites=frame.n_sites, plain=None)
         for name, median_ms in frame.stage_ms.items()
@@ -199,7 +203,13 @@ class RowMaker:
         return self.make(case.name, timing, n_sites=n_sites, plain=plain)
 
     def make(
-        self, name: str, timing: Timing, *, n_sites: int, plain: Callable[[], object] | None
+        self,
+        name: str,
+        timing: Timing,
+        *,
+        n_sites: int,
+        plain: Callable[[], object] | None,
+        threads: int = 1,
     ) -> dict[str, Any]:  # Any: JSON
         """Put one row together."""
         plain_ms = (
@@ -209,7 +219,7 @@ class RowMaker:
             "name": name,
             "frame": self.frame,
             "sites": n_sites,
-            "threads": 1,
+            "threads": threads,
             "median_ms": round(timing.median_ms, 4),
             "p99_ms": None if timing.p99_ms is None else round(timing.p99_ms, 4),
             "straightforward_ms": None if plain_ms is None else round(plain_ms, 3),

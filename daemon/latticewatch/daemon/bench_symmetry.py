@@ -15,8 +15,10 @@ from latticewatch.detectors.symmetry import published
 from latticewatch.detectors.symmetry.cells import CellMaker
 from latticewatch.detectors.symmetry.distances import DistanceMeter
 from latticewatch.detectors.symmetry.fit import fit
+from latticewatch.detectors.symmetry.gate_features import N_THREADS, FeatureNetwork
+from latticewatch.detectors.symmetry.gate_input import SIDE_PX
 from latticewatch.detectors.symmetry.model import SymmetryModel
-from latticewatch.detectors.symmetry.parameters import BOX_PX, SymmetryParameters
+from latticewatch.detectors.symmetry.parameters import VARIANCE_PX, SymmetryParameters
 from latticewatch.detectors.symmetry.preprocess import Preprocessor
 from latticewatch.detectors.symmetry.score import SymmetryDetector
 from latticewatch.detectors.symmetry.segments import find_segments
@@ -57,6 +59,23 @@ def symmetry_cases(
     return [*_stages(image, whole), *_as_it_runs(image, binned)], (compared,), ()
 
 
+def gate_case(pixels: NDArray[np.generic]) -> tuple[str, Callable[[], object], int] | None:
+    """Name, call and threads of the gate on all tiles of a frame; None where it holds none.
+
+    The network is the shipped one without a head, which is fitted to a material and takes no time.
+    In the loop the gate is asked only about tiles that a segment touches and whose map has changed.
+    """
+    rows, columns = (side // SIDE_PX for side in pixels.shape)
+    if not rows * columns:
+        return None
+    cut = pixels[: rows * SIDE_PX, : columns * SIDE_PX]
+    blocks = cut.reshape(rows, SIDE_PX, columns, SIDE_PX).transpose(0, 2, 1, 3)
+    tiles = np.ascontiguousarray(blocks, np.float32).reshape(-1, SIDE_PX, SIDE_PX)
+    network = FeatureNetwork()
+    name = f"symmetry: gate of {len(tiles)} tiles of {SIDE_PX}x{SIDE_PX}, {N_THREADS} threads"
+    return name, lambda: network.features_of(tiles), N_THREADS
+
+
 def _fitted(image: NDArray[np.float32], *, scaled: bool) -> SymmetryModel:
     return fit([image], SymmetryParameters(scale_to_lattice=scaled))[0]
 
@@ -69,7 +88,7 @@ def _stages(image: NDArray[np.float32], model: SymmetryModel) -> Cases:
     n_filters = len(model.bank)
     moments = np.empty((*grid_shape(shape), n_moments(n_filters)), np.float32)
     scratch = moment_scratch(shape[1], n_filters)
-    boxes = box_scratch(shape[1], BOX_PX)
+    boxes = box_scratch(shape[1], VARIANCE_PX)
     mean, variance = (np.empty(grid_shape(shape), np.float32) for _ in range(2))
     cells, found = maker.run(image), detector.score(image, None)
 
@@ -78,7 +97,7 @@ def _stages(image: NDArray[np.float32], model: SymmetryModel) -> Cases:
 
     return [
         ("symmetry: difference of Gaussians", lambda: ready.run(image)),
-        ("symmetry: variance", lambda: box_variance(filtered, BOX_PX, boxes, mean, variance)),
+        ("symmetry: variance", lambda: box_variance(filtered, VARIANCE_PX, boxes, mean, variance)),
         (
             f"symmetry: second moments of {n_filters} filters",
             lambda: second_moments(filtered, model.bank, scratch, moments),

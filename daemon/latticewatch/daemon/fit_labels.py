@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.adapters.errors import InputError
-from latticewatch.adapters.recorded import open_recording
+from latticewatch.adapters.recorded import expand_inputs, open_recording
 from latticewatch.daemon.reference_frames import Reference, gather_frames
 
 COLUMNS = ("frame", "y_px", "x_px", "label")
@@ -88,8 +88,13 @@ def _masks(files: Sequence[Path], reference: Reference) -> list[NDArray[np.uint8
             "one mask for each frame, in the order of the frames"
         )
     flat = [_flat(mask) for mask in masks.images]
-    if files and open_recording(files[0]).dtype == np.bool_:
-        flat = [255 * mask for mask in flat]
+    truths = [
+        is_truth
+        for recording in map(open_recording, expand_inputs(files))
+        for is_truth in [recording.dtype == np.bool_] * recording.n_frames
+    ]
+    if len(truths) == len(flat):  # else they were thinned, and none is small enough to say so
+        flat = [255 * mask if truth else mask for mask, truth in zip(flat, truths, strict=True)]
     for mask, name, frame, label in zip(
         flat, masks.labels, reference.images, reference.labels, strict=True
     ):
@@ -129,8 +134,10 @@ def _rows(path: Path, reference: Reference) -> list[TileLabel]:
                     f"name {', '.join(COLUMNS)}"
                 )
             rows = [
-                _row({name: row[name] or "" for name in COLUMNS}, numbers, f"{path}:{1 + number}")
-                for number, row in enumerate(table, start=1)
+                _row(
+                    {name: row[name] or "" for name in COLUMNS}, numbers, f"{path}:{table.line_num}"
+                )
+                for row in table
             ]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: not a table of text: {error}") from error

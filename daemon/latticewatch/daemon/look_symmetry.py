@@ -19,7 +19,7 @@ from latticewatch.detectors.symmetry.score import SymmetryMap
 from latticewatch.detectors.turned import net_change
 
 # A repaired pixel is seen by cells whose squares, filter and windows reach it, in steps of cells.
-_REACH_CELLS = 3.0
+_REACH_CELLS = 3
 # Two along each border are masked, and a cell is two steps wide.
 _LEAST_CELLS = 6
 
@@ -206,12 +206,7 @@ def without_repaired(found: SymmetryMap, bad_yx: NDArray[np.intp]) -> SymmetryMa
     """Leave out the cells that repaired pixels (N, 2) may have changed: they are not judged."""
     if not len(bad_yx):
         return found
-    at = (bad_yx - np.array(found.first_px_yx)) / found.step_px
-    touched = np.zeros(found.severity.shape, bool)
-    low = np.clip(np.ceil(at - _REACH_CELLS), 0, None).astype(int)
-    high = np.clip(np.floor(at + _REACH_CELLS) + 1, 0, None).astype(int)
-    for (top, left), (bottom, right) in zip(low, high, strict=True):
-        touched[top:bottom, left:right] = True
+    touched = _touched(found, bad_yx)
     nothing = np.float32(np.nan)
     return replace(
         found,
@@ -220,6 +215,23 @@ def without_repaired(found: SymmetryMap, bad_yx: NDArray[np.intp]) -> SymmetryMa
         p_value=np.where(touched, np.nan, found.p_value),
         variance=np.where(touched, nothing, found.variance),
     )
+
+
+def _touched(found: SymmetryMap, bad_yx: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Cells within reach of any of these pixels; as fast for one as for a tenth of a frame."""
+    nearest = np.rint((bad_yx - np.array(found.first_px_yx)) / found.step_px).astype(np.intp)
+    n_rows, n_columns = found.severity.shape
+    # With a margin, since pixels at the edge of the frame lie outside of the grid.
+    margin = _REACH_CELLS + 2
+    marked = np.zeros((n_rows + 2 * margin, n_columns + 2 * margin), bool)
+    marked[nearest[:, 0] + margin, nearest[:, 1] + margin] = True
+    for axis in (0, 1):
+        lines = np.moveaxis(marked, axis, 0)
+        seeds = lines.copy()
+        for step in range(1, _REACH_CELLS + 1):
+            lines[step:] |= seeds[:-step]
+            lines[:-step] |= seeds[step:]
+    return marked[margin:-margin, margin:-margin]
 
 
 def _picture(found: SymmetryMap) -> Picture:

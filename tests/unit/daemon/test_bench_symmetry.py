@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from latticewatch.daemon.bench_symmetry import symmetry_cases
+from latticewatch.daemon.bench_symmetry import gate_case, symmetry_cases
 from latticewatch.detectors.symmetry.published import PublishedMaps
 from support.symmetry_looks import scene
 
@@ -27,3 +27,19 @@ def test_what_cannot_be_measured_has_a_reason() -> None:
     assert (cases, compared) == ([], ())
     assert len(missing) == 1
     assert missing[0].startswith("no rows of the symmetry maps: ")
+
+
+def test_gate_is_asked_about_every_whole_tile_of_the_frame() -> None:
+    case = gate_case(scene().frame.astype("<u2"))
+    assert case is not None
+    name, call, threads = case
+    assert "9 tiles of 128x128" in name
+    assert threads == 2
+    features = call()
+    assert isinstance(features, np.ndarray)
+    assert features.shape == (9, 80)
+    assert np.isfinite(features).all()
+
+
+def test_frame_smaller_than_a_tile_has_no_row_of_the_gate() -> None:
+    assert gate_case(np.zeros((100, 300), "<u2")) is None

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from latticewatch.daemon.symmetry_findings import symmetry_findings
 from latticewatch.daemon.symmetry_gate import SegmentGate
 from latticewatch.detectors.protocols import Finding
+from support.gate_tiles import drawn_fit
 from support.symmetry_looks import FakeJudge, FakeVerdicts, flat_map, segment
+from support.twins import Twin, twin
 
 DIM = np.full((384, 384), 10.0, np.float32)  # clean to the fake, where `bright` is 50
 DOWN = [(20.0, 60.0), (360.0, 60.0)]  # three tiles
@@ -126,3 +128,37 @@ def test_where_nothing_is_drawn_nobody_is_asked() -> None:
     judge = FakeJudge()
     assert gate(judge).sift(DIM, flat_map(), []) == ([], "")
     assert judge.asked == []
+
+
+def along_the_boundary(drawn: Twin) -> Finding:
+    """From edge to edge of the frame."""
+    near = np.argwhere(np.abs(drawn.distance_px) < 1.0)
+    near = near[np.argsort(near[:, np.argmax(np.ptp(near, axis=0))])]
+    return line([(float(y), float(x)) for y, x in near[[0, -1]]])
+
+
+def in_one_crystal(drawn: Twin) -> Finding:
+    """In the tile that is farthest from the boundary."""
+    rows = drawn.distance_px.reshape(3, 128, 3, 128)
+    y, x = np.argwhere(np.abs(rows).min(axis=(1, 3)) == np.abs(rows).min(axis=(1, 3)).max())[0]
+    corner = np.array([128.0 * y, 128.0 * x])
+    return line([(float(a), float(b)) for a, b in (corner + 30, corner + 90)])
+
+
+@pytest.mark.slow
+def test_a_fitted_gate_keeps_boundaries_and_drops_lines_in_one_crystal() -> None:
+    pytest.importorskip("onnx")
+    network = drawn_fit().gate
+    kept_boundaries = kept_others = 0
+    for seed in range(700, 712):
+        drawn = twin("hexagonal", seed=seed, share=0.4, counts=40.0, shape_yx=(384, 384))
+        at = SegmentGate(network, tile_px=network.tile_px, threshold=network.header.threshold)
+        boundary, other = along_the_boundary(drawn), in_one_crystal(drawn)
+        outlines = {
+            one.outline_px_yx for one in at.sift(drawn.frame, flat_map(), [boundary, other])[0]
+        }
+        kept_boundaries += boundary.outline_px_yx in outlines
+        kept_others += other.outline_px_yx in outlines
+    # Of twelve, with twelve labels of each class: measured 10 and 0.
+    assert kept_boundaries >= 8
+    assert kept_others <= 1

@@ -101,7 +101,8 @@ def find_disorder(
         Of the lattice.
     """
     none = np.zeros(variance.shape, bool)
-    known = np.isfinite(variance)
+    known = np.isfinite(variance) & np.isfinite(level) & (variance >= 0)
+    variance = np.where(known, variance, np.float32(np.nan))
     smooth = np.where(known, smoothed(variance, _SMOOTHING_CELLS), np.nan)
     if not known.any():
         return Disorder(none, [], none, smooth)

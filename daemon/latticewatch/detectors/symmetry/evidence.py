@@ -54,15 +54,17 @@ def read_evidence(distance: NDArray[np.float32], p_value: NDArray[np.float64]) -
         None where too few cells look like the reference to read its law: nothing can be said.
     """
     lowest, highest = _COUNTED
-    known = np.flatnonzero((p_value > lowest) & (p_value < highest) & (distance > 0))
+    # Unlike any real distance: neither says how strange a cell is.
+    distance = np.where((distance > 0) & np.isfinite(distance), distance, np.float32(np.nan))
+    known = np.flatnonzero((p_value > lowest) & (p_value < highest) & np.isfinite(distance))
     if len(known) < _FEWEST_CELLS:
         return None
     known = known[:: max(len(known) // _ENOUGH_CELLS, 1)]
     normal = special.ndtri(1.0 - p_value.flat[known])
-    with np.errstate(divide="ignore"):
-        log = np.log(distance.astype(np.float64))
+    log = np.log(distance.astype(np.float64))
     off = normal - normal.mean()
-    slope = max(float(off @ log.flat[known] / (off @ off)), _LEAST_SPREAD)
+    slope = float(off @ log.flat[known]) / max(float(off @ off), 1e-9)
+    slope = max(slope, _LEAST_SPREAD)
     middle = float(log.flat[known].mean()) - slope * float(normal.mean())
     z: Grid = (log - middle) / slope
     square = np.square(distance.astype(np.float64) / np.exp(middle)) - 1.0

@@ -1,6 +1,6 @@
 """The frozen feature network that ships: what it is called, and how it is run."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from typing import Final
@@ -91,15 +91,18 @@ class TileNetwork:
         ]
         if not self._preparers or self._preparers[0].side_px != tiles.shape[-1]:
             self._preparers = [TilePreparer(tiles.shape[-1]) for _ in range(N_THREADS)]
+        # Each thread takes the next block when it is done with one, so that a thread whose core has
+        # other work holds nobody up.
+        starts = iter(range(0, len(tiles), BLOCK))
         if len(tiles) <= BLOCK:
-            self._run_some(0, 1, tiles, results)
+            self._run_some(0, starts, tiles, results)
             return results
         with ThreadPoolExecutor(N_THREADS - 1) as others:
             work = [
-                others.submit(self._run_some, thread, N_THREADS, tiles, results)
+                others.submit(self._run_some, thread, starts, tiles, results)
                 for thread in range(1, N_THREADS)
             ]
-            self._run_some(0, N_THREADS, tiles, results)
+            self._run_some(0, starts, tiles, results)
             for one in work:
                 one.result()
         return results
@@ -107,12 +110,12 @@ class TileNetwork:
     def _run_some(
         self,
         thread: int,
-        n_threads: int,
+        starts: Iterator[int],
         tiles: NDArray[np.generic],
         results: list[NDArray[np.float32]],
     ) -> None:
-        """Run every so manyth block."""
-        for start in range(thread * BLOCK, len(tiles), n_threads * BLOCK):
+        """Run the blocks that begin there."""
+        for start in starts:
             some = tiles[start : start + BLOCK]
             prepared = self._prepared[thread, : len(some)]
             shown = self._preparers[thread].prepare(some, prepared)

@@ -8,11 +8,8 @@ by itself; its smallest value to 0 and its largest to 1; enlarged to 128 px if i
 import numpy as np
 from numpy.typing import NDArray
 
-from latticewatch.kernels.smooth import (
-    difference_of_gaussians,
-    difference_scratch,
-    gaussian_weights,
-)
+from latticewatch.kernels.smooth import gaussian_weights
+from latticewatch.kernels.tile_waves import tile_scratch, tile_waves
 
 SIDE_PX = 128
 LEAST_SIDE_PX = 32  # below this the blur of 3 px sees the edges more than the tile
@@ -43,7 +40,7 @@ class TilePreparer:
         self._tile: NDArray[np.float32] = np.empty((side_px, side_px), np.float32)
         self._waves: NDArray[np.float32] = np.empty_like(self._tile)
         self._narrow, self._wide = (gaussian_weights(sigma, _TRUNCATE) for sigma in SIGMAS_PX)
-        self._scratch = difference_scratch(side_px, self._wide)
+        self._scratch = tile_scratch((side_px, side_px), self._wide)
         # Bilinear, between centres of pixels: the row before each new one, and how far beyond it.
         places = (np.arange(SIDE_PX) + 0.5) * side_px / SIDE_PX - 0.5
         places = np.clip(places, 0, side_px - 1)
@@ -63,7 +60,8 @@ class TilePreparer:
         Returns
         -------
         (N,) bool
-            Which tiles show something: all their pixels are finite and not all the same.
+            Which tiles show something: all their pixels are finite in single precision
+            and not all the same.
         """
         shown = np.zeros(len(tiles), np.bool_)
         for number, tile in enumerate(tiles):
@@ -71,15 +69,12 @@ class TilePreparer:
         return shown
 
     def _prepare_one(self, tile: NDArray[np.generic], out: NDArray[np.float32]) -> bool:
-        mean = float(tile.mean(dtype=np.float64))
-        # NaN and infinity among the pixels show in their mean.
-        if not np.isfinite(mean):
+        spread = self._centre(tile)
+        # NaN and infinity among the pixels show in their spread.
+        if not np.isfinite(spread):
             out[:] = 0.0
             return False
-        # Less its mean, so that single precision is spent on what is seen.
-        np.subtract(tile, mean, out=self._tile, casting="unsafe")
-        spread = float(np.ptp(self._tile))
-        difference_of_gaussians(self._tile, self._narrow, self._wide, self._scratch, self._waves)
+        tile_waves(self._tile, self._narrow, self._wide, self._scratch, self._waves)
         low, high = float(self._waves.min()), float(self._waves.max())
         if not high - low > _LEAST_WAVES * spread:
             out[:] = 0.0
@@ -90,6 +85,14 @@ class TilePreparer:
         np.multiply(drawn, np.float32(255.0 / 128.0 / (high - low)), out=out)
         out -= np.float32((255.0 * low / (high - low) + 127.0) / 128.0)
         return True
+
+    def _centre(self, tile: NDArray[np.generic]) -> float:
+        """Copy a tile less its mean, so that single precision is spent on what is seen."""
+        # Infinities, and numbers that become some in single precision.
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = float(tile.mean(dtype=np.float64))
+            np.subtract(tile, mean, out=self._tile, casting="unsafe")
+            return float(np.ptp(self._tile))
 
     def _enlarged(self, drawn: NDArray[np.float32]) -> NDArray[np.float32]:
         """Rows (128, M) of rows (S, M)."""

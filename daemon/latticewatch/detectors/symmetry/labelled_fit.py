@@ -1,7 +1,7 @@
 """Fits the symmetry maps with a gate, where a person has said what some tiles show."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from latticewatch.detectors.reference_rule import FitError
 from latticewatch.detectors.symmetry.fit import SymmetryReport, fit
 from latticewatch.detectors.symmetry.gate_fit import GateFit, GateFitSettings, fit_gate
-from latticewatch.detectors.symmetry.gate_input import LEAST_SIDE_PX, SIDE_PX
+from latticewatch.detectors.symmetry.gate_input import SIDE_PX
 from latticewatch.detectors.symmetry.gate_labels import (
     LabelledTiles,
     PlacedLabel,
@@ -23,7 +23,7 @@ from latticewatch.detectors.symmetry.parameters import SymmetryParameters
 
 # Of frames smaller than twice the usual side, masks give tiles of half of it: one tile a frame
 # would learn nothing of what lies beside a boundary.
-_SMALL_TILE_PX = SIDE_PX // 2
+_SMALL_TILE_PX = SIDE_PX // 2  # as long as the gate takes tiles of this side
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +85,14 @@ def fit_labelled(
         Labels or frames cannot be learned from; the message says why.
     """
     tiles = _tiles_of(frames, names, labelled)
-    made = _gate_of(tiles, options)
     whole = {row.frame for row in labelled.rows if row.middle_px_yx is None}
     shown = [number for number in frames if number not in whole]
     if not shown:
         raise FitError(
             f"all {len(frames)} frame(s) are labelled tiles: the maps learn from frames of at "
-            f"least two tiles, so give one or more beside the tiles"
+            "least two tiles, so give one or more beside the tiles"
         )
+    made = _gate_of(tiles, options)
     model, report = fit(
         [frames[number] for number in shown],
         parameters,
@@ -106,10 +106,15 @@ def _tiles_of(
     frames: Mapping[int, NDArray[np.float32]], names: Mapping[int, str], labelled: Labelled
 ) -> LabelledTiles:
     if not labelled.masks:
-        rows = [row for row in labelled.rows if row.frame in frames]
-        return tiles_of_rows(frames, rows, names=names)
+        lost = sorted({row.frame for row in labelled.rows} - set(frames))
+        if lost:
+            raise FitError(
+                f"labels for frame {lost[0]} of those given, which holds nothing: leave its "
+                "rows out, or the frame"
+            )
+        return tiles_of_rows(frames, labelled.rows, names=names)
     smallest = min(min(frame.shape) for frame in frames.values())
-    side = SIDE_PX if smallest >= 2 * SIDE_PX else max(LEAST_SIDE_PX, _SMALL_TILE_PX)
+    side = SIDE_PX if smallest >= 2 * SIDE_PX else _SMALL_TILE_PX
     return together(
         [
             tiles_of_mask(
@@ -122,8 +127,8 @@ def _tiles_of(
 
 def _gate_of(tiles: LabelledTiles, options: GateOptions) -> GateFit:
     if options.weights is None:
-        settings = GateFitSettings(seed=options.seed)
-        return fit_gate(tiles.tiles, tiles.is_defect, settings, n_dropped=tiles.n_dropped)
+        usual = GateFitSettings(seed=options.seed)
+        return fit_gate(tiles.tiles, tiles.is_defect, usual, n_dropped=tiles.n_dropped)
     try:
         # Here, for it needs torch.
         from latticewatch.detectors.symmetry.training import (
@@ -134,6 +139,6 @@ def _gate_of(tiles: LabelledTiles, options: GateOptions) -> GateFit:
         raise FitError(
             f"the published gate needs the package {error.name}: pip install 'latticewatch[train]'"
         ) from error
-    return fit_published_gate(
-        tiles.tiles, tiles.is_defect, options.weights, PublishedGateSettings(seed=options.seed)
-    )
+    settings = PublishedGateSettings(seed=options.seed)
+    made = fit_published_gate(tiles.tiles, tiles.is_defect, options.weights, settings)
+    return replace(made, report=replace(made.report, n_dropped=tiles.n_dropped))

@@ -59,6 +59,24 @@ def test_tiles_that_show_nothing_are_neither_judged_nor_known() -> None:
     assert np.isfinite(verdicts.novelty[[0, 4]]).all()
 
 
+@pytest.mark.parametrize("value", [0.0, 7.0, -1e30, 1e38, np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("n_tiles", [1, 5])
+def test_tiles_of_one_value_are_not_known(value: float, n_tiles: int) -> None:
+    verdicts = drawn_fit().gate.judge(np.full((n_tiles, 128, 128), value))
+    assert not verdicts.known.any()
+    assert np.isnan(verdicts.p_defect).all()
+
+
+def test_numbers_beyond_single_precision_are_not_known() -> None:
+    tiles = np.random.default_rng(0).choice([-1e300, 1e300], (2, 128, 128))
+    assert not drawn_fit().gate.judge(tiles).known.any()
+
+
+def test_tiles_of_both_extremes_of_single_precision_are_not_known() -> None:
+    tiles = np.random.default_rng(0).choice([-3e38, 3e38], (2, 128, 128)).astype(np.float32)
+    assert not drawn_fit().gate.judge(tiles).known.any()
+
+
 def test_no_tiles_give_no_verdicts() -> None:
     assert len(drawn_fit().gate.judge(np.empty((0, 128, 128), np.float32)).known) == 0
 
