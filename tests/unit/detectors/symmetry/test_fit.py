@@ -140,7 +140,7 @@ def test_a_frame_is_named_in_what_is_said_of_it() -> None:
 def test_too_few_clean_cells_are_refused_with_their_number() -> None:
     labels = np.zeros((8, 8), bool)
     labels[3, 3] = True
-    with pytest.raises(FitError, match="hold . cells, at least 36 needed: give larger"):
+    with pytest.raises(FitError, match="hold 22 cells, at least 36 needed: give larger"):
         fit([clean()], SymmetryParameters(tile_px=64), clean_tiles=[labels])
 
 

@@ -33,7 +33,9 @@ class BrightIsDefect:
 
 
 def frame_of(values: list[list[float]], side_px: int) -> Image:
-    return np.kron(np.array(values, np.float32), np.ones((side_px, side_px), np.float32))
+    return np.kron(np.array(values, np.float32), np.ones((side_px, side_px), np.float32)).astype(
+        np.float32
+    )
 
 
 def test_a_tile_is_clean_if_all_tiles_of_the_gate_inside_are() -> None:
