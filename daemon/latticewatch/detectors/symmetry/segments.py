@@ -183,7 +183,7 @@ def _ridge_lines(
     found += [
         (region.cells, ndimage.distance_transform_edt(region.cells), 0.5 * region.width_cells + 1.0)
         for region in regions
-        if not region.lines
+        if not region.lines and region.cells.any()
     ]
     for cells, weight, reach in found:
         seeable = z if weight is ridge else evidence.z

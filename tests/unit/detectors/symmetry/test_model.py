@@ -15,6 +15,7 @@ from latticewatch.detectors.symmetry.model import DETECTOR, SymmetryModel
 from latticewatch.detectors.symmetry.parameters import SymmetryParameters
 from latticewatch.detectors.symmetry.score import SymmetryDetector
 from support.boundaries import Drawn, boundary
+from support.gate_tiles import drawn_fit
 
 
 @lru_cache(maxsize=1)
@@ -44,10 +45,12 @@ def stored(
 
 
 def test_what_is_read_maps_as_what_was_written(tmp_path: Path) -> None:
-    model = replace(fitted(), gate=b"ONNX")
+    pytest.importorskip("onnx")
+    network = drawn_fit().gate.network
+    model = replace(fitted(), gate=network)
     again = stored(tmp_path / "a.model", model)
     assert again.header() == model.header()
-    assert again.gate == b"ONNX"
+    assert again.gate == network
     one = SymmetryDetector(model).score(drawn().frame, None)
     two = SymmetryDetector(again).score(drawn().frame, None)
     np.testing.assert_array_equal(one.distance, two.distance)
@@ -76,6 +79,7 @@ BROKEN: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "mean": ({}, {"mean": np.zeros(54)}, r"expected \(55,\)"),
     "knots": ({}, {"knots": np.zeros(48)}, "knots rise"),
     "shares": ({}, {"shares": np.ones(48)}, "shares fall"),
+    "no gate": ({}, {"gate": np.frombuffer(b"no network", np.uint8)}, "gate"),
     "line for a cell": ({}, {"basis_px_yx": np.zeros((2, 2))}, "basis_px_yx spans a cell"),
 }
 

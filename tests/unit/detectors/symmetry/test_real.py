@@ -10,6 +10,7 @@ from latticewatch.detectors.symmetry.score import SymmetryDetector
 from support.shared_images import DATA, real_image
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("image", "mask", "least"),
     [

@@ -1,5 +1,6 @@
 """What a map shows, what it is blind to by design, and when it says that it is stale."""
 
+import tracemalloc
 from dataclasses import replace
 from functools import lru_cache
 
@@ -24,7 +25,7 @@ def drawn(**settings: object) -> Drawn:
     return boundary(**{**usual, **settings})
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
 def model_of(kind: str = "none", seed: int = 3) -> SymmetryModel:
     return fit([drawn(kind=kind, seed=seed).frame], SymmetryParameters())[0]
 
@@ -45,6 +46,7 @@ def test_a_boundary_stands_out_and_the_crystal_does_not(kind: str) -> None:
     assert np.nanmean(found.p_value[sound] < 0.001) < 0.01
 
 
+@pytest.mark.slow
 def test_sound_cells_of_a_fresh_frame_have_the_p_values_they_should() -> None:
     # Another noise of the same crystal, a little more disordered.
     maps = [
@@ -54,6 +56,19 @@ def test_sound_cells_of_a_fresh_frame_have_the_p_values_they_should() -> None:
     p_value = np.concatenate([one.p_value[np.isfinite(one.p_value)] for one in maps])
     assert (p_value < 0.001).mean() < 0.01
     assert 0.05 < (p_value < 0.1).mean() < 0.25
+
+
+def test_a_second_frame_allocates_nothing_of_its_size() -> None:
+    frame = drawn().frame
+    detector, lock = SymmetryDetector(model_of()), own_lock(frame)
+    detector.score(frame, lock)
+    tracemalloc.start()
+    try:
+        detector.score(frame, lock)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < frame.nbytes / 4
 
 
 def test_a_gain_drops_out() -> None:
@@ -101,6 +116,7 @@ def test_turning_frame_and_model_turns_the_map() -> None:
 
 # Of a model fitted anew the lattice differs by a thousandth, and with it what of all clean tiles
 # is trimmed: 0.995 was measured.
+@pytest.mark.slow
 @pytest.mark.parametrize(("pooled", "least"), [(False, 0.999), (True, 0.99)])
 def test_a_model_fitted_to_the_turned_frame_turns_the_map(pooled: bool, least: float) -> None:
     frame = drawn(kind="fault").frame
@@ -174,6 +190,7 @@ def test_half_and_double_dose_make_no_flood(share: float) -> None:
     assert found.stale or np.nanmean(found.p_value < 0.001) < 0.01
 
 
+@pytest.mark.slow
 def test_a_turned_or_magnified_lattice_is_stale_and_says_so() -> None:
     model = model_of()
     larger = map_of(drawn(kind="none", period_px=14.7).frame, model, locked=True)
@@ -187,6 +204,7 @@ def test_a_turned_or_magnified_lattice_is_stale_and_says_so() -> None:
     assert not map_of(drawn(kind="none").frame, model, locked=True).stale
 
 
+@pytest.mark.slow
 def test_a_drifting_series_stays_below_the_limit() -> None:
     settings = MicroscopeSettings(
         crystal="srtio3", perfect=True, drift_nm_s=2.0, fps=30.0, seed=5, shape_yx=(512, 512)
