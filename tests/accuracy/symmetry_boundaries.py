@@ -27,6 +27,7 @@ from latticewatch.detectors.symmetry.parameters import SymmetryParameters  # noq
 from latticewatch.detectors.symmetry.score import SymmetryDetector  # noqa: E402
 from latticewatch.detectors.symmetry.segments import Segment, find_segments  # noqa: E402
 from support.faulted import CRYSTALS, Faulted, faulted  # noqa: E402
+from support.likest_lock import likest_lock  # noqa: E402
 from support.page import put  # noqa: E402
 from support.shared_data import DATA, shared_image  # noqa: E402
 
@@ -52,7 +53,7 @@ def segments_of(frame: Image, reference: Image) -> list[Segment]:
     except FitError as error:
         sys.stdout.write(f"no model: {error}\n")
         return []
-    found = SymmetryDetector(model).score(frame, None)
+    found = SymmetryDetector(model).score(frame, likest_lock(model.basis_px_yx, frame))
     if found.stale:
         sys.stdout.write(f"stale: {found.told}\n")
     return find_segments(found, model, (frame.shape[0], frame.shape[1]))

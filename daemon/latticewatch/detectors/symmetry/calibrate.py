@@ -35,7 +35,7 @@ class Calibrated:
         Mean and spread of their moments.
     law
         Of their distances, each by statistics that did not see it.
-    usual_trace, least_variance, usual_level
+    usual_trace, least_variance
         As in the model.
     usual_nearest
         As `Distances.nearest`, of the reference.
@@ -46,7 +46,6 @@ class Calibrated:
     usual_trace: float
     least_variance: float
     usual_nearest: float
-    usual_level: float
 
 
 def calibrate(
@@ -88,7 +87,7 @@ def calibrate(
     ridge = parameters.ridge
     first = reference_of(moments, ridge)
     meter = DistanceMeter(first, usual_trace, least_variance)
-    gathered, folds, levels, tiles = [], [], [], []
+    gathered, folds, tiles = [], [], []
     for number, frame in enumerate(frames):
         cells = maker.run(frame)
         clean = _clean_pixels(patch, number, maker, frame)
@@ -101,7 +100,6 @@ def calibrate(
             folds.append(_quarters(corners))
             middle = (corners + BLOCK_PX) * maker.rule.binning // patch.side_px
             tiles.append(middle + np.array([number * _MANY_TILES, 0]))
-            levels.append(cells.level[cells_in(clean)])
     if not gathered:
         raise FitError("no clean cell in any frame: give frames with clean crystal")
     every, fold = np.concatenate(gathered), np.concatenate(folds)
@@ -117,7 +115,6 @@ def calibrate(
         usual_trace=usual_trace,
         least_variance=least_variance,
         usual_nearest=nearest_of(distances),
-        usual_level=float(np.median(np.concatenate(levels))),
     )
 
 

@@ -205,7 +205,6 @@ def _model(
         law=known.law,
         usual_trace=known.usual_trace,
         usual_nearest=known.usual_nearest,
-        usual_level=known.usual_level,
         least_variance=known.least_variance,
         limit=known.law.distance_at(parameters.limit_p),
         limit_p=parameters.limit_p,

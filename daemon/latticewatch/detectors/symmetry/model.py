@@ -22,7 +22,7 @@ _WHOLE = ("binning", "patch_frame", "n_cells")
 _NUMBERS = (
     *_WHOLE,
     *("inner_sigma_px", "outer_sigma_px", "low", "high", "usual_trace", "least_variance"),
-    *("usual_nearest", "usual_level", "limit", "limit_p", "tail_scale", "tail_shape"),
+    *("usual_nearest", "limit", "limit_p", "tail_scale", "tail_shape"),
 )
 _AXES = {
     **{"bank": 2, "mean": 1, "covariance": 2, "whitening": 2, "knots": 1, "shares": 1},
@@ -45,9 +45,8 @@ class SymmetryModel:
         Mean and spread of the second moments of clean cells.
     law
         Distances of clean cells, out of fold.
-    usual_trace, usual_nearest, usual_level
-        Median trace of the moments of a frame, distance within which three tenths of its cells
-        lie, and median brightness of clean cells.
+    usual_trace, usual_nearest
+        Median trace of the moments of a frame, and distance within which its nearest cells lie.
     least_variance
         Below it a cell is disordered, at the gain of the reference.
     limit, limit_p
@@ -68,7 +67,6 @@ class SymmetryModel:
     law: DistanceLaw
     usual_trace: float
     usual_nearest: float
-    usual_level: float
     least_variance: float
     limit: float
     limit_p: float
@@ -102,7 +100,6 @@ class SymmetryModel:
             "high": rule.high,
             "usual_trace": self.usual_trace,
             "usual_nearest": self.usual_nearest,
-            "usual_level": self.usual_level,
             "least_variance": self.least_variance,
             "limit": self.limit,
             "limit_p": self.limit_p,
@@ -179,7 +176,7 @@ class SymmetryModel:
 
 
 _OPTIONAL = {"basis_px_yx": 2, "gate": 1}
-_PLAIN = (*("usual_trace", "usual_nearest", "usual_level", "least_variance", "limit", "limit_p"),)
+_PLAIN = (*("usual_trace", "usual_nearest", "least_variance", "limit", "limit_p"),)
 
 
 def _read_numbers(artifact: Artifact, where: str) -> dict[str, float]:

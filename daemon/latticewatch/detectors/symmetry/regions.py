@@ -1,6 +1,7 @@
 """Wide parts of a frame that hold another crystal than the model's, and where they end."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,7 @@ _END_CELLS = 1.5  # to either side: what smoothing reaches
 # A box of two cells has 0.6, filter, window and the bends of a line add theirs. Drawn boundaries
 # without a seam have about this; narrower edges have one, and are a cell farther in.
 _EDGE_SIGMA_CELLS = 0.9
+_MOST_REGIONS = 16  # chosen: more parts of another crystal than an operator would look at
 _MIDDLES_CELLS = np.arange(-1.6, 1.61, 0.2)
 
 
@@ -82,9 +84,9 @@ def find_regions(
         return []
     change = np.where(known, evidence.change, np.nan)
     smooth = np.nan_to_num(smoothed(change, 0.5 * _SMOOTHING_CELLS))
-    parts, n_parts = ndimage.label(strange)
+    parts, _ = ndimage.label(strange)
     regions = []
-    for number in range(1, n_parts + 1):
+    for number in _largest(parts):
         own, core, width = _widest(parts == number, smooth, known, least_width_cells)
         if not core.any():
             continue
@@ -95,6 +97,16 @@ def find_regions(
         else:
             regions.append(_region(core, change, known, least_width_cells, width))
     return regions
+
+
+def _largest(parts: NDArray[np.integer[Any]]) -> list[int]:
+    """Numbers of the parts that could be regions, in their order, the largest of too many.
+
+    Where point defects are dense each is a part: 157 of them took a third of a second.
+    """
+    sizes = np.bincount(parts.ravel())[1:]
+    chosen = np.argsort(-sizes, kind="stable")[:_MOST_REGIONS]
+    return sorted(int(number) + 1 for number in chosen)
 
 
 def _widest(
