@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from latticewatch.daemon.cli import app
-from latticewatch.daemon.models import load_patterson, load_vae, pretrained_models
+from latticewatch.daemon.models import load_patterson, load_symmetry, load_vae, pretrained_models
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -64,7 +64,8 @@ def test_python_in_documents_compiles(page: Path) -> None:
 def test_every_shipped_model_loads_and_has_a_card(name: str) -> None:
     folder = ROOT / "daemon/latticewatch/detectors/pretrained"
     card = (folder / "MODELS.md").read_text()
-    load = load_vae if name.endswith("-vae") else load_patterson
+    loads = {"vae": load_vae, "symmetry": load_symmetry}
+    load = loads.get(name.rpartition("-")[2], load_patterson)
     assert load(f"pretrained:{name}").sha256
     assert f"| {name} |" in card
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from latticewatch.daemon.models import load_patterson
 from latticewatch.detectors import fit
 from latticewatch.detectors.artifact import Artifact
-from latticewatch.detectors.fit import Fitted, Frames, serve
+from latticewatch.detectors.fit import Fitted, Lot, serve
 from support.crystals import specimen
 
 Answer = dict[str, Any]  # Any: JSON
@@ -288,7 +288,7 @@ def test_unknown_word_is_refused_by_name(
 def test_a_long_fit_says_how_far_it_is_before_it_answers(
     frames: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def slow(_: Answer, __: Frames, ___: list[str], tell: Callable[[Answer], None]) -> Fitted:
+    def slow(_: Answer, __: Lot, tell: Callable[[Answer], None]) -> Fitted:
         for done in (1, 2):
             tell({"done": done, "of": 2, "seconds_left": 2.0 - done, "text": "loss 1"})
         return Fitted({}, {"a": np.zeros(1)}, {"warnings": ()}, "two rounds")
