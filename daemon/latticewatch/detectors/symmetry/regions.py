@@ -87,16 +87,24 @@ def find_regions(
     parts, _ = ndimage.label(strange)
     regions = []
     for number in _largest(parts):
-        own, core, width = _widest(parts == number, smooth, known, least_width_cells)
-        if not core.any():
-            continue
-        band = 4.0 * float(_depth(own, known)[own].mean()) - 3.0  # of a strip, its width
-        most = least_width_cells + _SLENDER_PERIODS * period_cells
-        if band < most and _length(own) > _SLENDER * band:
-            regions.append(Region(own, [], band))
-        else:
-            regions.append(_region(core, change, known, least_width_cells, width))
+        whole, wide, width = _widest(parts == number, smooth, known, least_width_cells)
+        for own in _pieces(whole):
+            core = wide & own
+            if not core.any():
+                continue
+            band = 4.0 * float(_depth(own, known)[own].mean()) - 3.0  # of a strip, its width
+            most = least_width_cells + _SLENDER_PERIODS * period_cells
+            if band < most and _length(own) > _SLENDER * band:
+                regions.append(Region(own, [], band))
+            else:
+                regions.append(_region(core, change, known, least_width_cells, width))
     return regions
+
+
+def _pieces(cells: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
+    """Split what is strange by half: where two faults meet, the weaker one is by itself."""
+    pieces, n_pieces = ndimage.label(cells, np.ones((3, 3)))
+    return [pieces == number for number in range(1, n_pieces + 1)]
 
 
 def _largest(parts: NDArray[np.integer[Any]]) -> list[int]:

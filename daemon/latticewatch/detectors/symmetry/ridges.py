@@ -11,8 +11,10 @@ from latticewatch.detectors.symmetry.evidence import Grid
 from latticewatch.detectors.symmetry.outlines import (
     Places,
     normals,
+    resampled,
     rounded,
     sampled,
+    straightened,
 )
 
 _MOST_LINES = 16  # chosen
@@ -23,6 +25,13 @@ _ACROSS_CELLS = 0.7
 # many cells it lights up.
 MOST_Z = 4.0
 """What a single cell counts at most."""
+# Of a cell of a line, which is lit along all its length: no point defect passes for one.
+MOST_LINE_Z = 2 * MOST_Z
+_LIT_Z = 1.0
+_LIT_SHARE = 0.3  # of the median: a row of point defects has gaps
+_LEAST_LIT = 0.95
+_BLUNT_POINTS = 3  # at either end: the filter's own length, and twigs
+_SPACING_CELLS = 0.5
 _LEAST_Z = -2.0
 _TWIG_SHARE = 0.4  # of the highest contrast of a line
 _EIGHT = np.ones((3, 3), bool)
@@ -193,3 +202,37 @@ def centred(
         shift = np.where(total > 0, profile @ offsets / np.maximum(total, 1e-9), 0.0)
         line = rounded(line + shift[:, None] * normals(line, closed), closed, 3.0)
     return line
+
+
+def crest(cells: NDArray[np.bool_], weight: Grid, change: Grid, reach_cells: float) -> Places:
+    """Line of even points along the middle of some cells."""
+    path = trace_ridge(cells, np.where(cells, weight, 0.0))
+    if len(path) < 2:
+        return path
+    line = rounded(resampled(path, False, _SPACING_CELLS), False, 3.0)
+    known = np.isfinite(change)
+    line = centred(line, False, np.where(known, change, 0.0), reach_cells)
+    if len(line) <= 4 * _BLUNT_POINTS:
+        return line[:1]
+    return straightened(line[_BLUNT_POINTS:-_BLUNT_POINTS], known, reach_cells)
+
+
+def is_lit(line: Places, z: Grid) -> bool:
+    """Tell a line from a row of point defects, which has gaps."""
+    lit = ndimage.gaussian_filter1d(sampled(z, line), 0.7, mode="nearest")
+    share = float((lit > max(_LIT_Z, _LIT_SHARE * float(np.median(lit)))).mean())
+    return share >= _LEAST_LIT
+
+
+def contrast_along(on: Grid, one: Grid, other: Grid, *, is_band: bool) -> float:
+    """Tell how far a line lies above what is beside it, in one of two ways.
+
+    The middle of it, with what is very strange held back, or nine tenths of it as it is: a row
+    of point defects has few cells that are strange, but those are very strange.
+    """
+    contrasts = []
+    for most, quantile in ((MOST_Z, 0.5), (MOST_LINE_Z, 0.1)):
+        here, a, b = (np.minimum(row, most) for row in (on, one, other))
+        beside = (a + b) / 2 if is_band else np.maximum(a, b)
+        contrasts.append(float(np.quantile(here - beside, quantile)))
+    return max(contrasts)

@@ -12,27 +12,31 @@ from latticewatch.detectors.symmetry.evidence import Evidence, Grid, read_eviden
 from latticewatch.detectors.symmetry.outlines import (
     Places,
     area_and_center,
+    filled,
     length_of,
     normals,
     orientation_of,
     resampled,
     rounded,
     sampled,
-    straightened,
     to_edges,
 )
 from latticewatch.detectors.symmetry.regions import Region, find_regions
 from latticewatch.detectors.symmetry.ridges import (
+    MOST_LINE_Z,
     MOST_Z,
     candidates,
-    centred,
+    contrast_along,
+    crest,
+    is_lit,
     line_contrast,
-    trace_ridge,
 )
 from latticewatch.detectors.symmetry.seen import FoundMap, Reference
 
-LIMIT_P = 1e-3
-"""Chance per frame of a boundary in a clean one, as for the lines between domains."""
+# A row of point defects that touch is as likely as one in ten thousand by this law, which knows
+# clean cells alone; true lines are far beyond.
+LIMIT_P = 1e-6
+"""Chance per frame of a boundary in a clean one that is still listed."""
 
 _USUAL_PERIOD_CELLS = 1.5
 _SHORTEST_PERIODS = 4.0
@@ -47,10 +51,6 @@ _BEYOND_BAND_CELLS = 1.5
 _STRONG = 2.0  # contrast of a line filter
 _WEAK = 1.0
 _CREST = 0.8  # what the best of neighbouring lines has by chance
-_LIT_Z = 1.0
-_LIT_SHARE = 0.3  # of the median: a row of point defects has gaps
-_LEAST_LIT = 0.95
-_BLUNT_POINTS = 3  # at either end: the filter's own length, and twigs
 _SPACING_CELLS = 0.5
 _SIDE_CELLS = 3.0
 _PATCH_P = 1e-6
@@ -143,7 +143,7 @@ def _region_lines(
     """Lines round other crystals, with their chances."""
     lines = []
     shortest = max(_SHORTEST_EDGE_CELLS, _SHORTEST_PERIODS * period_cells)
-    z = np.clip(np.nan_to_num(evidence.z), -3.0, MOST_Z)
+    z = filled(np.clip(evidence.z, -3.0, MOST_Z), np.isfinite(evidence.z))
     spread = _spread(evidence.z, regions, disorder)
     for region in regions:
         for line, closed in region.lines:
@@ -162,8 +162,7 @@ def _ridge_lines(
     """Lines of strange cells inside the crystal, with their chances."""
     free = ~disorder.near
     for region in regions:
-        wide = ndimage.binary_dilation(region.cells, np.ones((3, 3)), iterations=_CLEAR_CELLS)
-        free &= ~np.asarray(wide)
+        free &= ~ndimage.binary_dilation(region.cells, np.ones((3, 3)), iterations=_CLEAR_CELLS)
     z = np.where(free, evidence.z, np.nan)
     # Single cells that are masked for want of variance are strange, too.
     masked = free & np.isnan(z) & np.isfinite(disorder.smooth)
@@ -172,8 +171,8 @@ def _ridge_lines(
     side = _SIDE_CELLS + 0.5 * period_cells - 0.5
     ridge = line_contrast(z, side)
     spread = _spread(evidence.z, regions, disorder)
-    seen = np.clip(np.nan_to_num(evidence.z, nan=MOST_Z), -3.0, 2 * MOST_Z)
-    clipped = np.minimum(smoothed(seen, 0.7), MOST_Z)
+    seen = np.clip(np.nan_to_num(evidence.z, nan=MOST_Z), -3.0, MOST_LINE_Z)
+    clipped = np.minimum(smoothed(seen, 0.7), MOST_LINE_Z)
     change = np.nan_to_num(evidence.change)
     lines = []
     found = [
@@ -187,37 +186,16 @@ def _ridge_lines(
     ]
     for cells, weight, reach in found:
         seeable = z if weight is ridge else evidence.z
-        line = _crest(cells, weight, np.where(np.isfinite(seeable), change, np.nan), reach)
-        if length_of(line, False) < shortest or not _is_lit(line, seen):
+        line = crest(cells, weight, np.where(np.isfinite(seeable), change, np.nan), reach)
+        if length_of(line, False) < shortest or not is_lit(line, seen):
             continue
         # A band is as strange on all its width, and is told from what lies beyond.
         beyond = reach + (_BEYOND_BAND_CELLS if weight is not ridge else 0.0)
         across = beyond * normals(line, False)
-        sides = sampled(clipped, line - across), sampled(clipped, line + across)
-        beside = np.maximum(*sides) if weight is ridge else np.add(*sides) / 2
-        contrast = float(np.median(sampled(clipped, line) - beside)) - _CREST
+        rows = [sampled(clipped, place) for place in (line, line - across, line + across)]
+        contrast = contrast_along(*rows, is_band=weight is not ridge) - _CREST
         lines.append((line, False, _chance(contrast, spread, length_of(line, False), z)))
     return lines
-
-
-def _crest(cells: NDArray[np.bool_], weight: Grid, change: Grid, reach_cells: float) -> Places:
-    """Line of even points along the middle of some cells."""
-    path = trace_ridge(cells, np.where(cells, weight, 0.0))
-    if len(path) < 2:
-        return path
-    line = rounded(resampled(path, False, _SPACING_CELLS), False, 3.0)
-    known = np.isfinite(change)
-    line = centred(line, False, np.where(known, change, 0.0), reach_cells)
-    if len(line) <= 4 * _BLUNT_POINTS:
-        return line[:1]
-    return straightened(line[_BLUNT_POINTS:-_BLUNT_POINTS], known, reach_cells)
-
-
-def _is_lit(line: Places, z: Grid) -> bool:
-    """Tell a line from a row of point defects, which has gaps."""
-    lit = ndimage.gaussian_filter1d(sampled(z, line), 0.7, mode="nearest")
-    share = float((lit > max(_LIT_Z, _LIT_SHARE * float(np.median(lit)))).mean())
-    return share >= _LEAST_LIT
 
 
 def _spread(z: Grid, regions: list[Region], disorder: Disorder) -> float:
