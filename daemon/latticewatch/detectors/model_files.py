@@ -23,7 +23,8 @@ def read_arrays(
         if array is None or array.ndim != n_axes or array.size == 0:
             shape = None if array is None else array.shape
             raise ModelError(f"{where}: array {name} has shape {shape}, expected {n_axes} axes")
-        if not np.abs(array.astype(np.float64)).max() <= _LARGEST:
+        # Bytes are within, and there may be a hundred million of them.
+        if array.dtype != np.uint8 and not np.abs(array.astype(np.float64)).max() <= _LARGEST:
             raise ModelError(f"{where}: array {name} holds a number beyond single precision")
         arrays[name] = array
     return arrays

@@ -87,7 +87,14 @@ class GateHeader:
                 metrics={name: (float(m), float(s)) for name, (m, s) in told["metrics"].items()},
             )
             version = told["format_version"]
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (
+            LookupError,
+            TypeError,
+            ArithmeticError,
+            ValueError,
+            AttributeError,
+            RecursionError,
+        ) as error:
             told_error = " ".join(f"{type(error).__name__} {error}".split())[:100]
             raise ModelError(f"{where}: no header of a gate ({told_error})") from error
         if version != FORMAT_VERSION:
@@ -150,6 +157,20 @@ class Gate:
         self.sha256 = hashlib.sha256(network).hexdigest()
         self._tiles = TileNetwork(network, OUTPUTS, where, most_bytes=MOST_BYTES)
         self.header = GateHeader.from_notes(self._tiles.notes, where)
+        self._prove(where)
+
+    def _prove(self, where: str) -> None:
+        """Ask about tiles of noise: what fails only there would end the daemon."""
+        side, n_tiles = self.tile_px, 3
+        noise = np.random.default_rng(0).uniform(1.0, 2.0, (n_tiles, side, side))
+        try:
+            said = self.judge(noise.astype(np.float32))
+        except Exception as error:  # of the foreign network, whatever it is
+            told = " ".join(f"{type(error).__name__} {error}".split())[:200]
+            raise ModelError(f"{where}: the gate does not answer ({told})") from error
+        answers = (said.p_defect, said.novelty)
+        if any(one.shape != (n_tiles,) or not np.isfinite(one).all() for one in answers):
+            raise ModelError(f"{where}: the gate does not give a finite number for each tile")
 
     @property
     def tile_px(self) -> int:

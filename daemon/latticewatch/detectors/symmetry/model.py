@@ -29,6 +29,7 @@ _AXES = {
     **{"patch": 2, "patch_corner_px_yx": 1},
 }
 _LARGEST = float(np.finfo(np.float32).max)
+_LONGEST_PERIOD_PX = 4096.0  # half of the largest frame: no lattice repeats less than twice
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,5 +244,7 @@ def _refuse(arrays: dict[str, NDArray[Any]], numbers: dict[str, float], where: s
         ),
     }
     if "basis_px_yx" in arrays:
-        claims["basis_px_yx spans a cell"] = abs(float(np.linalg.det(arrays["basis_px_yx"]))) > 1.0
+        basis = arrays["basis_px_yx"].astype(np.float64)
+        claims["basis_px_yx spans a cell"] = abs(float(np.linalg.det(basis))) > 1.0
+        claims["basis_px_yx within 4096 px"] = bool(np.abs(basis).max() <= _LONGEST_PERIOD_PX)
     refuse_broken(claims, where)

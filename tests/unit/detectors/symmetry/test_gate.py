@@ -106,7 +106,13 @@ def test_shipped_network_is_in_the_package_and_is_no_gate() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"tile_px": 500}, {"threshold": 0.0}, {"tile_px": "no"}, {"format_version": 2}],
+    [
+        {"tile_px": 500},
+        {"threshold": 0.0},
+        {"tile_px": "no"},
+        {"tile_px": 1e999},
+        {"format_version": 2},
+    ],
 )
 def test_odd_headers_are_refused_in_one_line(change: dict[str, object]) -> None:
     told = json.loads(drawn_fit().gate.header.notes()["gate"]) | change
@@ -127,3 +133,14 @@ def test_gate_without_a_header_is_refused() -> None:
     del model.metadata_props[:]
     with pytest.raises(ModelError, match="no header of a gate"):
         Gate(model.SerializeToString())
+
+
+def test_gate_that_answers_no_numbers_is_refused_before_it_is_asked() -> None:
+    model = onnx.load_from_string(drawn_fit().gate.network)
+    for weights in model.graph.initializer:
+        values = onnx.numpy_helper.to_array(weights)
+        if values.dtype == np.float32:
+            broken = onnx.numpy_helper.from_array(np.full_like(values, np.nan), weights.name)
+            weights.CopyFrom(broken)
+    with pytest.raises(ModelError, match=r"^my\.model: the gate does not"):
+        Gate(model.SerializeToString(), "my.model")

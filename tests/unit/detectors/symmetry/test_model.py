@@ -80,6 +80,7 @@ BROKEN: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "knots": ({}, {"knots": np.zeros(48)}, "knots rise"),
     "shares": ({}, {"shares": np.ones(48)}, "shares fall"),
     "no gate": ({}, {"gate": np.frombuffer(b"no network", np.uint8)}, "gate"),
+    "huge cell": ({}, {"basis_px_yx": 1e8 * np.eye(2)}, "within 4096 px"),
     "line for a cell": ({}, {"basis_px_yx": np.zeros((2, 2))}, "basis_px_yx spans a cell"),
 }
 
