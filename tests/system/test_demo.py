@@ -56,7 +56,7 @@ def test_a_dose_without_a_shipped_model_is_fitted_first() -> None:
 
     assert done.returncode == 0, done.stderr
     result = last_json(done.stdout)
-    assert result["settings"]["models"] == {"patterson": "demo.model"}
+    assert result["settings"]["models"] == {"patterson": "patterson.model"}
     assert result["frames_scored"] > 0
 
 
