@@ -3,16 +3,17 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from latticewatch.detectors.dead_pixels import near_pixels
-from latticewatch.detectors.held import usable_pixels, well_within
-from latticewatch.detectors.lock import LatticeLock
-from latticewatch.detectors.reference_cell.binning import (
+from latticewatch.detectors.binning import (
     binned,
     first_stride,
     fitting_stride,
     to_unit_scale,
 )
-from latticewatch.detectors.reference_cell.cell import (
+from latticewatch.detectors.cell_sites import Sites, find_sites, without
+from latticewatch.detectors.dead_pixels import near_pixels
+from latticewatch.detectors.held import usable_pixels, well_within
+from latticewatch.detectors.lock import LatticeLock
+from latticewatch.detectors.mean_cell import (
     Columns,
     column_heights,
     find_columns,
@@ -31,7 +32,6 @@ from latticewatch.detectors.reference_cell.noise import (
 )
 from latticewatch.detectors.reference_cell.parameters import ReferenceCellParameters
 from latticewatch.detectors.reference_cell.residue import Residue, Strangers
-from latticewatch.detectors.reference_cell.sites import Sites, find_sites, without
 from latticewatch.kernels.cells import CELL_BINS, add_to_cell, cell_index, leave_out, predict
 from latticewatch.kernels.columns import N_MATCHES, correlate_columns, match_columns
 from latticewatch.kernels.grids import N_MOMENTS, apply_gain, block_means, block_moments, halve

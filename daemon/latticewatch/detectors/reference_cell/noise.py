@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from latticewatch.detectors.reference_cell.sites import Sites
+from latticewatch.detectors.cell_sites import Sites
 from latticewatch.kernels.normal import (
     N_NORMAL,
     column_statistics,

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from latticewatch.detectors.cell_sites import Sites
 from latticewatch.detectors.held import at_blocks
-from latticewatch.detectors.reference_cell.cell import Columns
-from latticewatch.detectors.reference_cell.sites import Sites
+from latticewatch.detectors.mean_cell import Columns
 
 
 @dataclass(frozen=True, slots=True)

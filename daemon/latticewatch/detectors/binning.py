@@ -1,4 +1,4 @@
-"""Frames as the detector takes them: in a unit of their own, and no finer than columns need.
+"""Frames as detectors of single columns take them: in a unit of their own, and no finer than needed.
 
 Binned frames say as much in less time.
 """
