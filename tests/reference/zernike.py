@@ -14,7 +14,7 @@ def zernike(order: int, repetition: int, y: float, x: float) -> float:
     radial = (-1) ** k * rho**m * float(special.eval_jacobi(k, m, 0, 1 - 2 * rho * rho))
     wave = float(np.sin(m * theta)) if repetition < 0 else float(np.cos(m * theta))
     norm = float(np.sqrt(order + 1 if m == 0 else 2 * (order + 1)))
-    return norm * radial * wave
+    return float(norm * radial * wave)
 
 
 def package_square(side: int, order: int, repetition: int) -> NDArray[np.float64]:

@@ -259,7 +259,7 @@ def _sample_disc(
 
 
 @kernel
-def _largest_bits(bits: NDArray[np.int32]) -> int:
+def _largest_bits(bits: NDArray[np.int32]) -> np.int32:
     # Whole numbers, since the largest of floats is looked for one by one.
     largest = np.int32(0)
     for pixel in range(len(bits)):

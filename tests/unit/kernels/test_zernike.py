@@ -25,7 +25,7 @@ SMALL = disc_basis(5, n_max=2)
 
 
 def on_square(
-    offsets_yx: NDArray[np.int64], values: NDArray[np.float64], side: int
+    offsets_yx: NDArray[np.int64], values: NDArray[np.floating], side: int
 ) -> NDArray[np.float64]:
     """Lay the values of a disc onto its square: (T, side, side), zero outside."""
     square = np.zeros((len(values), side, side))
