@@ -1,0 +1,190 @@
+"""From the features of sites to classes: which sites are of one kind, and which are of none.
+
+Density (or the relaxed layout, at low dose) proposes classes; what decides is the noise. It is
+measured on the pristine sites, and all features are in its unit: classes that differ by less are
+joined, sites that a class explains are its members, and far outliers that agree are a class.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from latticewatch.detectors.motifs.density import dense_clusters
+from latticewatch.detectors.motifs.merging import Mixture, merge_close, mixture_of
+from latticewatch.detectors.motifs.noise import pristine_noise
+from latticewatch.detectors.motifs.outliers import (
+    agreeing_groups,
+    is_lone,
+    nearest_column_px,
+    occurrences,
+)
+
+Values = NDArray[np.float64]
+Labels = NDArray[np.intp]
+
+_ROUNDS = 10
+_REJECT_BELOW = 1e-3  # motifs.md 3.1: beyond this quantile of chi-square a site is of no class
+# A group of fewer than `min_cluster_size` sites is a class if chance does not put one pristine
+# site in a hundred samples as far out as each of them.
+_FAR_BELOW = 1e-2
+# Classes found by density are joined below this distance: at three deviations one site in
+# fifteen is on the wrong side.
+_SAME_BELOW = 3.0
+_LAYOUT_CLUSTER = 10  # motifs.md 3.3
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Sites to be sorted, of one frame or of many.
+
+    Attributes
+    ----------
+    z : (N, C)
+        Features; finite.
+    sublattice : (N,)
+        Column of the cell.
+    places_yx : (N, 2)
+        Pixels.
+    address : (N, 2)
+        Cell.
+    frame : (N,)
+        Number of the frame.
+    """
+
+    z: Values
+    sublattice: Labels
+    places_yx: Values
+    address: NDArray[np.int64]
+    frame: Labels
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSettings:
+    """How classes are found.
+
+    Attributes
+    ----------
+    min_cluster_size
+        Sites of the smallest cluster of density. Far outliers that agree need two.
+    route
+        "density", "layout" or "auto": the layout where classes are as near as noise is wide.
+    merge_distance
+        Standard deviations below which pieces of a layout are joined.
+    seed
+        Of the layout.
+    """
+
+    min_cluster_size: int = 5
+    route: str = "auto"
+    merge_distance: float = 4.0
+    seed: int = 48
+
+
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """Kinds of sites, the most populous first.
+
+    Attributes
+    ----------
+    labels : (N,)
+        Class of each site; -1 where it is of none.
+    means : (K, C)
+    covariances : (K, C, C)
+        Of single sites about the mean, drawn to the noise where there are few.
+    noise_covariance : (C, C)
+        Of pristine sites.
+    route
+        "density" or "layout".
+    n_before_merge
+        Clusters before any were joined.
+    """
+
+    labels: Labels
+    means: Values
+    covariances: Values
+    noise_covariance: Values
+    route: str
+    n_before_merge: int
+
+
+def find_classes(given: Sample, settings: ClusterSettings | None = None) -> Classes:
+    """Sort sites into kinds, without labels.
+
+    Parameters
+    ----------
+    given
+        At least a few dozen sites: fewer are one class.
+    settings
+        The defaults are those of the published comparison.
+    """
+    settings = settings or ClusterSettings()
+    noise = pristine_noise(given.z, given.sublattice)
+    x = given.z @ noise.whitening()
+    started = dense_clusters(x, settings.min_cluster_size)
+    if started.max(initial=-1) < 0:
+        started = np.zeros(len(x), np.intp)
+    labels = settled(x, merge_close(x, started, _SAME_BELOW), given, settings.min_cluster_size)
+    mixture = mixture_of(given.z, labels)
+    in_noise = mixture_of(x, labels)
+    back = np.linalg.inv(noise.whitening())
+    return Classes(
+        labels,
+        mixture.means,
+        np.einsum("ac,kab,bd->kcd", back, in_noise.covariances, back),
+        noise.covariance,
+        "density",
+        int(started.max()) + 1,
+    )
+
+
+def settled(x: Values, labels: Labels, given: Sample, min_cluster_size: int) -> Labels:
+    """Let every site belong to the class that explains it best, and find classes of outliers.
+
+    Expectation and maximisation with hard assignment; covariances are drawn to the noise, shares
+    are the priors. Ends when nothing changes.
+    """
+    nearest_px = nearest_column_px(given.places_yx, given.frame)
+    for _ in range(_ROUNDS):
+        mixture = mixture_of(x, labels)
+        new = _assigned(x, mixture)
+        new = _with_outliers(x, new, mixture, (given, nearest_px, min_cluster_size))
+        for one in range(int(new.max(initial=-1)) + 1):
+            if is_lone(new == one, given.places_yx, given.frame, nearest_px):
+                new[new == one] = -1
+        new = merge_close(x, new, _SAME_BELOW)
+        if np.array_equal(new, labels):
+            break
+        labels = new
+    return labels
+
+
+def _assigned(x: Values, mixture: Mixture) -> Labels:
+    """Most probable class of each site; -1 beyond the reject distance of all."""
+    best: Labels = mixture.log_density(x).argmax(axis=1)
+    nearest2 = mixture.distance2(x).min(axis=1)
+    best[nearest2 > stats.chi2.isf(_REJECT_BELOW, x.shape[1])] = -1
+    return best
+
+
+def _with_outliers(
+    x: Values, labels: Labels, mixture: Mixture, rest: tuple[Sample, float, int]
+) -> Labels:
+    """Add groups of outliers that agree within noise as classes of their own."""
+    given, nearest_px, min_cluster_size = rest
+    out = np.flatnonzero(labels < 0)
+    if len(out) < 2:
+        return labels
+    labels = labels.copy()
+    where = occurrences(given.places_yx[out], given.frame[out], nearest_px)
+    groups = agreeing_groups(x[out], where)
+    far = stats.chi2.isf(_FAR_BELOW / len(x), x.shape[1])
+    n_classes = len(mixture.means)
+    for one in range(int(groups.max(initial=-1)) + 1):
+        members = out[groups == one]
+        is_far = mixture.distance2(x[members]).min(axis=1) > far
+        if is_far.all() or (len(members) >= min_cluster_size and is_far.mean() >= 0.5):
+            labels[members] = n_classes
+            n_classes += 1
+    return labels
