@@ -177,11 +177,11 @@ def _runs(offsets_yx: NDArray[np.int64]) -> NDArray[np.int64]:
     n_runs = 0
     for pixel in range(len(offsets_yx)):
         y, x = offsets_yx[pixel, 0], offsets_yx[pixel, 1]
-        last = runs[n_runs - 1]
-        if n_runs > 0 and y == last[0] and x == last[1] + last[2]:
-            last[2] += 1
+        last = n_runs - 1
+        if n_runs > 0 and y == runs[last, 0] and x == runs[last, 1] + runs[last, 2]:
+            runs[last, 2] += 1
         else:
-            runs[n_runs] = np.array([y, x, 1, pixel])
+            runs[n_runs, 0], runs[n_runs, 1], runs[n_runs, 2], runs[n_runs, 3] = y, x, 1, pixel
             n_runs += 1
     return runs[:n_runs]
 
