@@ -14,7 +14,13 @@ from scipy import stats
 from latticewatch.detectors.motifs.density import dense_clusters
 from latticewatch.detectors.motifs.layout import lay_out
 from latticewatch.detectors.motifs.merging import Mixture, merge_close, mixture_of
-from latticewatch.detectors.motifs.noise import pristine_noise
+from latticewatch.detectors.motifs.noise import (
+    Noise,
+    own_components,
+    pooled_noise,
+    pristine_noise,
+    species_of,
+)
 from latticewatch.detectors.motifs.outliers import (
     agreeing_groups,
     is_lone,
@@ -34,6 +40,9 @@ _FAR_BELOW = 1e-2
 # fifteen is on the wrong side.
 _SAME_BELOW = 3.0
 _LAYOUT_CLUSTER = 10  # motifs.md 3.3
+_COMPONENTS = 5  # of one species, motifs.md 3.1
+# Deviations between the nearest classes, and share of lone sites, at which the layout is tried.
+_CROWDED, _MANY_LONE = 5.0, 0.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,16 @@ class Sample:
     places_yx: Values
     address: NDArray[np.int64]
     frame: Labels
+
+    def of(self, members: NDArray[np.intp]) -> "Sample":
+        """Return some of the sites."""
+        return Sample(
+            self.z[members],
+            self.sublattice[members],
+            self.places_yx[members],
+            self.address[members],
+            self.frame[members],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +132,9 @@ class Classes:
 def find_classes(given: Sample, settings: ClusterSettings | None = None) -> Classes:
     """Sort sites into kinds, without labels.
 
+    Sites of different species (`noise.species_of`) are of different kinds, whatever they look like:
+    the lattice knows which column a site is.
+
     Parameters
     ----------
     given
@@ -121,23 +143,78 @@ def find_classes(given: Sample, settings: ClusterSettings | None = None) -> Clas
         The defaults are those of the published comparison.
     """
     settings = settings or ClusterSettings()
-    noise = pristine_noise(given.z, given.sublattice)
-    white = noise.whitening()
-    x = given.z @ white
-    route = "layout" if settings.route == "layout" else "density"
+    species = species_of(given.z, given.sublattice)
+    labels = np.full(len(species), -1, np.intp)
+    found, routes, n_before, n_classes = [], [], 0, 0
+    for one in range(int(species.max()) + 1):
+        members = np.flatnonzero(species == one)
+        z = given.z[members]
+        noise = pristine_noise(z)
+        own, route, n_started = _sort_species(z, noise, given.of(members), settings)
+        labels[members] = np.where(own < 0, -1, own + n_classes)
+        white = noise.whitening()
+        in_noise = mixture_of(z @ white, own)
+        back = np.linalg.inv(white)
+        covariances = np.einsum("ac,kab,bd->kcd", back, in_noise.covariances, back)
+        found.append((noise, in_noise.means @ back, covariances))
+        n_before += n_started
+        n_classes += len(covariances)
+        routes.append(route)
+    counts = np.bincount(labels[labels >= 0], minlength=n_classes)
+    order = np.argsort(-counts, kind="stable")
+    rank = np.append(np.argsort(order), -1)
+    return Classes(
+        rank[labels].astype(np.intp),
+        np.concatenate([means for _, means, _ in found])[order],
+        np.concatenate([covariances for _, _, covariances in found])[order],
+        pooled_noise([noise for noise, _, _ in found]).covariance,
+        "layout" if "layout" in routes else "density",
+        n_before,
+    )
+
+
+def _sort_species(
+    z: Values, noise: Noise, given: Sample, settings: ClusterSettings
+) -> tuple[Labels, str, int]:
+    """Labels of the sites of one species, the route to them, and how many clusters it began with.
+
+    Where classes lie so near to each other that density may not have parted them, the layout is
+    tried as well, and the better description is taken (Schwarz 1978).
+    """
+    x = (z - noise.mean) @ own_components(z, noise, _COMPONENTS)
+    routes = ("density",) if settings.route == "auto" else (settings.route,)
+    tried = [_by_route(x, route, given, settings) for route in routes]
+    if settings.route == "auto" and _is_crowded(x, tried[0][0]):
+        tried.append(_by_route(x, "layout", given, settings))
+    best = min(range(len(tried)), key=lambda which: _criterion(x, tried[which][0]))
+    labels, n_started = tried[best]
+    return labels, (*routes, "layout")[best], n_started
+
+
+def _by_route(
+    x: Values, route: str, given: Sample, settings: ClusterSettings
+) -> tuple[Labels, int]:
     started = _proposed(x, route, settings)
     distance = settings.merge_distance if route == "layout" else _SAME_BELOW
     labels = _settled(x, merge_close(x, started, distance), given, settings, distance)
-    in_noise = mixture_of(x, labels)
-    back = np.linalg.inv(white)
-    return Classes(
-        labels,
-        in_noise.means @ back,
-        np.einsum("ac,kab,bd->kcd", back, in_noise.covariances, back),
-        noise.covariance,
-        route,
-        int(started.max()) + 1,
-    )
+    return labels, int(started.max()) + 1
+
+
+def _is_crowded(x: Values, labels: Labels) -> bool:
+    """Whether two classes overlap, or many sites are of none: the dose is low."""
+    mixture = mixture_of(x, labels)
+    apart2 = mixture.distance2(mixture.means)
+    np.fill_diagonal(apart2, np.inf)
+    return bool((labels < 0).mean() > _MANY_LONE or apart2.min() < _CROWDED**2)
+
+
+def _criterion(x: Values, labels: Labels) -> float:
+    """Bayesian information criterion of classes; sites of none are as likely as the furthest."""
+    mixture = mixture_of(x, labels)
+    density = np.logaddexp.reduce(mixture.log_density(x), axis=1)
+    far = 0.5 * float(stats.chi2.isf(_FAR_BELOW / len(x), x.shape[1]))
+    n_free = len(mixture.means) * (x.shape[1] + 1)
+    return float(n_free * np.log(len(x)) - 2.0 * np.maximum(density, -far - np.log(len(x))).sum())
 
 
 def _proposed(x: Values, route: str, settings: ClusterSettings) -> Labels:
@@ -193,12 +270,13 @@ def _with_outliers(
         return labels
     labels = labels.copy()
     where = occurrences(given.places_yx[out], given.frame[out], nearest_px)
-    groups = agreeing_groups(x[out], where)
+    far_by2 = mixture.distance2(x[out]).min(axis=1)
+    groups = agreeing_groups(x[out], np.sqrt(far_by2), where)
     far = stats.chi2.isf(_FAR_BELOW / len(x), x.shape[1])
     n_classes = len(mixture.means)
     for one in range(int(groups.max(initial=-1)) + 1):
         members = out[groups == one]
-        is_far = mixture.distance2(x[members]).min(axis=1) > far
+        is_far = far_by2[groups == one] > far
         if is_far.all() or (len(members) >= min_cluster_size and is_far.mean() >= 0.5):
             labels[members] = n_classes
             n_classes += 1
