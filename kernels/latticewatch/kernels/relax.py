@@ -44,13 +44,13 @@ def next_random(state: NDArray[np.uint32]) -> np.uint32:
     """
     a, b, c = state[0], state[1], state[2]
     # Each step is cut back to 32 bits: numba counts on in 64.
-    a = np.uint32(((a & np.uint32(0xFFFFFFFE)) << np.uint32(12))) ^ np.uint32(
+    a = np.uint32((a & np.uint32(0xFFFFFFFE)) << np.uint32(12)) ^ np.uint32(
         np.uint32((a << np.uint32(13)) ^ a) >> np.uint32(19)
     )
-    b = np.uint32(((b & np.uint32(0xFFFFFFF8)) << np.uint32(4))) ^ np.uint32(
+    b = np.uint32((b & np.uint32(0xFFFFFFF8)) << np.uint32(4)) ^ np.uint32(
         np.uint32((b << np.uint32(2)) ^ b) >> np.uint32(25)
     )
-    c = np.uint32(((c & np.uint32(0xFFFFFFF0)) << np.uint32(17))) ^ np.uint32(
+    c = np.uint32((c & np.uint32(0xFFFFFFF0)) << np.uint32(17)) ^ np.uint32(
         np.uint32((c << np.uint32(3)) ^ c) >> np.uint32(11)
     )
     state[0], state[1], state[2] = a, b, c
@@ -71,7 +71,7 @@ def _clip(step: float) -> float:
 
 
 @kernel
-def _is_among(node: int, neighbours: NDArray[np.int32]) -> bool:
+def _is_among(node: np.int32, neighbours: NDArray[np.int32]) -> np.bool_:
     # No early way out: a branch that is rarely taken costs more than to look at all ten.
     n_equal = np.int32(0)
     for k in range(len(neighbours)):
@@ -88,7 +88,7 @@ def relax_sweep(
     forces: tuple[Forces, float],
     state: NDArray[np.uint32],
 ) -> None:
-    """Move the points once along every edge: together, and the first of them away from others.
+    """Move both points of every edge together, and the first of them and some others apart.
 
     Parameters
     ----------
@@ -107,8 +107,9 @@ def relax_sweep(
 
     Notes
     -----
-    At each edge `N_STRANGERS` random points push. No coordinate is moved by more than 4 times the
-    share at once. As in ForceGraph8 of Dan et al., in the form of methods/motifs.md 2.4.
+    At each edge `N_STRANGERS` random points push and are pushed. No coordinate is moved by more
+    than 4 times the share at once. As ForceGraph8 of Dan et al. (methods/motifs.md 2.4); that both
+    points move by each force is seen in the published layouts, whose middle stays in place.
     """
     force, rate = forces
     n_points = np.uint64(len(layout_yx))
@@ -132,6 +133,9 @@ def relax_sweep(
             down, right = y - layout_yx[stranger, 0], x - layout_yx[stranger, 1]
             square = down * down + right * right
             push = force.repulsion / (_power(square, force.repulsion_half_power) + 1.0)
-            y += _clip(down * push) * rate
-            x += _clip(right * push) * rate
+            down, right = _clip(down * push) * rate, _clip(right * push) * rate
+            layout_yx[stranger, 0] -= down
+            layout_yx[stranger, 1] -= right
+            y += down
+            x += right
         layout_yx[head, 0], layout_yx[head, 1] = y, x

@@ -85,21 +85,22 @@ def lay_out(
     Forces and stages of ForceGraph8 (Dan et al.); the same statistics, not the same coordinates.
     2500 points of 5 features take 0.7 s on one thread.
     """
-    z = np.ascontiguousarray(z, np.float64)
-    if not np.isfinite(z).all():
+    features = np.ascontiguousarray(z, np.float64)
+    if not np.isfinite(features).all():
         raise ValueError("features must be finite")
     if start is not None and (start.shape != (len(z), 2) or not np.isfinite(start).all()):
         raise ValueError(f"an earlier layout must be ({len(z)}, 2) and finite: {start.shape}")
-    layout = _first_layout(z, seed) if start is None else np.array(start, np.float64)
+    layout = _first_layout(features, seed) if start is None else np.array(start, np.float64)
     if len(z) < 2:
         return layout
-    graph = neighbour_graph(z, k, metric)
+    graph = neighbour_graph(features, k, metric)
     state = _random_state(seed)
     stages = (UNFOLD, CONDENSE) if start is None else (CONDENSE,)
     for stage in stages:
         n_sweeps = sweeps // len(stages)
         for sweep in range(n_sweeps):
-            forces = (stage, 1.0 - sweep / n_sweeps)
+            # The second sweep is as long as the first, as published.
+            forces = (stage, 1.0 - max(sweep - 1, 0) / n_sweeps)
             relax_sweep(layout, graph.edges, graph.weights, graph.neighbours, forces, state)
     return layout
 
@@ -229,7 +230,7 @@ def _weights(distances: NDArray[np.float64], total: float) -> NDArray[np.float64
     scale = gaps.mean(axis=1, keepdims=True)
     gaps = np.divide(gaps, scale, out=np.zeros_like(gaps), where=scale > 0)
     low, high = np.zeros((len(gaps), 1)), np.full((len(gaps), 1), 1e4)
-    weights = np.exp(-gaps)
+    weights: NDArray[np.float64] = np.exp(-gaps)
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
         weights = np.exp(-middle * gaps)
