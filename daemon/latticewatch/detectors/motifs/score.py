@@ -11,7 +11,7 @@ from scipy.special import chdtr, chdtri
 from latticewatch.detectors.held import at_blocks, well_within
 from latticewatch.detectors.lock import LatticeLock
 from latticewatch.detectors.motifs.columns import CellColumns, columns_of, nearest_sites
-from latticewatch.detectors.motifs.features import FeatureMaker
+from latticewatch.detectors.motifs.features import FeatureMaker, Taken
 from latticewatch.detectors.motifs.level import Unit, ordinary, pristine_of, turn_between, unit_of
 from latticewatch.detectors.motifs.model import MotifModel
 from latticewatch.detectors.motifs.stale import Mismatch, other_crystal, other_scale
@@ -69,7 +69,7 @@ class Level:
     moments: Values
     shift: Values
     spread: float
-    taken: NDArray[np.float32]
+    taken: Taken
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -171,7 +171,7 @@ class MotifDetector:
             Of its chain of frames, from `begin`.
         """
         model, maker = self.model, self._maker
-        taken = maker.take(image, columns.contrast)
+        taken = maker.take(image, columns.contrast, lock)
         places, sublattice = _some_sites(image.shape, lock, columns)
         described = maker.describe(taken, places)
         scored = described.scored
