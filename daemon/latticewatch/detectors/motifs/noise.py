@@ -1,7 +1,8 @@
 """What the noise of a site's features is: measured on the pristine majority of each sublattice.
 
 Most sites of a crystal are as they should be, so the spread of the majority is noise: counts,
-jitter, the scan. It is the unit in which kinds of sites are told apart.
+jitter, the scan. It is the unit in which kinds of sites are told apart. Bright columns have more of
+it than dim ones, so each sublattice has its own; those that look alike, as in graphene, share it.
 """
 
 from dataclasses import dataclass
@@ -11,29 +12,37 @@ from numpy.typing import NDArray
 from scipy import stats
 
 Values = NDArray[np.float64]
+Labels = NDArray[np.intp]
 
 _KEPT = 0.975  # of a sublattice: what lies further out has no say in the spread
 _ROUNDS = 8
 _STRANGE_BELOW = 1e-3  # chance of a pristine site to lie as far out
 _FEWEST_STRANGE = 3
+# Sublattices whose pristine sites differ by less than so much noise are one species.
+_ALIKE = 0.5
+# Of the largest direction: those that say nothing new are left out.
+_NOTHING_NEW = 1e-3
 # Of the mean square of a component, where a column of numbers does not vary at all.
 _FLOOR = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """The pristine sites of a sample.
+    """The pristine sites of one species.
 
     Attributes
     ----------
+    mean : (C,)
+        Of the majority.
     covariance : (C, C)
-        Of the features of pristine sites about the mean of their sublattice.
-    means : (S, C)
-        Of the majority of each sublattice.
+        Of single pristine sites about it.
+    n
+        Sites that say so.
     """
 
+    mean: Values
     covariance: Values
-    means: Values
+    n: int
 
     def whitening(self) -> Values:
         """Matrix (C, C) from the right of which noise has unit variance in all directions."""
@@ -50,19 +59,18 @@ class Projection:
     ----------
     mean : (F,)
     matrix : (F, C)
-        Noise of pristine sites has unit variance in every component.
+        Noise of pristine sites, all together, has unit variance in every component.
     """
 
     mean: Values
     matrix: Values
 
 
-def pristine_noise(z: Values, sublattice: NDArray[np.intp]) -> Noise:
-    """Measure the noise on the majority of each sublattice.
+def species_of(z: Values, sublattice: Labels) -> Labels:
+    """Number the sublattices that differ: 0.. of each site (N,).
 
-    Sites beyond the 0.975 quantile are left out over and over, and the covariance of what stays
-    is put right for that (minimum covariance determinant, Rousseeuw and Van Driessen,
-    Technometrics 41, 212, 1999, from the median as the only start).
+    Equivalent columns of a cell have equal invariant features, whichever way their surroundings
+    are turned, and are one species.
 
     Parameters
     ----------
@@ -71,31 +79,56 @@ def pristine_noise(z: Values, sublattice: NDArray[np.intp]) -> Noise:
     sublattice : (N,)
         Column of the cell.
     """
-    n_features = z.shape[1]
-    sums, n_kept, means = np.zeros((n_features, n_features)), 0, []
-    for label in np.unique(sublattice):
-        mean, covariance, n = _majority(z[sublattice == label])
-        means.append(mean)
-        sums += n * covariance
-        n_kept += n
-    covariance = sums / max(n_kept, 1)
+    names, column = np.unique(sublattice, return_inverse=True)
+    found = [pristine_noise(z[column == one]) for one in range(len(names))]
+    white = pooled_noise(found).whitening()
+    home = list(range(len(names)))
+    for one in range(len(names)):
+        for other in range(one):
+            gap = float(np.linalg.norm((found[one].mean - found[other].mean) @ white))
+            # Means of few sites differ by chance.
+            chance = len(white) * (1.0 / found[one].n + 1.0 / found[other].n)
+            if home[other] == other and gap < _ALIKE + 2.0 * np.sqrt(chance):
+                home[one] = other
+                break
+    _, species = np.unique(home, return_inverse=True)
+    return np.asarray(species[column], np.intp)
+
+
+def pristine_noise(z: Values) -> Noise:
+    """Measure the noise on the majority of the sites of a species.
+
+    Sites beyond the 0.975 quantile are left out over and over, and the covariance of what stays
+    is put right for that (minimum covariance determinant, Rousseeuw and Van Driessen,
+    Technometrics 41, 212, 1999, from the median as the only start).
+
+    Parameters
+    ----------
+    z : (N, C)
+        Features; finite, N >= 1.
+    """
+    mean, covariance, n = _majority(z)
     # Few sites do not know all directions: their spread is drawn to that of single components.
-    share = n_features / (n_kept + n_features)
+    share = z.shape[1] / (n + z.shape[1])
     covariance = (1 - share) * covariance + share * np.diag(np.diag(covariance))
     floor = _FLOOR * float(np.square(z).mean()) + np.finfo(float).tiny
-    return Noise(covariance + floor * np.eye(n_features), np.array(means))
+    return Noise(mean, covariance + floor * np.eye(z.shape[1]), n)
 
 
-def strange_components(
-    features: Values, sublattice: NDArray[np.intp], n_components: int = 5
-) -> Projection:
+def pooled_noise(found: list[Noise]) -> Noise:
+    """Noise of several species about the mean of each."""
+    n = sum(one.n for one in found)
+    mean = sum(one.n * one.mean for one in found) / n
+    covariance = sum(one.n * one.covariance for one in found) / n
+    return Noise(np.asarray(mean), np.asarray(covariance), n)
+
+
+def strange_components(features: Values, sublattice: Labels, n_each: int = 3) -> Projection:
     """Choose the components in which strange sites differ from pristine ones.
 
-    Features are divided by the noise first: a component that varies by noise alone is no longer
-    taken for a signal because it is large. Then the differences of the sublattices come first and the
-    principal directions of sites that the noise does not explain next, so that five vacancies
-    among thousands of sites have a component. At 12 counts a half vacancy, 2.6 deviations away in
-    five ordinary components, is 4.5 away in these.
+    Principal components, but of features in units of the noise and of strange sites alone, for
+    each species: what varies by noise alone is not taken for a signal because it is large, and
+    five vacancies among thousands of sites have a component.
 
     Parameters
     ----------
@@ -103,35 +136,40 @@ def strange_components(
         Finite.
     sublattice : (N,)
         Column of the cell.
-    n_components
-        At most F.
+    n_each
+        Components of each species; those in which the species differ come on top.
     """
-    n_features = features.shape[1]
-    mean = features.mean(axis=0)
-    noise = pristine_noise(features, sublattice)
+    species = species_of(features, sublattice)
+    n_species = int(species.max()) + 1
+    found = [pristine_noise(features[species == one]) for one in range(n_species)]
+    chosen = [
+        own_components(features[species == one], noise, n_each) for one, noise in enumerate(found)
+    ]
+    pooled = pooled_noise(found)
+    white = pooled.whitening()
+    # Direction of the best linear discriminant between species.
+    apart = [white @ (white.T @ (one.mean - found[0].mean)) for one in found[1:]]
+    wanted = np.concatenate([np.reshape(apart, (-1, features.shape[1])).T, *chosen], axis=1)
+    inner = np.linalg.solve(white, wanted)
+    inner /= np.linalg.norm(inner, axis=0)
+    axes, strength, _ = np.linalg.svd(inner, full_matrices=False)
+    axes = axes[:, strength > _NOTHING_NEW * strength[0]]
+    return Projection(pooled.mean, white @ axes)
+
+
+def own_components(z: Values, noise: Noise, n_components: int) -> Values:
+    """Matrix (C, n) to the components in which strange sites of one species differ most.
+
+    Noise has unit variance in each. Fewer where z has fewer.
+    """
     white = noise.whitening()
-    z, means = (features - mean) @ white, (noise.means - mean) @ white
-    distance2 = np.square(z[:, None] - means[None]).sum(axis=-1)
-    nearest = distance2.argmin(axis=1)
-    strange = distance2.min(axis=1) > stats.chi2.isf(_STRANGE_BELOW, n_features)
-    if strange.sum() < _FEWEST_STRANGE:
-        strange[:] = True
-    rest = (z - means[nearest])[strange]
-    # Sublattices alike, as of graphene, differ by noise alone: no direction of their own.
-    apart = means[1:] - means[0]
-    apart = apart[np.linalg.norm(apart, axis=1) > 1.0]
-    axes = np.linalg.svd(apart, full_matrices=False)[2] if len(apart) else apart
-    axes = axes[:n_components]
-    rest = rest - (rest @ axes.T) @ axes
-    more = np.linalg.svd(rest, full_matrices=True)[2] if len(rest) < n_features else _axes(rest)
-    chosen = np.concatenate([axes, more[: n_components - len(axes)]])
-    return Projection(mean, white @ chosen.T)
-
-
-def _axes(values: Values) -> Values:
-    """Principal directions as rows, strongest first."""
-    axes: Values = np.linalg.eigh(values.T @ values)[1][:, ::-1].T
-    return axes
+    x = (z - noise.mean) @ white
+    strange = np.square(x).sum(axis=1) > stats.chi2.isf(_STRANGE_BELOW, x.shape[1])
+    if strange.sum() >= _FEWEST_STRANGE:
+        x = x[strange]
+    axes = np.linalg.eigh(x.T @ x)[1][:, ::-1]
+    matrix: Values = white @ axes[:, :n_components]
+    return matrix
 
 
 def _majority(z: Values) -> tuple[Values, Values, int]:

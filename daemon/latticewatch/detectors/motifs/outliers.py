@@ -11,19 +11,26 @@ Labels = NDArray[np.intp]
 
 # Chance of two sites of one kind to lie further apart.
 _DISAGREE_BELOW = 0.01
+# Bright columns have more counts to vary, and jitter of the scan moves what is high by more: so
+# much of its distance from pristine sites a site may scatter, over the noise of these.
+_SCATTER = 0.07
 # Sites so near to each other, in distances of nearest columns, may stand round one defect.
 _ONE_DEFECT = 2.2
 # More sites of one connected group than this are a domain and not the surroundings of one defect.
 _MOST_AROUND_ONE = 14
 
 
-def agreeing_groups(x: Values, occurrence_of: Labels, least: int = 2) -> Labels:
+def agreeing_groups(
+    x: Values, far_by: Values, occurrence_of: Labels, least: int = 2
+) -> Labels:
     """Group sites that agree with each other within noise.
 
     Parameters
     ----------
     x : (M, C)
         Features in units of the noise.
+    far_by : (M,)
+        Distance of each from the nearest class.
     occurrence_of : (M,)
         From `occurrences`: sites round one and the same defect.
     least
@@ -38,9 +45,12 @@ def agreeing_groups(x: Values, occurrence_of: Labels, least: int = 2) -> Labels:
     labels = np.full(len(x), -1, np.intp)
     if len(x) < 2:
         return labels
-    # The difference of two sites of one kind has twice the variance of each.
-    limit = float(np.sqrt(2.0 * stats.chi2.isf(_DISAGREE_BELOW, x.shape[1])))
-    found = fcluster(linkage(x, "complete"), limit, "distance")
+    variance = 1.0 + np.square(_SCATTER * far_by)
+    # The difference of two sites has the variance of both.
+    one, other = np.triu_indices(len(x), 1)
+    apart = np.linalg.norm(x[one] - x[other], axis=1) / np.sqrt(variance[one] + variance[other])
+    limit = float(np.sqrt(stats.chi2.isf(_DISAGREE_BELOW, x.shape[1])))
+    found = fcluster(linkage(apart, "complete"), limit, "distance")
     n_groups = 0
     for one in np.unique(found):
         members = found == one
