@@ -124,9 +124,7 @@ def name_classes(
         "none" if one in pristine.values() or beside[one] else _kind(core)
         for one, core in enumerate(cores)
     ]
-    words = [
-        _word(one, pristine, home[one], kinds[one], cores[one]) for one in range(n_classes)
-    ]
+    words = [_word(one, pristine, home[one], kinds[one], cores[one]) for one in range(n_classes)]
     for one in range(n_classes):
         if beside[one]:
             words[one] = "beside " + " or ".join(words[other] for other in beside[one])
