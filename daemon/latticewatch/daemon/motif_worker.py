@@ -14,10 +14,29 @@ from latticewatch.daemon.motif_desk import MotifDesk
 from latticewatch.daemon.ports import Announcer
 from latticewatch.detectors.motifs.reservoir import ProposedClass, Reservoir
 
-__all__ = ["MotifWorker"]
+__all__ = ["MotifWorker", "ProposesMotifs"]
 
 _NICE: Final = 15  # of 19: behind the loop and the late thread
 _PERIOD_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ProposesMotifs:
+    """What proposes classes of one model.
+
+    Attributes
+    ----------
+    desk
+        Gives rejects, takes proposals.
+    reservoir
+        Nobody else uses it.
+    class_of
+        Id and name of a class of the model, by its row.
+    """
+
+    desk: MotifDesk
+    reservoir: Reservoir
+    class_of: Callable[[int], tuple[int, str]]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -28,19 +47,11 @@ class MotifWorker:
 
     Attributes
     ----------
-    desk
-        Gives rejects, takes proposals.
-    reservoir
-        Nobody else uses it.
-    name_of
-        Name of a class of the model, by its row.
     sink
         Told of each class once.
     """
 
-    desk: MotifDesk
-    reservoir: Reservoir
-    name_of: Callable[[int], tuple[int, str]]
+    proposing: ProposesMotifs
     sink: Announcer
     books: Books
     source_name: str = ""
@@ -50,13 +61,13 @@ class MotifWorker:
     @property
     def n_sites(self) -> int:
         """Sites in the reservoir; for other threads to read."""
-        return self.reservoir.n_sites
+        return self.proposing.reservoir.n_sites
 
     def run(self) -> None:
         """Propose until closed."""
         _step_back()
         while not self._closed.is_set():
-            self.desk.wait()
+            self.proposing.desk.wait()
             if self._closed.is_set():
                 return
             self.turn()
@@ -65,20 +76,20 @@ class MotifWorker:
     def close(self) -> None:
         """End; what lies there is left."""
         self._closed.set()
-        self.desk.wake()
+        self.proposing.desk.wake()
 
     def turn(self) -> None:
         """Take what lies there, and propose what comes of it."""
-        rejects = self.desk.take()
+        rejects = self.proposing.desk.take()
         if not rejects:
             return
-        self.reservoir.add(rejects)
+        self.proposing.reservoir.add(rejects)
         try:
-            proposed = self.reservoir.propose()
+            proposed = self.proposing.reservoir.propose()
         except ARITHMETIC as error:
             self.books.log.refused("motifs_not_proposed", reason="arithmetic", text=str(error))
             return
-        self.desk.proposed = proposed
+        self.proposing.desk.proposed = proposed
         for one in proposed:
             if one.class_id not in self._told:
                 self._told.add(one.class_id)
@@ -86,7 +97,7 @@ class MotifWorker:
 
     def _announce(self, one: ProposedClass) -> None:
         self.books.metrics.count_motif_proposed()
-        nearest_id, nearest = self.name_of(one.nearest)
+        nearest_id, nearest = self.proposing.class_of(one.nearest)
         self.sink.announce(
             "motif_proposed",
             f"{self.source_name}: {one.n_sites} defects that no motif class fits agree: class "
