@@ -1,13 +1,13 @@
 """Zernike functions on a disc of pixels: the basis, sub-pixel discs round sites, invariants."""
 
 from dataclasses import dataclass
-from math import factorial
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.kernels.jit import kernel
+from latticewatch.kernels.zernike_functions import pixel_means
 
 BasisKind = Literal["area", "package"]
 
@@ -78,40 +78,6 @@ def n_invariants(n_terms: int) -> int:
     return (order // 2 + 1) * ((order + 1) // 2 + 1)
 
 
-def zernike_values(
-    terms: NDArray[np.int64], v: NDArray[np.float64], u: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Evaluate Zernike functions of mean square 1 over the unit disc; zero outside.
-
-    Parameters
-    ----------
-    terms : (T, 2)
-        n, m; cosines for m >= 0, sines of abs(m) for m < 0.
-    v, u : (...)
-        Coordinates along y and x; the angle runs from x to y.
-
-    Returns
-    -------
-    (T, ...)
-
-    Notes
-    -----
-    sqrt(2 (n + 1) / (1 + [m = 0])) R_n^m(rho) times cos or sin, R_n^m as in Noll, J. Opt. Soc. Am.
-    66, 207 (1976).
-    """
-    square = v * v + u * u
-    rho, theta = np.sqrt(square), np.arctan2(v, u)
-    # Points meant to lie on the rim are a rounding off it, and count.
-    inside = square <= 1.0 + 1e-12
-    values = np.zeros((len(terms), *rho.shape))
-    for value, (order, repetition) in zip(values, terms.tolist(), strict=True):
-        m = abs(repetition)
-        scale = np.sqrt(2 * (order + 1) / (2 if m == 0 else 1))
-        wave = np.sin(m * theta) if repetition < 0 else np.cos(m * theta)
-        value[:] = np.where(inside, scale * _radial(order, m, rho) * wave, 0.0)
-    return values
-
-
 def disc_values(
     side: int,
     *,
@@ -141,10 +107,7 @@ def disc_values(
     if per_axis < 1:
         raise ValueError(f"subsamples = {subsamples}: must be at least 1")
     terms = zernike_terms(n_max)
-    along = (np.arange(side * per_axis) + 0.5) / per_axis - side / 2
-    v, u = np.meshgrid(along / radius, along / radius, indexing="ij")
-    fine = zernike_values(terms, v, u).reshape(len(terms), side, per_axis, side, per_axis)
-    means = fine.mean(axis=(2, 4))
+    means = pixel_means(terms, side, radius, per_axis)
     # The constant function is 1 inside: where its mean is not zero, the disc has a share.
     rows, columns = np.nonzero(means[0])
     offsets = np.stack([rows, columns], axis=-1).astype(np.int64) - side // 2
@@ -197,14 +160,6 @@ def disc_basis(
     )
 
 
-def _radial(order: int, m: int, rho: NDArray[np.float64]) -> NDArray[np.float64]:
-    powers = np.zeros_like(rho)
-    for k in range((order - m) // 2 + 1):
-        below = factorial(k) * factorial((order + m) // 2 - k) * factorial((order - m) // 2 - k)
-        powers += (-1) ** k * factorial(order - k) / below * rho ** (order - 2 * k)
-    return powers
-
-
 @kernel
 def _order_of(n_terms: int) -> int:
     order = 0
@@ -222,11 +177,11 @@ def _runs(offsets_yx: NDArray[np.int64]) -> NDArray[np.int64]:
     n_runs = 0
     for pixel in range(len(offsets_yx)):
         y, x = offsets_yx[pixel, 0], offsets_yx[pixel, 1]
-        last = runs[n_runs - 1]
-        if n_runs > 0 and y == last[0] and x == last[1] + last[2]:
-            last[2] += 1
+        last = n_runs - 1
+        if n_runs > 0 and y == runs[last, 0] and x == runs[last, 1] + runs[last, 2]:
+            runs[last, 2] += 1
         else:
-            runs[n_runs] = np.array([y, x, 1, pixel])
+            runs[n_runs, 0], runs[n_runs, 1], runs[n_runs, 2], runs[n_runs, 3] = y, x, 1, pixel
             n_runs += 1
     return runs[:n_runs]
 
@@ -239,22 +194,19 @@ def _sample_disc(
     out: NDArray[np.float32],
 ) -> None:
     """Sample one disc that fits into the frame."""
-    # The last pixel has none behind it: there the share of the pixel before is 0.
-    y = min(np.floor(place[0]), len(image) - 2.0 - runs[-1, 0])
-    widest = 0
-    for run in range(len(runs)):
-        widest = max(widest, runs[run, 1] + runs[run, 2] - 1)
-    x = min(np.floor(place[1]), image.shape[1] - 2.0 - widest)
+    y, x = np.floor(place[0]), np.floor(place[1])
     down, right = place[0] - y, place[1] - x
+    # On a pixel the next one does not count; it may be broken, and behind the last there is none.
+    zero, one = np.uint64(0), np.uint64(1)
+    lower_row, next_pixel = one if down > 0.0 else zero, one if right > 0.0 else zero
     a, b = np.float32((1.0 - down) * (1.0 - right)), np.float32((1.0 - down) * right)
     c, d = np.float32(down * (1.0 - right)), np.float32(down * right)
-    one = np.uint64(1)
     for run in range(len(runs)):
         row, first = np.uint64(int(y) + runs[run, 0]), np.uint64(int(x) + runs[run, 1])
-        begin, below = np.uint64(runs[run, 3]), row + one
+        begin, below = np.uint64(runs[run, 3]), row + lower_row
         for k in range(np.uint64(runs[run, 2])):
-            upper = a * image[row, first + k] + b * image[row, first + k + one]
-            lower = c * image[below, first + k] + d * image[below, first + k + one]
+            upper = a * image[row, first + k] + b * image[row, first + k + next_pixel]
+            lower = c * image[below, first + k] + d * image[below, first + k + next_pixel]
             out[begin + k] = upper + lower
 
 
@@ -280,7 +232,7 @@ def crop_discs(
     Parameters
     ----------
     image : (H, W)
-        At least 2 x 2 pixels.
+        A NaN or an infinity takes the sites that it has a share in.
     places_yx : (N, 2)
         [y, x] in pixels, of the middle of each disc.
     offsets_yx : (P, 2)
@@ -288,8 +240,8 @@ def crop_discs(
     out : (N, P)
         Receives the values; zero where a site is not scored.
     scored : (N,)
-        Receives whether the disc lies inside the frame and all pixels beside its own are finite;
-        false for a place that is NaN.
+        Receives whether the disc lies inside the frame and holds finite values alone; false for a
+        place that is NaN.
     """
     n_pixels = len(offsets_yx)
     if out.shape[1] != n_pixels or n_pixels == 0:
@@ -301,10 +253,11 @@ def crop_discs(
     bits = out.view(np.int32)
     for site in range(len(places_yx)):
         y, x = places_yx[site, 0], places_yx[site, 1]
-        # Decided before the conversion to integers, and so that NaN fails.
-        fits = y + top >= 0.0 and y + bottom <= height - 1
-        fits = fits and x + left >= 0.0 and x + right <= width - 1
-        if fits and height > 1 and width > 1:
+        # Decided before the conversion to integers, so that NaN fails, and against whole numbers:
+        # y + bottom may be rounded to the last row where y is a little behind it.
+        fits = -top <= y <= height - 1 - bottom
+        fits = fits and -left <= x <= width - 1 - right
+        if fits:
             _sample_disc(image, (y, x), runs, out[site])
             fits = _largest_bits(bits[site]) < _NOT_FINITE
         scored[site] = fits
@@ -327,14 +280,17 @@ def invariants(moments: NDArray[np.float32], out: NDArray[np.float32]) -> None:
     order = _order_of(moments.shape[1])
     if out.shape[1] != (order // 2 + 1) * ((order + 1) // 2 + 1) or len(out) != len(moments):
         raise ValueError("out must be (N, F), F from n_invariants")
+    # Unsigned, since numba looks at the sign of other indices: 0.40 ms, now 0.15.
+    one, two = np.uint64(1), np.uint64(2)
     for site in range(len(moments)):
-        feature = 0
+        feature = np.uint64(0)
         for n in range(order + 1):
-            middle = n * (n + 2)
-            for m in range(n % 2, n + 1, 2):
-                cosine = moments[site, (middle + m) // 2]
-                sine = moments[site, (middle - m) // 2]
+            middle, odd = np.uint64(n * (n + 2)), np.uint64(n % 2)
+            for k in range(np.uint64(n // 2 + 1)):
+                m = two * k + odd
+                value = moments[site, (middle + m) >> one]
                 if m > 0:
-                    cosine = np.sqrt(cosine * cosine + sine * sine)
-                out[site, feature] = cosine
-                feature += 1
+                    sine = moments[site, (middle - m) >> one]
+                    value = np.sqrt(value * value + sine * sine)
+                out[site, feature] = value
+                feature += one

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from latticewatch.detectors.motifs.clusters import Sample
+from latticewatch.detectors.motifs.displacement import displacement_of
 
 Labels = NDArray[np.intp]
 Patches = NDArray[np.float32]
@@ -23,6 +24,7 @@ _MOSTLY_BESIDE = 0.6  # of the members of a neighbour class; chance puts a few t
 _SIGNIFICANT = 4.0  # standard errors
 # A deficit or an excess of less than this may come from tails of the columns around.
 _LEAST_CHANGE = 0.06
+_TAIL_SIGMA = 2.0
 _CORE_SIGMA = 1.5  # radius in which a column is measured
 # Dipole of a column that is displaced by so many of its widths.
 _LEAST_SHIFT = 0.15
@@ -91,6 +93,7 @@ def name_classes(
     patches: Patches,
     patch_errors: Patches,
     columns: ColumnScale,
+    dipoles: NDArray[np.float64],
 ) -> list[ClassName]:
     """Name every class.
 
@@ -104,29 +107,28 @@ def name_classes(
         Class averages and their standard errors, from `mean_patches`.
     columns
         Of the pristine crystal.
+    dipoles : (N, 2)
+        Of the columns of all sites, from `column_dipoles`.
     """
     n_classes = len(patches)
     home = [_home(given.sublattice[labels == one]) for one in range(n_classes)]
     pristine = _pristine(labels, given.sublattice)
-    cores = [
-        _core(one, pristine[_main(given.sublattice[labels == one])], patches, patch_errors, columns)
-        for one in range(n_classes)
-    ]
-    cores = [
-        _scaled(core, columns.heights[_main(given.sublattice[labels == one])], columns.contrast)
-        for one, core in enumerate(cores)
-    ]
-    # A defect beyond the edge of a patch still reaches into it by its width.
-    reach_px = (patches.shape[1] - 1) / 2 + columns.sigma_px
+    main = [_main(given.sublattice[labels == one]) for one in range(n_classes)]
+    cores = []
+    for one, label in enumerate(main):
+        ordinary = labels == pristine[label]
+        shift = displacement_of(labels == one, ordinary, dipoles)
+        core = _core(patches[one] - patches[pristine[label]], patch_errors[one], columns, shift)
+        cores.append(_scaled(core, columns.heights[label], columns.contrast))
+    # A defect beyond the edge of a patch still reaches into it, displaced towards it all the more.
+    reach_px = (patches.shape[1] - 1) / 2 + _TAIL_SIGMA * columns.sigma_px
     beside = _beside(given, labels, set(pristine.values()), cores, reach_px)
     names: list[ClassName] = []
     kinds = [
         "none" if one in pristine.values() or beside[one] else _kind(core)
         for one, core in enumerate(cores)
     ]
-    words: list[str] = []
-    for one in range(n_classes):
-        words.append(_word(one, pristine, home[one], kinds[one], cores[one]))
+    words = [_word(one, pristine, home[one], kinds[one], cores[one]) for one in range(n_classes)]
     for one in range(n_classes):
         if beside[one]:
             words[one] = "beside " + " or ".join(words[other] for other in beside[one])
@@ -139,7 +141,7 @@ def name_classes(
 
 
 def sublattice_letter(label: int) -> str:
-    """A for the highest column of the cell, B for the next; "a site" for several sublattices.
+    """Name a sublattice: A has the highest column of the cell, B the next.
 
     Examples
     --------
@@ -169,23 +171,18 @@ def _pristine(labels: Labels, sublattice: Labels) -> dict[int, int]:
     return out
 
 
-def _core(
-    one: int, pristine: int, patches: Patches, errors: Patches, columns: ColumnScale
-) -> _Core:
-    """Fit the column and its gradient to the difference from the pristine patch."""
-    side = patches.shape[1]
+def _core(difference: Patches, errors: Patches, columns: ColumnScale, shift: float) -> _Core:
+    """Fit a column to the difference from the pristine patch."""
+    side = difference.shape[0]
     y, x = np.mgrid[:side, :side] - (side - 1) / 2
     radius = np.hypot(y, x)
     inside = radius <= max(_CORE_SIGMA * columns.sigma_px, 1.5)
-    bell = np.exp(-0.5 * np.square(radius / columns.sigma_px))
-    slope = [bell * step / columns.sigma_px for step in (y, x)]
-    difference = (patches[one].astype(np.float64) - patches[pristine])[inside]
-    power = float(np.square(bell[inside]).sum())
-    amplitude = float((difference * bell[inside]).sum()) / power
-    variance = np.nan_to_num(np.square(errors[one].astype(np.float64)))[inside]
-    error = float(np.sqrt((variance * np.square(bell[inside])).sum())) / power
-    moved = [float((difference * s[inside]).sum() / np.square(s[inside]).sum()) for s in slope]
-    return _Core(amplitude, error, float(np.hypot(*moved)))
+    bell = np.exp(-0.5 * np.square(radius / columns.sigma_px))[inside]
+    power = float(np.square(bell).sum())
+    amplitude = float((difference[inside].astype(np.float64) * bell).sum()) / power
+    variance = np.nan_to_num(np.square(errors.astype(np.float64)))[inside]
+    error = float(np.sqrt((variance * np.square(bell)).sum())) / power
+    return _Core(amplitude, error, shift)
 
 
 def _scaled(core: _Core, height: float, contrast: int) -> _Core:
@@ -203,8 +200,7 @@ def _beside(
     """Classes of the defects that each class is the neighbour of; empty for defects.
 
     Linked by place: most members have a site of the other class so near that it reaches into their
-    patch, and are themselves disturbed less at the centre than that one. Sites of no class are defects as well,
-    which is why a class beside lone sites alone is no defect of its own either.
+    patch, and are themselves disturbed less at the centre than that one.
     """
     n_classes = len(cores)
     touches = _touches(given, labels, n_classes, reach_px)
@@ -220,9 +216,16 @@ def _beside(
                 share = members[:, stronger].mean(axis=0)
                 found = [k for k, part in zip(stronger, share, strict=True) if part > _SHARED]
         out.append(tuple(found))
-    # Round one defect stand shells of neighbours: all are beside the defect, not each other.
-    roots = {one for one, found in enumerate(out) if not found}
-    return [tuple(k for k in found if k in roots) or found[:1] if found else () for found in out]
+    return [tuple(sorted(_roots(one, out))) for one in range(n_classes)]
+
+
+def _roots(one: int, beside: list[tuple[int, ...]]) -> set[int]:
+    """Defects at the end of a chain of neighbours: shells round a defect are beside the defect."""
+    found: set[int] = set()
+    # Each is stronger than the one before it, so no chain is a ring.
+    for other in beside[one]:
+        found |= _roots(other, beside) if beside[other] else {other}
+    return found
 
 
 def _touches(given: Sample, labels: Labels, n_classes: int, reach_px: float) -> NDArray[np.bool_]:

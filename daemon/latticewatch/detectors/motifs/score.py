@@ -1,7 +1,7 @@
 """Names sites of a frame by the classes of a model: which kind, how surely, or none of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -9,10 +9,17 @@ from numpy.typing import NDArray
 from scipy.special import chdtr, chdtri
 
 from latticewatch.detectors.held import at_blocks, well_within
+from latticewatch.detectors.lattice_sites import cell_coordinates
 from latticewatch.detectors.lock import LatticeLock
-from latticewatch.detectors.motifs.columns import CellColumns, columns_of, nearest_sites
-from latticewatch.detectors.motifs.features import FeatureMaker
-from latticewatch.detectors.motifs.level import Unit, pristine_of, unit_of
+from latticewatch.detectors.motifs.columns import CellColumns, columns_of
+from latticewatch.detectors.motifs.features import FeatureMaker, Taken
+from latticewatch.detectors.motifs.level import (
+    Unit,
+    ordinary,
+    ordinary_moments,
+    turn_between,
+    unit_of,
+)
 from latticewatch.detectors.motifs.model import MotifModel
 from latticewatch.detectors.motifs.stale import Mismatch, other_crystal, other_scale
 
@@ -54,7 +61,9 @@ class Level:
     Attributes
     ----------
     unit
-        Gain, offset, sublattices and turn against the model.
+        Gain, offset and sublattices against the model.
+    moments : (S, T)
+        Of ordinary sites of the frame.
     shift : (S, F)
         What ordinary sites of each sublattice of the model have beyond those of the model.
     spread
@@ -64,9 +73,10 @@ class Level:
     """
 
     unit: Unit
+    moments: Values
     shift: Values
     spread: float
-    taken: NDArray[np.float32]
+    taken: Taken
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,6 +108,7 @@ class MotifDetector:
     def __init__(self, model: MotifModel) -> None:
         self.model = model
         self._maker = FeatureMaker(model.shape)
+        self._to_noise = np.linalg.cholesky(np.linalg.inv(model.noise_covariance))
         self.with_classes(())
 
     def with_classes(self, further: Sequence[FurtherClass]) -> None:
@@ -109,8 +120,10 @@ class MotifDetector:
         covariances = np.concatenate(
             [model.covariances, *(one.covariance[None] for one in further)]
         )
-        self._covariances = covariances
-        self._inverse = np.linalg.inv(covariances)
+        # Squared distance to class k: of (z - mean) @ whitening, all classes in one product.
+        whitening = np.linalg.cholesky(np.linalg.inv(covariances))
+        self._whitening = np.concatenate(list(whitening), axis=1)
+        self._centres = np.einsum("kc,kcd->kd", self._means, whitening).ravel()
         share = np.log(np.maximum(counts, 1.0) / max(sum(counts), 1.0))
         self._log_weight = share - 0.5 * np.linalg.slogdet(covariances)[1]
 
@@ -166,7 +179,7 @@ class MotifDetector:
             Of its chain of frames, from `begin`.
         """
         model, maker = self.model, self._maker
-        taken = maker.take(image, columns.contrast)
+        taken = maker.take(image, columns.contrast, lock)
         places, sublattice = _some_sites(image.shape, lock, columns)
         described = maker.describe(taken, places)
         scored = described.scored
@@ -177,21 +190,19 @@ class MotifDetector:
                 f"only {int(counts.min())} sites of a sublattice have room for a patch of "
                 f"{2 * model.shape.reach_px:.0f} px, {_FEWEST} needed: the frame is too small"
             )
-        features = maker.features(moments)
-        pristine = pristine_of(moments, features, sublattice, columns.n_sublattices)
-        unit = unit_of(
-            pristine.moments, model.pristine.moments, maker.constant, maker.terms, maker.features
-        )
+        mean = ordinary_moments(moments, sublattice, columns.n_sublattices)
+        unit = unit_of(mean, model.pristine.moments, maker.constant, maker.features)
         refusal = other_crystal(unit.agreement)
         if refusal is not None:
             return refusal
-        flat = maker.features(maker.constant[None].astype(np.float32))[0]
-        mean = (pristine.features - unit.offset * flat) / unit.gain
-        shift = np.empty_like(mean)
-        shift[unit.sublattice] = mean - model.pristine.features[unit.sublattice]
-        level = Level(unit, shift, 1.0, taken)
+        features = maker.features(self._plain(moments, unit))
+        shift = np.empty_like(model.pristine.features)
+        for label, of_model in enumerate(unit.sublattice):
+            own = features[sublattice == label].astype(np.float64)
+            shift[of_model] = own[ordinary(own)].mean(axis=0) - model.pristine.features[of_model]
+        level = Level(unit, mean, shift, 1.0, taken)
         z = self._components(moments, sublattice, level)
-        return Level(unit, shift, self._spread(z, unit.sublattice[sublattice]), taken)
+        return replace(level, spread=self._spread(z, unit.sublattice[sublattice]))
 
     def name(
         self,
@@ -220,7 +231,9 @@ class MotifDetector:
     def patches(self, level: Level, places_yx: Values) -> NDArray[np.float32]:
         """Patches (N, side, side) as class averages are: in the unit and turn of the model."""
         unit = level.unit
-        raw = self._maker.squares(level.taken, places_yx, unit.turn_rad)
+        wanted = self.model.pristine.moments[unit.sublattice]
+        turn_rad = turn_between(level.moments, wanted, self._maker.terms)
+        raw = self._maker.squares(level.taken, places_yx, turn_rad)
         patches: NDArray[np.float32] = (raw - unit.offset) / unit.gain
         return np.where(self.model.disc & np.isfinite(patches), patches, 0.0).astype(np.float32)
 
@@ -239,22 +252,28 @@ class MotifDetector:
         self, moments: NDArray[np.float32], sublattice: NDArray[np.integer], level: Level
     ) -> Values:
         unit, model = level.unit, self.model
-        plain = (moments - np.float32(unit.offset) * self._maker.constant) / unit.gain
-        features = self._maker.features(plain.astype(np.float32)).astype(np.float64)
+        features = self._maker.features(self._plain(moments, unit))
         known = sublattice >= 0
         own = unit.sublattice[np.where(known, sublattice, 0)]
-        shift = np.where(known[:, None], level.shift[own], level.shift.mean(axis=0))
-        z: Values = (features - shift - model.pca_mean) @ model.pca_matrix
+        shift = (level.shift + model.pca_mean) @ model.pca_matrix
+        offset = np.where(known[:, None], shift[own], shift.mean(axis=0))
+        z: Values = features @ model.pca_matrix - offset
         return z
+
+    def _plain(self, moments: NDArray[np.float32], unit: Unit) -> NDArray[np.float32]:
+        ground = (unit.offset * self._maker.constant).astype(np.float32)
+        plain: NDArray[np.float32] = (moments - ground) * np.float32(1.0 / unit.gain)
+        return plain
 
     def _spread(self, z: Values, sublattice: NDArray[np.intp]) -> float:
         """Squared noise of ordinary sites over the model's, by the median of their distances."""
-        inverse = np.linalg.inv(self.model.noise_covariance)
+        white = z @ self._to_noise
         distances = []
-        for label in np.unique(sublattice):
-            own = z[sublattice == label]
-            off = own - np.median(own, axis=0)
-            distances.append(np.einsum("nc,cd,nd->n", off, inverse, off))
+        for label in range(int(sublattice.max()) + 1):
+            own = white[sublattice == label]
+            if len(own):
+                middle = np.partition(own, len(own) // 2, axis=0)[len(own) // 2]
+                distances.append(np.square(own - middle).sum(axis=1))
         n_components = z.shape[1]
         # Survival function inverted at one half: the median of chi-square.
         median = float(np.median(np.concatenate(distances)) / chdtri(n_components, 0.5))
@@ -266,8 +285,8 @@ class MotifDetector:
         probability, distance2 = np.zeros(n_sites), np.full(n_sites, np.nan)
         rows = np.flatnonzero(scored)
         if len(rows):
-            off = z[rows][:, None] - self._means
-            square = np.einsum("nkc,kcd,nkd->nk", off, self._inverse, off, optimize=True)
+            white = z[rows] @ self._whitening - self._centres
+            square = np.square(white).reshape(len(rows), -1, n_components).sum(axis=2)
             square /= max(spread, 1.0)
             score = self._log_weight - 0.5 * square
             best = score.argmax(axis=1)
@@ -288,9 +307,10 @@ def _some_sites(
     """Sites all over the frame, of every sublattice, where the lattice holds."""
     y, x = ((np.arange(_GRID) + 0.5) * size / _GRID for size in shape)
     grid = np.stack(np.meshgrid(y, x, indexing="ij"), axis=-1).reshape(-1, 2)
-    _, address, _ = nearest_sites(lock, columns, grid)
     # The nearest column would favour the one that has more room round it.
     sublattice = np.arange(len(grid)) % columns.n_sublattices
-    places = lock.places(address[:, :2], columns.fraction[sublattice])
+    fraction = columns.fraction[sublattice]
+    address = np.round(cell_coordinates(grid, lock) - fraction).astype(np.int64)
+    places = lock.places(address, fraction)
     held = at_blocks(well_within(lock), lock.step_px, places)
     return places[held], sublattice[held]
