@@ -10,10 +10,11 @@ from latticewatch.adapters.errors import InputError
 from latticewatch.adapters.recorded import Recording, expand_inputs, open_recording
 from latticewatch.daemon.config import Settings
 from latticewatch.daemon.fitting import FitProcess, FitRefusedError
+from latticewatch.daemon.motif_page import MotifPage, check_report
 from latticewatch.daemon.offline_frames import incoming_frame, numbered, with_pixel_size
 from latticewatch.daemon.offline_pipeline import FitOnItself, make_pipeline
 from latticewatch.daemon.offline_report import Report
-from latticewatch.daemon.offline_results import Results, make_folder, open_lines
+from latticewatch.daemon.offline_results import Destination, Results, make_folder, open_lines
 from latticewatch.daemon.pipeline import Pipeline
 from latticewatch.daemon.unfitted import event_without_model
 from latticewatch.wire.events import Cut
@@ -24,8 +25,7 @@ def analyze_inputs(
     *,
     settings: Settings,
     to_fit: Sequence[str],
-    out: Path | None,
-    plot_folder: Path | None,
+    to: Destination,
     pixel_size_pm: float | None = None,
 ) -> int:
     """Write an event for every frame of every input.
@@ -38,10 +38,8 @@ def analyze_inputs(
         Who looks, and at what.
     to_fit
         Detectors whose model is fitted on each input itself; those of others are in the settings.
-    out
-        File for the lines; None for standard output, and then people are told on standard error.
-    plot_folder
-        Made if absent; None for no pictures.
+    to
+        Where the results go.
     pixel_size_pm
         Of all inputs, in place of what their files say.
 
@@ -58,10 +56,14 @@ def analyze_inputs(
         A model is refused.
     """
     paths = expand_inputs(inputs)
-    pictures = plot_folder is not None
+    if to.page is not None:
+        check_report(to.page, inputs=paths, out=to.out)
+    pictures = to.plot_folder is not None or to.page is not None
     with ExitStack() as stack:
-        report = Report(sys.stderr if out is None else sys.stdout)
-        results = Results(open_lines(out, stack), make_folder(plot_folder), report)
+        report = Report(sys.stderr if to.out is None else sys.stdout)
+        results = Results(open_lines(to.out, stack), make_folder(to.plot_folder), report)
+        if to.page is not None:
+            results.page = MotifPage(to.page)
         choose = _way_to_choose(settings, to_fit, stack, pictures=pictures)
         for path in paths:
             try:
@@ -71,7 +73,11 @@ def analyze_inputs(
                 _analyze_one(recording, choose, settings, results)
             except InputError as failure:
                 results.fail(failure)
-        report.finish(n_failed=results.n_failed, out=out, plot_folder=plot_folder)
+        if results.page is not None:
+            results.page.write()
+        report.finish(
+            n_failed=results.n_failed, out=to.out, plot_folder=to.plot_folder, page=to.page
+        )
         return results.n_failed
 
 
@@ -116,7 +122,14 @@ def analyze_recording(recording: Recording, pipeline: Pipeline, results: Results
         outcome = pipeline.process(incoming)
         note = "; ".join(said for said in (outcome.note, outcome.warning) if said)
         event = numbered(outcome.event, incoming)
-        results.write(recording, index, event, note=note, pictures=outcome.pictures)
+        results.write(
+            recording,
+            index,
+            event,
+            note=note,
+            pictures=outcome.pictures,
+            sites=getattr(outcome, "motifs", None),
+        )
 
 
 def write_unscored(recording: Recording, settings: Settings, results: Results) -> None:

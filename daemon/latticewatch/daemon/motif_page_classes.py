@@ -1,0 +1,195 @@
+"""The classes of a motif model as the page shows them: layout, averages, table."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from latticewatch.daemon.motif_page_looks import UNSCORED_LOOK, Look, looks_of, outline_of
+from latticewatch.daemon.motif_page_pictures import (
+    ERROR_COLOURS,
+    MEAN_COLOURS,
+    limits_of,
+    patch_url,
+    scale_url,
+)
+from latticewatch.daemon.motif_page_shown import ShownClass, ShownModel
+
+LAYOUT_SIDE = 400.0  # units of the drawing
+_LAYOUT_RIM = 14.0
+_LAYOUT_MARK = 4.2  # radius of a defect
+_CHIP_MARK = 6.5
+
+NEW_NAME = "new"
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """Sites that are drawn alike.
+
+    Attributes
+    ----------
+    key
+        Names the class among all of the page.
+    name
+        Of the class.
+    look, path
+        How, and the `d` of the SVG path.
+    """
+
+    key: str
+    name: str
+    look: Look
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClassRow:
+    """A class as a row of the table, and as a card.
+
+    Attributes
+    ----------
+    key
+        Names it among all classes of the page.
+    of
+        The class.
+    look, chip
+        How its sites are drawn, and the path of one of them for a legend.
+    ratio
+        Its intensity over that of pristine sites, in words; empty where it has none.
+    error
+        Largest standard error of its average, in words.
+    beside
+        The defects it stands beside: key and name.
+    mean_url, error_url
+        Its average and the standard error of that.
+    """
+
+    key: str
+    of: ShownClass
+    look: Look
+    chip: str
+    ratio: str
+    error: str
+    beside: tuple[tuple[str, str], ...]
+    mean_url: str
+    error_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPart:
+    """A model as the page shows it.
+
+    Attributes
+    ----------
+    number
+        From 0, in the order of the page.
+    artifact, sha256
+        As events call it.
+    model
+        The model.
+    rows
+        Its classes.
+    layout
+        Places of the sample, a layer for each class; empty where the model holds no layout.
+    mean_scale, error_scale
+        Picture of the colours, smallest, largest value.
+    """
+
+    number: int
+    artifact: str
+    sha256: str
+    model: ShownModel
+    rows: tuple[ClassRow, ...]
+    layout: tuple[Layer, ...]
+    mean_scale: tuple[str, str, str]
+    error_scale: tuple[str, str, str]
+
+    @property
+    def by_id(self) -> dict[int, ClassRow]:
+        """Rows by the number of their class."""
+        return {row.of.class_id: row for row in self.rows}
+
+    @property
+    def n_components(self) -> int:
+        """Numbers that are left of a patch."""
+        return int(self.model.pca_matrix.shape[1])
+
+
+def key_of(number: int, class_id: int) -> str:
+    """Name a class among all classes of the page; 0 is new, -1 unscored.
+
+    Examples
+    --------
+    >>> key_of(0, 12), key_of(1, -1)
+    ('m0k12', 'm1x')
+    """
+    return f"m{number}k{class_id}" if class_id >= 0 else f"m{number}x"
+
+
+def chip_of(look: Look) -> str:
+    """Path of one mark for a legend, round the origin."""
+    return outline_of(look.shape, [(0.0, 0.0)], _CHIP_MARK * max(look.size, 0.45))
+
+
+def model_part(model: ShownModel, number: int, *, artifact: str, sha256: str) -> ModelPart:
+    """Draw what the page shows of a model."""
+    looks = looks_of(model.classes)
+    means, errors = limits_of(model.patches), (0.0, limits_of(model.patch_errors)[1])
+    names = {one.class_id: one.name for one in model.classes}
+    rows = [
+        ClassRow(
+            key=key_of(number, one.class_id),
+            of=one,
+            look=looks[one.class_id],
+            chip=chip_of(looks[one.class_id]),
+            ratio="" if one.intensity_ratio is None else f"{one.intensity_ratio:.3f}",
+            error=f"{limits_of(model.patch_errors[k])[1]:.2g}",
+            beside=tuple(
+                (key_of(number, other), names.get(other, f"class {other}"))
+                for other in one.stands_beside
+            ),
+            mean_url=patch_url(model.patches[k], means, MEAN_COLOURS),
+            error_url=patch_url(model.patch_errors[k], errors, ERROR_COLOURS),
+        )
+        for k, one in enumerate(model.classes)
+    ]
+    return ModelPart(
+        number=number,
+        artifact=artifact,
+        sha256=sha256,
+        model=model,
+        rows=tuple(rows),
+        layout=tuple(_layout(model, number, looks)),
+        mean_scale=(scale_url(MEAN_COLOURS), f"{means[0]:.2g}", f"{means[1]:.2g}"),
+        error_scale=(scale_url(ERROR_COLOURS), "0", f"{errors[1]:.2g}"),
+    )
+
+
+def _layout(model: ShownModel, number: int, looks: Mapping[int, Look]) -> list[Layer]:
+    known = np.isfinite(model.layout_yx).all(axis=1)
+    if not known.any():
+        return []
+    low, high = model.layout_yx[known].min(axis=0), model.layout_yx[known].max(axis=0)
+    # Both axes by one factor: distances are what a layout tells.
+    scale = (LAYOUT_SIDE - 2 * _LAYOUT_RIM) / max(float((high - low).max()), 1e-9)
+    places = LAYOUT_SIDE / 2 + (model.layout_yx - (low + high) / 2) * scale
+    layers = []
+    for row in _drawing_order(model.classes):
+        members = known & (model.sample_class == row)
+        if row < 0:
+            key, name, look = key_of(number, row), "in no class", UNSCORED_LOOK
+        else:
+            one = model.classes[row]
+            key, name, look = key_of(number, one.class_id), one.name, looks[one.class_id]
+        radius = _LAYOUT_MARK * max(look.size, 0.35)
+        if members.any():
+            path = outline_of(look.shape, places[members].tolist(), radius)
+            layers.append(Layer(key, name, look, path))
+    return layers
+
+
+def _drawing_order(classes: Sequence[ShownClass]) -> list[int]:
+    """Rows, those that are in no class and pristine ones first, so that others lie over them."""
+    last = {"pristine": 0, "neighbour": 1}
+    return [-1, *sorted(range(len(classes)), key=lambda row: last.get(classes[row].role, 2))]

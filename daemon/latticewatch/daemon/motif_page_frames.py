@@ -1,0 +1,293 @@
+"""One frame as the page of motifs shows it: picture with marks, counts, defects."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from msgspec import UNSET
+
+from latticewatch.daemon.motif_page_classes import (
+    NEW_NAME,
+    ClassRow,
+    Layer,
+    ModelPart,
+    chip_of,
+    key_of,
+)
+from latticewatch.daemon.motif_page_looks import NEW_LOOK, UNSCORED_LOOK, Look, outline_of
+from latticewatch.daemon.motif_page_pictures import round_length
+from latticewatch.daemon.motif_page_shown import ShownSites
+from latticewatch.wire.events import Defect, DefectEvent
+
+NEW, UNSCORED = 0, -1
+MARK_OF_NEAREST = 0.5  # radius of a mark over the distance of nearest columns: rings do not meet
+# Of the longer side of the frame: smaller marks are not seen, larger ones hide the lattice.
+_LEAST_MARK, _MOST_MARK = 0.007, 0.03
+_BAR_SHARE = 0.25  # of the width of the frame, at most
+MAX_NUMBERED = 60  # more numbers than this hide the image that they explain
+UNNAMED_LOOK = Look("#ffffff", "circle", 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class DefectRow:
+    """A defect of the event.
+
+    Attributes
+    ----------
+    i
+        Its number in the event.
+    key, label, look, chip
+        Its class.
+    kind
+        Word of the protocol.
+    px, nm
+        [y, x], in words; `nm` is empty without calibration.
+    probability, distance, p_value
+        In words; the first two are empty where no class was asked for.
+    site
+        Its address, in words.
+    mark
+        The `d` of an SVG path round it, in pixels of the frame; an outline as it was drawn.
+    text_yx
+        Where its number stands.
+    """
+
+    i: int
+    key: str
+    label: str
+    look: Look
+    chip: str
+    kind: str
+    px: str
+    nm: str
+    probability: str
+    distance: str
+    p_value: str
+    site: str
+    mark: str
+    text_yx: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class CountRow:
+    """How many sites of a frame are of a class, how many of its defects, and of the model's."""
+
+    key: str
+    name: str
+    role: str
+    look: Look
+    chip: str
+    n_sites: int
+    n_defects: int
+    n_model: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A bar of scale: its length in pixels of the frame, and in words."""
+
+    length_px: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FramePart:
+    """A frame as the page shows it.
+
+    Attributes
+    ----------
+    number
+        From 0, in the order of the page.
+    title
+        File, and number of the frame where it holds several.
+    told
+        Sites, defects, milliseconds.
+    facts
+        Name and value of what else is known.
+    notes
+        What a reader should know before believing it.
+    shape_yx
+        Rows and columns.
+    image_url
+        The frame.
+    layers, defects, counts
+        Marks and tables.
+    mark_px, text_px
+        Radius of a mark and height of a number, pixels of the frame.
+    bar
+        None where the size of a pixel is not known.
+    """
+
+    number: int
+    title: str
+    told: str
+    facts: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...]
+    shape_yx: tuple[int, int]
+    image_url: str
+    layers: tuple[Layer, ...]
+    defects: tuple[DefectRow, ...]
+    counts: tuple[CountRow, ...]
+    mark_px: float
+    text_px: float
+    bar: Bar | None
+
+    @property
+    def is_numbered(self) -> bool:
+        """Whether numbers stand beside the marks."""
+        return len(self.defects) <= MAX_NUMBERED
+
+
+def mark_radius(shape_yx: tuple[int, int], nearest_px: float | None) -> float:
+    """Radius of a mark in pixels of the frame; `nearest_px` None where there is no lattice."""
+    longer = max(shape_yx)
+    wanted = _MOST_MARK * longer if nearest_px is None else MARK_OF_NEAREST * nearest_px
+    return min(max(wanted, _LEAST_MARK * longer), _MOST_MARK * longer)
+
+
+def site_layers(sites: ShownSites, part: ModelPart, radius_px: float) -> list[Layer]:
+    """Draw every site, one layer per class, quiet ones first."""
+    by_id = part.by_id
+    order = {"pristine": 1, "neighbour": 2, "defect": 3, "proposed": 3}
+
+    def turn(class_id: int) -> int:
+        if class_id in by_id:
+            return order.get(by_id[class_id].of.role, 3)
+        return 0 if class_id == UNSCORED else 4
+
+    layers = []
+    for class_id in sorted(np.unique(sites.class_id).tolist(), key=lambda one: (turn(one), one)):
+        places = sites.places_yx[sites.class_id == class_id]
+        row = by_id.get(class_id)
+        look, name = _look_of(row, class_id)
+        size = look.size if look.is_filled else 0.6 * look.size
+        path = outline_of(look.shape, places.tolist(), radius_px * size)
+        layers.append(Layer(key_of(part.number, class_id), name, look, path))
+    return layers
+
+
+def defect_rows(
+    event: DefectEvent, part: ModelPart | None, radius_px: float
+) -> tuple[DefectRow, ...]:
+    """List the defects of an event, in its order."""
+    by_id = {} if part is None else part.by_id
+    number = 0 if part is None else part.number
+    return tuple(_defect_row(defect, by_id, number, radius_px) for defect in event.defects)
+
+
+def count_rows(
+    sites: ShownSites, part: ModelPart, defects: Sequence[DefectRow]
+) -> tuple[CountRow, ...]:
+    """Count sites and defects of each class, those that are new, and those that were not scored."""
+
+    def row(class_id: int, name: str, role: str, look: Look, n_model: int | None) -> CountRow:
+        key = key_of(part.number, class_id)
+        n_sites = int(np.count_nonzero(sites.class_id == class_id))
+        n_defects = sum(defect.key == key for defect in defects)
+        return CountRow(key, name, role, look, chip_of(look), n_sites, n_defects, n_model)
+
+    rows = [
+        row(one.of.class_id, one.of.name, one.of.role, one.look, one.of.n_members)
+        for one in part.rows
+    ]
+    rows.append(row(NEW, NEW_NAME, "far from all classes", NEW_LOOK, None))
+    told = "at the rim, or where the lattice is not known"
+    rows.append(row(UNSCORED, "not scored", told, UNSCORED_LOOK, None))
+    return tuple(rows)
+
+
+def pixel_size_of(event: DefectEvent) -> tuple[str, float | None]:
+    """Side of a pixel in words, and in nm along x; None where nobody knows it."""
+    if event.pixel_size is not UNSET:
+        size = event.pixel_size
+        told = f"{size.size_pm:.2f} ± {size.error_pm:.2f} pm (from the {size.source})"
+        return told, size.size_pm / 1000
+    fov_nm = event.context.fov_nm_yx
+    if not event.calibrated or fov_nm is None:
+        return "not known: places are in pixels only", None
+    y_pm, x_pm = (
+        1000 * fov * share / n
+        for fov, share, n in zip(fov_nm, event.roi.size_frac_yx, event.frame.shape_yx, strict=True)
+    )
+    same = math.isclose(y_pm, x_pm, rel_tol=1e-3)
+    return (f"{x_pm:.4g} pm" if same else f"{y_pm:.4g} x {x_pm:.4g} pm (y, x)"), x_pm / 1000
+
+
+def bar_of(width_px: int, pixel_nm: float | None) -> Bar | None:
+    """Make a bar of scale of a round length."""
+    if pixel_nm is None:
+        return None
+    length_nm = round_length(_BAR_SHARE * width_px * pixel_nm)
+    return Bar(length_nm / pixel_nm, f"{length_nm:g} nm")
+
+
+def dose_of(attrs: Mapping[str, Any]) -> str:  # Any: the vendor's values
+    """Dose, as the file says it; empty where it does not."""
+    told = [f"{value} ({name})" for name, value in attrs.items() if "dose" in name.lower()]
+    return ", ".join(told)
+
+
+class _Motif(Protocol):
+    """The class of a defect, as its event says it."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def p(self) -> float: ...
+    @property
+    def distance(self) -> float: ...
+
+
+def motif_of(defect: Defect) -> _Motif | None:
+    """Class of a defect; None where nobody was asked, or it was not scored."""
+    motif: _Motif | None = getattr(defect, "motif", None)
+    return None if motif is UNSET else motif
+
+
+def _look_of(row: ClassRow | None, class_id: int) -> tuple[Look, str]:
+    if row is not None:
+        return row.look, row.of.name
+    if class_id == UNSCORED:
+        return UNSCORED_LOOK, "not scored"
+    return NEW_LOOK, NEW_NAME if class_id == NEW else f"class {class_id}"
+
+
+def _defect_row(
+    defect: Defect, by_id: Mapping[int, ClassRow], number: int, radius_px: float
+) -> DefectRow:
+    motif = motif_of(defect)
+    key, label, look = "", defect.label or "", UNNAMED_LOOK
+    probability = distance = ""
+    if motif is not None:
+        key = key_of(number, motif.id)
+        look, name = _look_of(by_id.get(motif.id), motif.id)
+        label = defect.label or name
+        probability, distance = f"{motif.p:.3f}", f"{motif.distance:.1f}"
+        look = look if not look.is_filled else Look(look.colour, "circle", 1.0)
+    y, x = defect.pixel_yx
+    nm = "" if defect.nm_yx is None else "{:.3f}, {:.3f}".format(*defect.nm_yx)
+    return DefectRow(
+        i=defect.i,
+        key=key,
+        label=label,
+        look=look,
+        chip=chip_of(look),
+        kind=defect.kind,
+        px=f"{y:.1f}, {x:.1f}",
+        nm=nm,
+        probability=probability,
+        distance=distance,
+        p_value=f"{defect.p_value:.1e}",
+        site="" if defect.site is None else ", ".join(str(n) for n in defect.site),
+        mark=_mark_of(defect, look, radius_px),
+        text_yx=(y - 0.9 * radius_px, x + 0.9 * radius_px),
+    )
+
+
+def _mark_of(defect: Defect, look: Look, radius_px: float) -> str:
+    if defect.outline_px_yx is UNSET:
+        return outline_of(look.shape, [defect.pixel_yx], radius_px * look.size)
+    corners = "L".join(f"{x:.1f} {y:.1f}" for y, x in defect.outline_px_yx)
+    return f"M{corners}{'z' if defect.kind == 'amorphous' else ''}"
