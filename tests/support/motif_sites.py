@@ -54,6 +54,7 @@ class Model:
 class Sites:
     places_yx: NDArray[np.float64]
     class_id: NDArray[np.int64]
+    address: NDArray[np.int64]
     model: Model
 
 
@@ -110,8 +111,9 @@ def made_up_frame(
             max(0, int(at_y) - 16) : int(at_y) + 17, max(0, int(at_x) - 16) : int(at_x) + 17
         ]
         image[near] += height * np.exp(-((y[near] - at_y) ** 2 + (x[near] - at_x) ** 2) / 40)
+    address = np.stack([np.arange(len(places)), -np.arange(len(places)), 0 * rim], axis=1)
     noisy = image + rng.normal(0, 0.08, image.shape)
-    return noisy.astype(np.float32), Sites(places, class_id, model)
+    return noisy.astype(np.float32), Sites(places, class_id, address, model)
 
 
 def renamed(model: Model, class_id: int, name: str) -> Model:
@@ -154,7 +156,7 @@ def made_up_event(sites: Sites, shape_yx: tuple[int, int], *, nm: bool = True) -
             frac_yx=(0.5, 0.5),
             nm_yx=(1.25, -0.5) if nm else None,
             cov_px=(0.01, 0.0, 0.01),
-            site=(i, -i, 0),
+            site=(k, -k, 0),
             extent_px=10.0,
             edge=False,
             motif=Motif(

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from latticewatch.adapters.errors import InputError
-from latticewatch.daemon.motif_page_classes import ModelPart, model_part
+from latticewatch.daemon.motif_page_classes import Layer, ModelPart, model_part
 from latticewatch.daemon.motif_page_frames import (
+    CountRow,
     FramePart,
     bar_of,
     count_rows,
@@ -178,9 +179,10 @@ class MotifPage:
         nearest_px = None if part is None else part.model.columns.nearest_px
         radius_px = mark_radius(shape_yx, nearest_px)
         defects = defect_rows(event, part, radius_px)
-        layers, counts = (), ()
+        layers: tuple[Layer, ...] = ()
+        counts: tuple[CountRow, ...] = ()
         if sites is not None and part is not None:
-            layers = tuple(site_layers(sites, part, radius_px))
+            layers = tuple(site_layers(sites, part, event, radius_px))
             counts = count_rows(sites, part, defects)
         side_px = LARGE_SIDE_PX if self.n_shown < N_LARGE else SMALL_SIDE_PX
         return FramePart(

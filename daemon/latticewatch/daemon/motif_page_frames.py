@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from latticewatch.daemon.motif_page_classes import (
     NEW_NAME,
@@ -38,8 +38,8 @@ class DefectRow:
     ----------
     i
         Its number in the event.
-    key, label, look, chip
-        Its class.
+    class_id, key, label, look, chip
+        Its class; None, "", "" where it has none.
     kind
         Word of the protocol.
     px, nm
@@ -55,6 +55,7 @@ class DefectRow:
     """
 
     i: int
+    class_id: int | None
     key: str
     label: str
     look: Look
@@ -74,6 +75,7 @@ class DefectRow:
 class CountRow:
     """How many sites of a frame are of a class, how many of its defects, and of the model's."""
 
+    class_id: int
     key: str
     name: str
     role: str
@@ -147,8 +149,12 @@ def mark_radius(shape_yx: tuple[int, int], nearest_px: float | None) -> float:
     return min(max(wanted, _LEAST_MARK * longer), _MOST_MARK * longer)
 
 
-def site_layers(sites: ShownSites, part: ModelPart, radius_px: float) -> list[Layer]:
-    """Draw every site, one layer per class, quiet ones first."""
+def site_layers(
+    sites: ShownSites, part: ModelPart, event: DefectEvent, radius_px: float
+) -> list[Layer]:
+    """Draw every site that is not listed, one layer per class, quiet ones first."""
+    listed = {defect.site for defect in event.defects}
+    others = np.array([tuple(one) not in listed for one in sites.address.tolist()], bool)
     by_id = part.by_id
     order = {"pristine": 1, "neighbour": 2, "defect": 3, "proposed": 3}
 
@@ -159,10 +165,10 @@ def site_layers(sites: ShownSites, part: ModelPart, radius_px: float) -> list[La
 
     layers = []
     for class_id in sorted(np.unique(sites.class_id).tolist(), key=lambda one: (turn(one), one)):
-        places = sites.places_yx[sites.class_id == class_id]
+        places = sites.places_yx[others & (sites.class_id == class_id)]
         row = by_id.get(class_id)
         look, name = _look_of(row, class_id)
-        size = look.size if look.is_filled else 0.6 * look.size
+        size = look.size if look.is_filled else 0.7 * look.size
         path = outline_of(look.shape, places.tolist(), radius_px * size)
         layers.append(Layer(key_of(part.number, class_id), name, look, path))
     return layers
@@ -186,15 +192,14 @@ def count_rows(
         key = key_of(part.number, class_id)
         n_sites = int(np.count_nonzero(sites.class_id == class_id))
         n_defects = sum(defect.key == key for defect in defects)
-        return CountRow(key, name, role, look, chip_of(look), n_sites, n_defects, n_model)
+        return CountRow(class_id, key, name, role, look, chip_of(look), n_sites, n_defects, n_model)
 
     rows = [
         row(one.of.class_id, one.of.name, one.of.role, one.look, one.of.n_members)
         for one in part.rows
     ]
-    rows.append(row(NEW, NEW_NAME, "far from all classes", NEW_LOOK, None))
-    told = "at the rim, or where the lattice is not known"
-    rows.append(row(UNSCORED, "not scored", told, UNSCORED_LOOK, None))
+    rows.append(row(NEW, NEW_NAME, "–", NEW_LOOK, None))
+    rows.append(row(UNSCORED, "not scored", "–", UNSCORED_LOOK, None))
     return tuple(rows)
 
 
@@ -242,8 +247,8 @@ class _Motif(Protocol):
 
 def motif_of(defect: Defect) -> _Motif | None:
     """Class of a defect; None where nobody was asked, or it was not scored."""
-    motif: _Motif | None = getattr(defect, "motif", None)
-    return None if motif is UNSET else motif
+    motif: _Motif | UnsetType | None = getattr(defect, "motif", None)
+    return None if isinstance(motif, UnsetType) else motif
 
 
 def _look_of(row: ClassRow | None, class_id: int) -> tuple[Look, str]:
@@ -251,7 +256,9 @@ def _look_of(row: ClassRow | None, class_id: int) -> tuple[Look, str]:
         return row.look, row.of.name
     if class_id == UNSCORED:
         return UNSCORED_LOOK, "not scored"
-    return NEW_LOOK, NEW_NAME if class_id == NEW else f"class {class_id}"
+    if class_id == NEW:
+        return NEW_LOOK, NEW_NAME
+    return UNNAMED_LOOK, f"class {class_id}"
 
 
 def _defect_row(
@@ -270,6 +277,7 @@ def _defect_row(
     nm = "" if defect.nm_yx is None else "{:.3f}, {:.3f}".format(*defect.nm_yx)
     return DefectRow(
         i=defect.i,
+        class_id=None if motif is None else motif.id,
         key=key,
         label=label,
         look=look,

@@ -3,6 +3,7 @@
 import base64
 import io
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -100,7 +101,7 @@ def _url(
     colours: str,
     limits: tuple[float, float],
     form: str,
-    options: dict[str, object],
+    options: Mapping[str, object],
 ) -> str:
     from matplotlib.image import imsave
 
@@ -113,6 +114,6 @@ def _url(
         vmax=max(high, low + 1e-12 * max(1.0, abs(low))),
         cmap=colours,
         format=form,
-        pil_kwargs=options,
+        pil_kwargs=dict(options),
     )
     return f"data:image/{form};base64,{base64.b64encode(file.getvalue()).decode()}"
