@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 from numpy.typing import NDArray
 
 from latticewatch.daemon.exchange import PipelineSettings
@@ -25,6 +25,7 @@ from latticewatch.wire.events import (
 )
 from latticewatch.wire.frames import FrameHeader
 from latticewatch.wire.geometry import Geometry
+from latticewatch.wire.motifs import Motif
 
 
 class Reporter:
@@ -112,6 +113,7 @@ class Reporter:
             Defect(
                 i=i,
                 kind=finding.kind,
+                label=finding.label,
                 score=score_of_p(finding.p_value),
                 p_value=finding.p_value,
                 q_value=max(float(verdict.q_value[i]), 1e-300),
@@ -128,6 +130,7 @@ class Reporter:
                 edge=edge[i],
                 outline_px_yx=UNSET if finding.outline_px_yx is None else finding.outline_px_yx,
                 flags=(*finding.flags, *(("tail_p",) if finding.tail else ())),
+                motif=_motif(finding),
             )
             for i, finding in enumerate(findings)
         )
@@ -146,6 +149,14 @@ def _at_most(verdict: Verdict, n_most: int) -> Verdict:
         findings=tuple(verdict.findings[k] for k in kept),
         q_value=verdict.q_value[kept],
     )
+
+
+def _motif(finding: Finding) -> Motif | UnsetType:
+    """Class of a finding, not written where nobody named it."""
+    named = finding.motif
+    if named is None:
+        return UNSET
+    return Motif(id=named.class_id, p=named.p, distance=named.distance, role=named.role)
 
 
 def _state(sight: Sight) -> DetectorState:
