@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from msgspec import Struct
 from msgspec.structs import replace as replaced
 from numpy.typing import NDArray
 
 from latticewatch.wire.events import Defect, DefectEvent
+from latticewatch.wire.motifs import Motif
 from support.golden_events import event_messages
 
 HOSTILE = "<script>alert('a')</script><img src=\"http://evil.example/x.png\" onerror=alert(1)>"
@@ -127,17 +127,6 @@ def renamed(model: Model, class_id: int, name: str) -> Model:
     return replace(model, classes=classes)
 
 
-class Motif(Struct, frozen=True, kw_only=True):
-    id: int
-    p: float
-    distance: float
-    role: str
-
-
-class NamedDefect(Defect, frozen=True, kw_only=True):
-    motif: Motif
-
-
 def made_up_event(sites: Sites, shape_yx: tuple[int, int], *, nm: bool = True) -> DefectEvent:
     """The event that lists every site of a class of defects, and the new ones."""
     role = {one.class_id: one.role for one in sites.model.classes} | {0: "new", -1: ""}
@@ -145,7 +134,7 @@ def made_up_event(sites: Sites, shape_yx: tuple[int, int], *, nm: bool = True) -
     kind = {one.class_id: one.kind for one in sites.model.classes} | {0: "unknown"}
     odd = [k for k, one in enumerate(sites.class_id.tolist()) if role[one] in ("defect", "new")]
     defects = [
-        NamedDefect(
+        Defect(
             i=i,
             kind=kind[int(sites.class_id[k])],
             label=name[int(sites.class_id[k])],

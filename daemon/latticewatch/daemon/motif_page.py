@@ -20,15 +20,13 @@ from latticewatch.daemon.motif_page_classes import Layer, ModelPart, model_part
 from latticewatch.daemon.motif_page_frames import (
     CountRow,
     FramePart,
-    bar_of,
     count_rows,
     defect_rows,
-    dose_of,
     mark_radius,
-    pixel_size_of,
     site_layers,
 )
 from latticewatch.daemon.motif_page_pictures import frame_url
+from latticewatch.daemon.motif_page_scale import bar_of, dose_of, pixel_size_of
 from latticewatch.daemon.motif_page_shown import ShownModel, ShownSites
 from latticewatch.daemon.offline_report import counted, outcome_of
 from latticewatch.wire.events import DefectEvent

@@ -1,9 +1,7 @@
 """One frame as the page of motifs shows it: picture with marks, counts, defects."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import numpy as np
 from msgspec import UNSET, UnsetType
@@ -17,7 +15,7 @@ from latticewatch.daemon.motif_page_classes import (
     key_of,
 )
 from latticewatch.daemon.motif_page_looks import NEW_LOOK, UNSCORED_LOOK, Look, outline_of
-from latticewatch.daemon.motif_page_pictures import round_length
+from latticewatch.daemon.motif_page_scale import Bar
 from latticewatch.daemon.motif_page_shown import ShownSites
 from latticewatch.wire.events import Defect, DefectEvent
 
@@ -25,7 +23,6 @@ NEW, UNSCORED = 0, -1
 MARK_OF_NEAREST = 0.5  # radius of a mark over the distance of nearest columns: rings do not meet
 # Of the longer side of the frame: smaller marks are not seen, larger ones hide the lattice.
 _LEAST_MARK, _MOST_MARK = 0.007, 0.03
-_BAR_SHARE = 0.25  # of the width of the frame, at most
 MAX_NUMBERED = 60  # more numbers than this hide the image that they explain
 UNNAMED_LOOK = Look("#ffffff", "circle", 1.0)
 
@@ -84,14 +81,6 @@ class CountRow:
     n_sites: int
     n_defects: int
     n_model: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """A bar of scale: its length in pixels of the frame, and in words."""
-
-    length_px: float
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,57 +187,9 @@ def count_rows(
         row(one.of.class_id, one.of.name, one.of.role, one.look, one.of.n_members)
         for one in part.rows
     ]
-    rows.append(row(NEW, NEW_NAME, "–", NEW_LOOK, None))
-    rows.append(row(UNSCORED, "not scored", "–", UNSCORED_LOOK, None))
+    rows.append(row(NEW, NEW_NAME, "", NEW_LOOK, None))
+    rows.append(row(UNSCORED, "not scored", "", UNSCORED_LOOK, None))
     return tuple(rows)
-
-
-def pixel_size_of(event: DefectEvent) -> tuple[str, float | None]:
-    """Side of a pixel in words, and in nm along x; None where nobody knows it."""
-    if event.pixel_size is not UNSET:
-        size = event.pixel_size
-        told = f"{size.size_pm:.2f} ± {size.error_pm:.2f} pm (from the {size.source})"
-        return told, size.size_pm / 1000
-    fov_nm = event.context.fov_nm_yx
-    if not event.calibrated or fov_nm is None:
-        return "not known: places are in pixels only", None
-    y_pm, x_pm = (
-        1000 * fov * share / n
-        for fov, share, n in zip(fov_nm, event.roi.size_frac_yx, event.frame.shape_yx, strict=True)
-    )
-    same = math.isclose(y_pm, x_pm, rel_tol=1e-3)
-    return (f"{x_pm:.4g} pm" if same else f"{y_pm:.4g} x {x_pm:.4g} pm (y, x)"), x_pm / 1000
-
-
-def bar_of(width_px: int, pixel_nm: float | None) -> Bar | None:
-    """Make a bar of scale of a round length."""
-    if pixel_nm is None:
-        return None
-    length_nm = round_length(_BAR_SHARE * width_px * pixel_nm)
-    return Bar(length_nm / pixel_nm, f"{length_nm:g} nm")
-
-
-def dose_of(attrs: Mapping[str, Any]) -> str:  # Any: the vendor's values
-    """Dose, as the file says it; empty where it does not."""
-    told = [f"{value} ({name})" for name, value in attrs.items() if "dose" in name.lower()]
-    return ", ".join(told)
-
-
-class _Motif(Protocol):
-    """The class of a defect, as its event says it."""
-
-    @property
-    def id(self) -> int: ...
-    @property
-    def p(self) -> float: ...
-    @property
-    def distance(self) -> float: ...
-
-
-def motif_of(defect: Defect) -> _Motif | None:
-    """Class of a defect; None where nobody was asked, or it was not scored."""
-    motif: _Motif | UnsetType | None = getattr(defect, "motif", None)
-    return None if isinstance(motif, UnsetType) else motif
 
 
 def _look_of(row: ClassRow | None, class_id: int) -> tuple[Look, str]:
@@ -264,7 +205,7 @@ def _look_of(row: ClassRow | None, class_id: int) -> tuple[Look, str]:
 def _defect_row(
     defect: Defect, by_id: Mapping[int, ClassRow], number: int, radius_px: float
 ) -> DefectRow:
-    motif = motif_of(defect)
+    motif = None if isinstance(defect.motif, UnsetType) else defect.motif
     key, label, look = "", defect.label or "", UNNAMED_LOOK
     probability = distance = ""
     if motif is not None:

@@ -71,18 +71,6 @@ def limits_of(patches: NDArray[np.float32]) -> tuple[float, float]:
     return (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
 
 
-def round_length(most: float) -> float:
-    """Largest of 1, 2, 5, 10, 20, ... that is not above `most`, for a bar of scale.
-
-    Examples
-    --------
-    >>> round_length(2.3), round_length(0.07)
-    (2.0, 0.05)
-    """
-    decade = 10.0 ** math.floor(math.log10(most))
-    return max(step * decade for step in (1, 2, 5) if step * decade <= most * (1 + 1e-9))
-
-
 def _shrunk(values: NDArray[np.float32], axis: int, n_out: int) -> NDArray[np.float32]:
     """Means over parts of equal length along an axis; a pixel on a border counts in shares."""
     n_in = values.shape[axis]

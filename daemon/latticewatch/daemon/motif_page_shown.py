@@ -75,6 +75,6 @@ class ShownSites(Protocol):
     @property
     def class_id(self) -> NDArray[np.int64]: ...  # noqa: D102
     @property
-    def address(self) -> NDArray[np.int64]: ...
+    def address(self) -> NDArray[np.int64]: ...  # noqa: D102
     @property
     def model(self) -> ShownModel: ...  # noqa: D102

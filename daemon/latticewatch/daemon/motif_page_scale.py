@@ -1,0 +1,63 @@
+"""Sizes and dose of a frame as the page of motifs says them: words, and a bar of scale."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec import UNSET
+
+from latticewatch.wire.events import DefectEvent
+
+_BAR_SHARE = 0.25  # of the width of the frame, at most
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A bar of scale: its length in pixels of the frame, and in words."""
+
+    length_px: float
+    text: str
+
+
+def pixel_size_of(event: DefectEvent) -> tuple[str, float | None]:
+    """Side of a pixel in words, and in nm along x; None where nobody knows it."""
+    if event.pixel_size is not UNSET:
+        size = event.pixel_size
+        told = f"{size.size_pm:.2f} ± {size.error_pm:.2f} pm (from the {size.source})"
+        return told, size.size_pm / 1000
+    fov_nm = event.context.fov_nm_yx
+    if not event.calibrated or fov_nm is None:
+        return "not known: places are in pixels only", None
+    y_pm, x_pm = (
+        1000 * fov * share / n
+        for fov, share, n in zip(fov_nm, event.roi.size_frac_yx, event.frame.shape_yx, strict=True)
+    )
+    same = math.isclose(y_pm, x_pm, rel_tol=1e-3)
+    return (f"{x_pm:.4g} pm" if same else f"{y_pm:.4g} x {x_pm:.4g} pm (y, x)"), x_pm / 1000
+
+
+def bar_of(width_px: int, pixel_nm: float | None) -> Bar | None:
+    """Make a bar of scale of a round length."""
+    if pixel_nm is None:
+        return None
+    length_nm = round_length(_BAR_SHARE * width_px * pixel_nm)
+    return Bar(length_nm / pixel_nm, f"{length_nm:g} nm")
+
+
+def dose_of(attrs: Mapping[str, Any]) -> str:  # Any: the vendor's values
+    """Dose, as the file says it; empty where it does not."""
+    told = [f"{value} ({name})" for name, value in attrs.items() if "dose" in name.lower()]
+    return ", ".join(told)
+
+
+def round_length(most: float) -> float:
+    """Largest of 1, 2, 5, 10, 20, ... that is not above `most`, for a bar of scale.
+
+    Examples
+    --------
+    >>> round_length(2.3), round_length(0.07)
+    (2.0, 0.05)
+    """
+    decade = 10.0 ** math.floor(math.log10(most))
+    return max(step * decade for step in (1, 2, 5) if step * decade <= most * (1 + 1e-9))
