@@ -29,6 +29,8 @@ class Class:
 
 @dataclass(frozen=True)
 class Columns:
+    height: NDArray[np.float64] = field(default_factory=lambda: np.array([1.0, 0.5]))
+    sigma_px: float = 4.5
     nearest_px: float = 20.0
 
 

@@ -20,11 +20,13 @@ from latticewatch.daemon.motif_page_classes import Layer, ModelPart, model_part
 from latticewatch.daemon.motif_page_frames import (
     CountRow,
     FramePart,
+    change_rows,
     count_rows,
     defect_rows,
     mark_radius,
     site_layers,
 )
+from latticewatch.daemon.motif_page_notes import notes_of, state_of
 from latticewatch.daemon.motif_page_pictures import frame_url
 from latticewatch.daemon.motif_page_scale import bar_of, dose_of, pixel_size_of
 from latticewatch.daemon.motif_page_shown import ShownModel, ShownSites
@@ -39,7 +41,6 @@ MOST_FRAMES = 24
 MOST_BYTES = 4_500_000  # chosen: opens at once, and mail still takes it
 # The first frames are looked at closely; of the others all together fill the page.
 N_LARGE, LARGE_SIDE_PX, SMALL_SIDE_PX = 2, 1024, 640
-DETECTOR = "motifs"
 
 
 @dataclass(slots=True)
@@ -154,7 +155,7 @@ class MotifPage:
         for known in self._models:
             if known.model is model:
                 return known
-        state = next((one for one in event.detectors if one.name == DETECTOR), None)
+        state = state_of(event)
         return model_part(
             model,
             len(self._models),
@@ -188,11 +189,12 @@ class MotifPage:
             title=title,
             told=outcome_of(event),
             facts=(("Pixel", pixel_size), ("Frame", "{} x {} px".format(*shape_yx))),
-            notes=tuple(notes),
+            notes=notes_of(event, sites, notes),
             shape_yx=shape_yx,
             image_url=frame_url(image, side_px),
             layers=layers,
             defects=defects,
+            changes=change_rows(event),
             counts=counts,
             mark_px=radius_px,
             text_px=0.018 * max(shape_yx),

@@ -143,7 +143,7 @@ def model_part(model: ShownModel, number: int, *, artifact: str, sha256: str) ->
             of=one,
             look=looks[one.class_id],
             chip=chip_of(looks[one.class_id]),
-            ratio="" if one.intensity_ratio is None else f"{one.intensity_ratio:.3f}",
+            ratio=_ratio(model, k),
             error=f"{limits_of(model.patch_errors[k])[1]:.2g}",
             beside=tuple(
                 (key_of(number, other), names.get(other, f"class {other}"))
@@ -164,6 +164,37 @@ def model_part(model: ShownModel, number: int, *, artifact: str, sha256: str) ->
         mean_scale=(scale_url(MEAN_COLOURS), f"{means[0]:.2g}", f"{means[1]:.2g}"),
         error_scale=(scale_url(ERROR_COLOURS), "0", f"{errors[1]:.2g}"),
     )
+
+
+def ratio_error(model: ShownModel, row: int) -> float:
+    """Find the standard error of a class's intensity ratio, from that of its average.
+
+    The ratio is that of the central column to a pristine one, so its error is that of a Gaussian of
+    the column's width, fitted to the difference of two averages, over the height of the column. The
+    noise of pixels is taken to be their own; that of the pristine average, of many more sites, is
+    left out.
+
+    Returns
+    -------
+    float
+        NaN where the average has no error or the column no height.
+    """
+    one, columns = model.classes[row], model.columns
+    y, x = np.indices(model.patch_errors[row].shape) - (model.side - 1) / 2
+    bell = np.exp(-0.5 * (y**2 + x**2) / columns.sigma_px**2)
+    inside = np.hypot(y, x) <= max(2 * columns.sigma_px, 1.5)
+    spread = (model.patch_errors[row] * bell)[inside]
+    height = float(np.asarray(columns.height)[max(one.sublattice, 0)])
+    if not height > 0:
+        return float("nan")
+    return float(np.sqrt(np.square(spread).sum()) / np.square(bell[inside]).sum() / height)
+
+
+def _ratio(model: ShownModel, row: int) -> str:
+    ratio, error = model.classes[row].intensity_ratio, ratio_error(model, row)
+    if ratio is None:
+        return ""
+    return f"{ratio:.3f} ± {error:.3f}" if np.isfinite(error) else f"{ratio:.3f}"
 
 
 def _layout(model: ShownModel, number: int, looks: Mapping[int, Look]) -> list[Layer]:

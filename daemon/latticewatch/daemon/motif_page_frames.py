@@ -84,6 +84,17 @@ class CountRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeRow:
+    """A site that is of another class than in the frames before; all in words."""
+
+    site: str
+    px: str
+    before: str
+    after: str
+    probability: str
+
+
+@dataclass(frozen=True, slots=True)
 class FramePart:
     """A frame as the page shows it.
 
@@ -103,7 +114,7 @@ class FramePart:
         Rows and columns.
     image_url
         The frame.
-    layers, defects, counts
+    layers, defects, counts, changes
         Marks and tables.
     mark_px, text_px
         Radius of a mark and height of a number, pixels of the frame.
@@ -121,6 +132,7 @@ class FramePart:
     layers: tuple[Layer, ...]
     defects: tuple[DefectRow, ...]
     counts: tuple[CountRow, ...]
+    changes: tuple[ChangeRow, ...]
     mark_px: float
     text_px: float
     bar: Bar | None
@@ -190,6 +202,22 @@ def count_rows(
     rows.append(row(NEW, NEW_NAME, "", NEW_LOOK, None))
     rows.append(row(UNSCORED, "not scored", "", UNSCORED_LOOK, None))
     return tuple(rows)
+
+
+def change_rows(event: DefectEvent) -> tuple[ChangeRow, ...]:
+    """List the sites whose class changed."""
+    if isinstance(event.motif_changes, UnsetType):
+        return ()
+    return tuple(
+        ChangeRow(
+            site=", ".join(str(n) for n in one.site),
+            px="{:.1f}, {:.1f}".format(*one.pixel_yx),
+            before=one.before_label,
+            after=one.after_label,
+            probability=f"{one.p:.3f}",
+        )
+        for one in event.motif_changes
+    )
 
 
 def _look_of(row: ClassRow | None, class_id: int) -> tuple[Look, str]:

@@ -35,6 +35,10 @@ class ShownColumns(Protocol):
     """The columns of the mean cell."""
 
     @property
+    def height(self) -> NDArray[np.float64]: ...  # noqa: D102
+    @property
+    def sigma_px(self) -> float: ...  # noqa: D102
+    @property
     def nearest_px(self) -> float: ...  # noqa: D102
 
 

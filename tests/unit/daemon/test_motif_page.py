@@ -1,5 +1,6 @@
 import builtins
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from msgspec.structs import replace as replaced
 
 from latticewatch.adapters.errors import InputError
 from latticewatch.daemon.motif_page import MOST_BYTES, MOST_FRAMES, MotifPage, check_report
+from latticewatch.daemon.motif_page_classes import ratio_error
+from latticewatch.wire.motifs import MotifChange
+from latticewatch.wire.words import DetectorCondition
 from support.golden_events import event_messages
 from support.motif_sites import (
     CLASSES,
@@ -170,9 +174,65 @@ def test_a_frame_without_classes_is_shown_and_says_so(tmp_path: Path) -> None:
     page.write()
 
     text = (tmp_path / "out.html").read_text()
-    assert "No class is known of any site of this frame." in text
+    assert "No class is given to any site: the frame was not scored" in text
     assert '<p class="note">why</p>' in text
     assert "No defect is listed." in text
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        (None, "motifs did not look"),
+        ("stale", "does not fit this frame"),
+        ("error", "the model failed"),
+    ],
+)
+def test_why_no_site_has_a_class_is_said(
+    state: DetectorCondition | None, told: str, tmp_path: Path
+) -> None:
+    page = MotifPage(tmp_path / "out.html")
+    event = event_messages()["event_none"]
+    if state is not None:
+        motifs = replaced(event.detectors[0], name="motifs", state=state)
+        event = replaced(event, detectors=(*event.detectors, motifs))
+    page.add(event, np.zeros((128, 192)), name="a.tif", index=None, sites=None)
+    page.write()
+
+    assert told in (tmp_path / "out.html").read_text()
+
+
+def test_a_frame_of_which_most_is_new_says_so(tmp_path: Path) -> None:
+    model = made_up_model()
+    image, sites = made_up_frame(model, side_px=256)
+    strange = replace(sites, class_id=np.minimum(sites.class_id, 0))
+    page = MotifPage(tmp_path / "out.html")
+    event = made_up_event(strange, (256, 256))
+    page.add(event, image, name="a.tif", index=None, sites=strange)
+    page.write()
+
+    assert "are new, far from all classes" in (tmp_path / "out.html").read_text()
+
+
+def test_a_site_that_changed_is_listed(tmp_path: Path) -> None:
+    change = MotifChange(
+        site=(3, 4, 1),
+        pixel_yx=(10.25, 20.5),
+        frac_yx=(0.1, 0.2),
+        before=2,
+        after=0,
+        before_label=HOSTILE,
+        after_label="new",
+        p=0.995,
+    )
+    model = made_up_model()
+    image, sites = made_up_frame(model, side_px=256)
+    event = replaced(made_up_event(sites, (256, 256)), motif_changes=(change,))
+    page = MotifPage(tmp_path / "out.html")
+    page.add(event, image, name="a.tif", index=None, sites=sites)
+    page.write()
+
+    rows = Page((tmp_path / "out.html").read_text()).tables["changes"][1:]
+    assert rows == [["3, 4, 1", "10.2, 20.5", HOSTILE, "new", "0.995"]]
 
 
 @pytest.mark.parametrize("shape_yx", [(16, 16), (16, 700), (900, 40)], ids=str)
@@ -198,6 +258,19 @@ def test_a_model_without_layout_and_with_one_class_can_be_shown(tmp_path: Path) 
     )
 
     assert "The model holds no layout." in written(tmp_path / "out.html", bare).text
+
+
+def test_the_error_of_a_ratio_is_that_of_the_fit_it_comes_from() -> None:
+    model = made_up_model()
+    rng = np.random.default_rng(5)
+    y, x = np.indices((33, 33)) - 16
+    bell = np.exp(-0.5 * (y**2 + x**2) / model.columns.sigma_px**2)
+    inside = np.hypot(y, x) <= 2 * model.columns.sigma_px
+    noise = rng.normal(size=(4000, 33, 33)) * 0.02
+    fitted = (noise * bell)[:, inside].sum(axis=1) / np.square(bell[inside]).sum() / 0.5
+    even = replace(model, patch_errors=np.full_like(model.patch_errors, 0.02))
+
+    assert ratio_error(even, 2) == pytest.approx(fitted.std(), rel=0.05)
 
 
 def test_a_model_is_shown_once_for_all_of_its_frames(tmp_path: Path) -> None:
