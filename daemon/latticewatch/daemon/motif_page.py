@@ -4,9 +4,7 @@ Nothing is loaded from anywhere: pictures, style and the few lines of script sta
 content security policy forbids all else.
 """
 
-import base64
-import hashlib
-import os
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -17,18 +15,18 @@ from numpy.typing import NDArray
 
 from latticewatch.adapters.errors import InputError
 from latticewatch.daemon.motif_page_classes import Layer, ModelPart, model_part
+from latticewatch.daemon.motif_page_files import digest_of, environment, text_of
 from latticewatch.daemon.motif_page_frames import (
     CountRow,
     FramePart,
     change_rows,
     count_rows,
     defect_rows,
-    mark_radius,
     site_layers,
 )
 from latticewatch.daemon.motif_page_notes import notes_of, state_of
 from latticewatch.daemon.motif_page_pictures import frame_url
-from latticewatch.daemon.motif_page_scale import bar_of, dose_of, pixel_size_of
+from latticewatch.daemon.motif_page_scale import Sizes, bar_of, dose_of, pixel_size_of
 from latticewatch.daemon.motif_page_shown import ShownModel, ShownSites
 from latticewatch.daemon.offline_report import counted, outcome_of
 from latticewatch.wire.events import DefectEvent
@@ -130,14 +128,14 @@ class MotifPage:
         """
         from markupsafe import Markup
 
-        style, script = _text_of("motif_page.css"), _text_of("motif_page.js")
+        style, script = text_of("motif_page.css"), text_of("motif_page.js")
         page = self._render(
             "motif_page.html",
             title=f"Motifs of {self._name_of_all()}",
             style=Markup(style),  # noqa: S704 - our own file
             script=Markup(script),  # noqa: S704 - our own file
-            style_digest=_digest_of(style),
-            script_digest=_digest_of(script),
+            style_digest=digest_of(style),
+            script_digest=digest_of(script),
             facts=[(name, ", ".join(values)) for name, values in self._all_facts().items()],
             notes=[*self._notes_of_all(), *self._notes],
             links=self._links,
@@ -175,13 +173,12 @@ class MotifPage:
     ) -> FramePart:
         pixel_size, pixel_nm = pixel_size_of(event)
         shape_yx = (image.shape[0], image.shape[1])
-        nearest_px = None if part is None else part.model.columns.nearest_px
-        radius_px = mark_radius(shape_yx, nearest_px)
-        defects = defect_rows(event, part, radius_px)
+        sizes = Sizes.of(shape_yx, _nearest_px(event, part))
+        defects = defect_rows(event, part, sizes)
         layers: tuple[Layer, ...] = ()
         counts: tuple[CountRow, ...] = ()
         if sites is not None and part is not None:
-            layers = tuple(site_layers(sites, part, event, radius_px))
+            layers = tuple(site_layers(sites, part, event, sizes.mark_px))
             counts = count_rows(sites, part, defects)
         side_px = LARGE_SIDE_PX if self.n_shown < N_LARGE else SMALL_SIDE_PX
         return FramePart(
@@ -190,14 +187,12 @@ class MotifPage:
             told=outcome_of(event),
             facts=(("Pixel", pixel_size), ("Frame", "{} x {} px".format(*shape_yx))),
             notes=notes_of(event, sites, notes),
-            shape_yx=shape_yx,
             image_url=frame_url(image, side_px),
             layers=layers,
             defects=defects,
             changes=change_rows(event),
             counts=counts,
-            mark_px=radius_px,
-            text_px=0.018 * max(shape_yx),
+            sizes=sizes,
             bar=bar_of(shape_yx[1], pixel_nm),
         )
 
@@ -235,58 +230,12 @@ class MotifPage:
 
     def _render(self, name: str, **values: object) -> str:
         if self._templates is None:
-            self._templates = _environment()
+            self._templates = environment()
         return self._templates.get_template(name).render(**values)
 
 
-def check_report(path: Path, *, inputs: Sequence[Path], out: Path | None) -> None:
-    """See that a page can be made and written before the work is done.
-
-    Raises
-    ------
-    InputError
-        A library is missing, the name is one of the others, or it cannot be written there.
-    """
-    try:
-        import jinja2 as jinja2
-        import matplotlib as matplotlib
-    except ImportError as error:
-        raise InputError(f'a report needs {error.name}: pip install "latticewatch[io]"') from None
-    if str(path) == "-":
-        raise InputError("--report -: name a file, as out.html: a page is no stream")
-    for other, what in [*((one, "an input") for one in inputs), (out, "the file of --out")]:
-        if other is not None and _same_file(path, other):
-            raise InputError(f"{path}: is {what}: name another file for the report")
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder: name a file in it, as {path / 'report.html'}")
-    folder = path.parent
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder: make it, or write {path.name} elsewhere")
-    if not os.access(folder, os.W_OK | os.X_OK) or (path.exists() and not os.access(path, os.W_OK)):
-        raise InputError(f"{path}: cannot be written: name another file for the report")
-
-
-def _same_file(one: Path, other: Path) -> bool:
-    return one.resolve() == other.resolve()
-
-
-def _environment() -> "Environment":
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    return Environment(
-        loader=PackageLoader("latticewatch.daemon", "templates"),
-        # Names of classes and files come from users.
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-def _text_of(name: str) -> str:
-    return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
-
-
-def _digest_of(text: str) -> str:
-    """Digest as a content security policy names what may run."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+def _nearest_px(event: DefectEvent, part: ModelPart | None) -> float | None:
+    """Distance of nearest columns; without a model about half a period, None without a lattice."""
+    if part is not None:
+        return part.model.columns.nearest_px
+    return None if event.lattice is None else 0.58 * math.hypot(*event.lattice.a_px_yx)

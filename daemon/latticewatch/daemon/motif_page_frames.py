@@ -15,14 +15,11 @@ from latticewatch.daemon.motif_page_classes import (
     key_of,
 )
 from latticewatch.daemon.motif_page_looks import NEW_LOOK, UNSCORED_LOOK, Look, outline_of
-from latticewatch.daemon.motif_page_scale import Bar
+from latticewatch.daemon.motif_page_scale import Bar, Sizes
 from latticewatch.daemon.motif_page_shown import ShownSites
 from latticewatch.wire.events import Defect, DefectEvent
 
 NEW, UNSCORED = 0, -1
-MARK_OF_NEAREST = 0.5  # radius of a mark over the distance of nearest columns: rings do not meet
-# Of the longer side of the frame: smaller marks are not seen, larger ones hide the lattice.
-_LEAST_MARK, _MOST_MARK = 0.007, 0.03
 MAX_NUMBERED = 60  # more numbers than this hide the image that they explain
 UNNAMED_LOOK = Look("#ffffff", "circle", 1.0)
 
@@ -47,8 +44,8 @@ class DefectRow:
         Its address, in words.
     mark
         The `d` of an SVG path round it, in pixels of the frame; an outline as it was drawn.
-    text_yx
-        Where its number stands.
+    text_yx, text_anchor
+        Where its number stands, and whether it begins or ends there.
     """
 
     i: int
@@ -66,6 +63,7 @@ class DefectRow:
     site: str
     mark: str
     text_yx: tuple[float, float]
+    text_anchor: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +108,12 @@ class FramePart:
         Name and value of what else is known.
     notes
         What a reader should know before believing it.
-    shape_yx
-        Rows and columns.
     image_url
         The frame.
     layers, defects, counts, changes
         Marks and tables.
-    mark_px, text_px
-        Radius of a mark and height of a number, pixels of the frame.
+    sizes
+        Of the frame and of what is drawn over it.
     bar
         None where the size of a pixel is not known.
     """
@@ -127,27 +123,30 @@ class FramePart:
     told: str
     facts: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
-    shape_yx: tuple[int, int]
     image_url: str
     layers: tuple[Layer, ...]
     defects: tuple[DefectRow, ...]
     counts: tuple[CountRow, ...]
     changes: tuple[ChangeRow, ...]
-    mark_px: float
-    text_px: float
+    sizes: Sizes
     bar: Bar | None
+
+    @property
+    def caption(self) -> str:
+        """Say what the marks mean."""
+        if not self.layers:
+            return "Outlines are the defects that are listed below." if self.defects else ""
+        if not self.defects:
+            return "Dots are sites; their colour is that of their class."
+        return (
+            "Bold outlines are the defects that are listed below; dots and thin "
+            "outlines are all other sites. Colour and shape are those of the class."
+        )
 
     @property
     def is_numbered(self) -> bool:
         """Whether numbers stand beside the marks."""
         return len(self.defects) <= MAX_NUMBERED
-
-
-def mark_radius(shape_yx: tuple[int, int], nearest_px: float | None) -> float:
-    """Radius of a mark in pixels of the frame; `nearest_px` None where there is no lattice."""
-    longer = max(shape_yx)
-    wanted = _MOST_MARK * longer if nearest_px is None else MARK_OF_NEAREST * nearest_px
-    return min(max(wanted, _LEAST_MARK * longer), _MOST_MARK * longer)
 
 
 def site_layers(
@@ -175,13 +174,11 @@ def site_layers(
     return layers
 
 
-def defect_rows(
-    event: DefectEvent, part: ModelPart | None, radius_px: float
-) -> tuple[DefectRow, ...]:
+def defect_rows(event: DefectEvent, part: ModelPart | None, sizes: Sizes) -> tuple[DefectRow, ...]:
     """List the defects of an event, in its order."""
     by_id = {} if part is None else part.by_id
     number = 0 if part is None else part.number
-    return tuple(_defect_row(defect, by_id, number, radius_px) for defect in event.defects)
+    return tuple(_defect_row(defect, by_id, number, sizes) for defect in event.defects)
 
 
 def count_rows(
@@ -230,8 +227,19 @@ def _look_of(row: ClassRow | None, class_id: int) -> tuple[Look, str]:
     return UNNAMED_LOOK, f"class {class_id}"
 
 
+def _text_at(pixel_yx: tuple[float, float], sizes: Sizes) -> tuple[tuple[float, float], str]:
+    """Place a number above and right of its mark, or where the frame has room for it."""
+    y, x = pixel_yx
+    off = 0.9 * sizes.mark_px
+    # As wide as three digits, which is half as much more as it is high.
+    leaves_right = x + off + 1.7 * sizes.text_px > sizes.shape_yx[1]
+    leaves_top = y - off - sizes.text_px < 0
+    at_y = y + off + 0.7 * sizes.text_px if leaves_top else y - off
+    return (at_y, x - off if leaves_right else x + off), "end" if leaves_right else "start"
+
+
 def _defect_row(
-    defect: Defect, by_id: Mapping[int, ClassRow], number: int, radius_px: float
+    defect: Defect, by_id: Mapping[int, ClassRow], number: int, sizes: Sizes
 ) -> DefectRow:
     motif = None if isinstance(defect.motif, UnsetType) else defect.motif
     key, label, look = "", defect.label or "", UNNAMED_LOOK
@@ -243,6 +251,7 @@ def _defect_row(
         probability, distance = f"{motif.p:.3f}", f"{motif.distance:.1f}"
         look = look if not look.is_filled else Look(look.colour, "circle", 1.0)
     y, x = defect.pixel_yx
+    text_yx, anchor = _text_at(defect.pixel_yx, sizes)
     nm = "" if defect.nm_yx is None else "{:.3f}, {:.3f}".format(*defect.nm_yx)
     return DefectRow(
         i=defect.i,
@@ -258,8 +267,9 @@ def _defect_row(
         distance=distance,
         p_value=f"{defect.p_value:.1e}",
         site="" if defect.site is None else ", ".join(str(n) for n in defect.site),
-        mark=_mark_of(defect, look, radius_px),
-        text_yx=(y - 0.9 * radius_px, x + 0.9 * radius_px),
+        mark=_mark_of(defect, look, sizes.mark_px),
+        text_yx=text_yx,
+        text_anchor=anchor,
     )
 
 

@@ -1,4 +1,4 @@
-"""Sizes and dose of a frame as the page of motifs says them: words, and a bar of scale."""
+"""Sizes of a frame on the page of motifs: of marks, of a pixel in words, a bar of scale; dose."""
 
 import math
 from collections.abc import Mapping
@@ -9,7 +9,36 @@ from msgspec import UNSET
 
 from latticewatch.wire.events import DefectEvent
 
+MARK_OF_NEAREST = 0.5  # radius of a mark over the distance of nearest columns: rings do not meet
+# Of the longer side of the frame: smaller marks are not seen, larger ones hide the lattice.
+_LEAST_MARK, _MOST_MARK = 0.007, 0.03
+_TEXT_SHARE = 0.018
 _BAR_SHARE = 0.25  # of the width of the frame, at most
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Sizes of a frame and of what is drawn over it, in its pixels.
+
+    Attributes
+    ----------
+    shape_yx
+        Rows and columns.
+    mark_px, text_px
+        Radius of a mark and height of a number.
+    """
+
+    shape_yx: tuple[int, int]
+    mark_px: float
+    text_px: float
+
+    @classmethod
+    def of(cls, shape_yx: tuple[int, int], nearest_px: float | None) -> "Sizes":
+        """Choose them; `nearest_px` between columns, None where there is no lattice."""
+        longer = max(shape_yx)
+        wanted = _MOST_MARK * longer if nearest_px is None else MARK_OF_NEAREST * nearest_px
+        mark_px = min(max(wanted, _LEAST_MARK * longer), _MOST_MARK * longer)
+        return cls(shape_yx, mark_px, _TEXT_SHARE * longer)
 
 
 @dataclass(frozen=True, slots=True)

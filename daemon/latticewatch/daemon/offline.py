@@ -10,7 +10,8 @@ from latticewatch.adapters.errors import InputError
 from latticewatch.adapters.recorded import Recording, expand_inputs, open_recording
 from latticewatch.daemon.config import Settings
 from latticewatch.daemon.fitting import FitProcess, FitRefusedError
-from latticewatch.daemon.motif_page import MotifPage, check_report
+from latticewatch.daemon.motif_page import MotifPage
+from latticewatch.daemon.motif_page_files import check_report
 from latticewatch.daemon.offline_frames import incoming_frame, numbered, with_pixel_size
 from latticewatch.daemon.offline_pipeline import FitOnItself, make_pipeline
 from latticewatch.daemon.offline_report import Report

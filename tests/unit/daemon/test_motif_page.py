@@ -9,8 +9,9 @@ import pytest
 from msgspec.structs import replace as replaced
 
 from latticewatch.adapters.errors import InputError
-from latticewatch.daemon.motif_page import MOST_BYTES, MOST_FRAMES, MotifPage, check_report
+from latticewatch.daemon.motif_page import MOST_BYTES, MOST_FRAMES, MotifPage
 from latticewatch.daemon.motif_page_classes import ratio_error
+from latticewatch.daemon.motif_page_files import check_report
 from latticewatch.wire.motifs import MotifChange
 from latticewatch.wire.words import DetectorCondition
 from support.golden_events import event_messages
