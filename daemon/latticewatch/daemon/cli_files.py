@@ -29,6 +29,7 @@ def register(app: typer.Typer) -> None:
     """Add this group to the program."""
     app.command("fit")(with_options(fit, FITTED.values()))
     app.command("analyze")(analyze)
+    app.command("classes")(classes)
 
 
 def fit(
@@ -103,7 +104,8 @@ def analyze(  # noqa: PLR0913 - one for each option
     detectors: Annotated[
         str,
         typer.Option(
-            help="Who looks, commas between: reference_cell, patterson, domains, vae, symmetry."
+            help="Who looks, commas between: reference_cell, patterson, domains, vae, symmetry, "
+            "motifs, which names what others find."
         ),
     ] = "reference_cell,patterson,domains",
     material: Annotated[
@@ -156,6 +158,24 @@ def analyze(  # noqa: PLR0913 - one for each option
     )
     if n_failed:
         raise typer.Exit(1)
+
+
+def classes(
+    model: Annotated[
+        str, typer.Argument(help="A file of motif classes, or pretrained:NAME for a shipped one.")
+    ],
+    rename: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID=NAME", help="Name a class; the file is written anew."),
+    ] = None,
+) -> None:
+    """List the motif classes of a model, and name them."""
+    from latticewatch.daemon.motif_table import class_lines, read_classes, rename_classes
+
+    with _naming("--rename"):
+        read = rename_classes(model, rename) if rename else read_classes(model)
+    for line in class_lines(read):
+        typer.echo(line)
 
 
 @contextmanager

@@ -187,6 +187,29 @@ class Sight:
     picture: Picture | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class SiteChange:
+    """A site that is of another class than before, in the terms of an event.
+
+    Attributes
+    ----------
+    address
+        Cell along a, cell along b, sublattice.
+    pixel_yx
+        Of the site.
+    before, after
+        Id and name of a class.
+    p
+        Of the class after.
+    """
+
+    address: tuple[int, int, int]
+    pixel_yx: tuple[float, float]
+    before: tuple[int, str]
+    after: tuple[int, str]
+    p: float
+
+
 class Looker(Protocol):
     """A detector as the pipeline knows it: buffers of its own, one frame at a time.
 

@@ -1,7 +1,4 @@
-"""Frames as detectors of single columns take them: in a unit of their own, and no finer than needed.
-
-Binned frames say as much in less time.
-"""
+"""Frames in a unit of their own and no finer than single columns need."""
 
 from dataclasses import replace
 

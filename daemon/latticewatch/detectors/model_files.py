@@ -1,6 +1,6 @@
 """What every model reads of its file, and refuses in one line."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,22 @@ def read_arrays(
             raise ModelError(f"{where}: array {name} holds a number beyond single precision")
         arrays[name] = array
     return arrays
+
+
+def read_numbers(
+    artifact: Artifact, where: str, names: Sequence[str], whole: Collection[str] = ()
+) -> dict[str, float]:
+    """Read numbers of a header, some of them whole; ModelError if one is missing or odd."""
+    numbers: dict[str, float] = {}
+    for name in names:
+        value = artifact.header.get(name)
+        plain = isinstance(value, int | float) and not isinstance(value, bool)
+        fits = name not in whole or isinstance(value, int)
+        if value is None or not plain or not fits or not abs(value) <= _LARGEST:
+            kind = "a whole" if name in whole else "a finite"
+            raise ModelError(f"{where}: {name} = {value!r:.40}, expected {kind} number")
+        numbers[name] = float(value)
+    return numbers
 
 
 def rule_of(numbers: Mapping[str, float], arrays: Mapping[str, NDArray[np.generic]]) -> SiteRule:

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtri, ndtri
 
+from latticewatch.detectors.motifs.site_memory import SiteMemory
+
 
 class Classes(Protocol):
     """What is asked of the classes of a model; the answers may change from frame to frame."""
@@ -28,7 +30,6 @@ NEW = -1  # as in `score.py`, which takes components from frames, and this one d
 # One frame alone may lie: a change is told with the second that shows it, at the latest the third.
 _FRAMES_SURE = 2
 _FRAMES_OF_A_DOUBT = 8  # that never became a change: then it is what the site is like
-_MEMORY = 64  # frames whose mean a site is; later ones replace the older slowly
 _HISTORY = 2  # frames before a change that there must be
 _FORGOTTEN_AFTER = 32  # frames out of view
 # Chance that a site is looked at more closely, and of a false change in a frame of any size, both
@@ -68,21 +69,18 @@ class SiteFollower:
 
     Parameters
     ----------
-    classes
-        Say of mean components which class they are.
     noise_covariance : (C, C)
         Of the components of one site from frame to frame, up to a factor: each frame tells how
         noisy it is.
     """
 
-    def __init__(self, classes: Classes, noise_covariance: NDArray[np.float64]) -> None:
-        self._classes = classes
+    def __init__(self, noise_covariance: NDArray[np.float64]) -> None:
         values, axes = np.linalg.eigh(np.asarray(noise_covariance, np.float64))
         floor = max(float(values.max()), 1e-300) * 1e-9
         root = np.sqrt(np.maximum(values, floor))
         self._to_noise, self._from_noise = axes / root, (axes * root).T
         n_components = len(values)
-        self._sites = _Sites.none(n_components)
+        self._sites = SiteMemory.none(n_components)
         self._limit_doubt = float(chdtri(n_components, _P_DOUBT))
         self._clock = 0
 
@@ -96,6 +94,7 @@ class SiteFollower:
         addresses: NDArray[np.int64],
         z: NDArray[np.float64],
         scored: NDArray[np.bool_],
+        classes: Classes,
         *,
         found: NDArray[np.bool_] | None = None,
         plain: frozenset[int] = frozenset(),
@@ -110,6 +109,8 @@ class SiteFollower:
             Components of each site; those that were not scored are not looked at.
         scored : (N,)
             Sites that the frame shows.
+        classes
+            Say of mean components which class they are; others may have come since the last frame.
         found : (N,)
             Sites that a detector lists. A site that no class fits any more is told only if it is
             one: the neighbours of an unknown defect change, too.
@@ -136,7 +137,8 @@ class SiteFollower:
         doubt = known & (doubt | ((sites.n_doubt[at] > 0) & (to_doubt < off)))
         sites.absorb(at[~doubt & known], values[~doubt & known])
         sites.note_doubt(at[doubt], own[doubt], listed[doubt])
-        told = self._changes(at[doubt], scale[doubt], len(rows), plain)
+        law = _Law(classes, plain, _P_FALSE / len(rows))
+        told = self._changes(at[doubt], scale[doubt], law)
         self._sites.forget_before(self._clock - _FORGOTTEN_AFTER)
         given = dict(zip(at[doubt].tolist(), rows[doubt].tolist(), strict=True))
         return [_transition(addresses, given[site], change) for site, change in told.items()]
@@ -145,8 +147,7 @@ class SiteFollower:
         self,
         at: NDArray[np.intp],
         scale: NDArray[np.float64],
-        n_seen: int,
-        plain: frozenset[int],
+        law: "_Law",
     ) -> dict[int, tuple[int, int, float]]:
         """Classes before and after, and p, of the doubted sites that have changed; by row."""
         sites = self._sites
@@ -156,9 +157,9 @@ class SiteFollower:
             return {}
         moved = (sites.doubt[at] - sites.mean[at]) @ self._to_noise / scale
         moved /= np.sqrt(1 / sites.n_doubt[at] + 1 / sites.n[at])[:, None]
-        before, _ = self._classes.classify(sites.mean[at])
-        after, p_after = self._classes.classify(sites.doubt[at])
-        sure = self._is_sure(moved, scale, before, after, _P_FALSE / n_seen)
+        before, _ = law.classes.classify(sites.mean[at])
+        after, p_after = law.classes.classify(sites.doubt[at])
+        sure = law.is_sure(moved, self._to_noise / scale[:, None], before, after)
         # 1. Sure, and of another class: told, unless it only stands beside what changed.
         # 2. Sure, and of the same class, or both plain: the site is like that now.
         # 3. New, and no detector lists it: waits for one, but not for ever.
@@ -167,110 +168,42 @@ class SiteFollower:
             old, new = int(before[k]), int(after[k])
             waits = new < 0 and not sites.listed[site]
             if sure[k] and not waits:
-                if old != new and not (old in plain and new in plain):
+                if old != new and not (old in law.plain and new in law.plain):
                     changed[site] = (old, new, float(p_after[k]))
                 sites.settle(site)
             elif sites.n_doubt[site] >= _FRAMES_OF_A_DOUBT:
                 sites.settle(site)
         return changed
 
-    def _is_sure(
+
+@dataclass(frozen=True, slots=True)
+class _Law:
+    """What a change is judged by: classes, those that are no defects, chance of a false one."""
+
+    classes: Classes
+    plain: frozenset[int]
+    p_false: float
+
+    def is_sure(
         self,
         moved: NDArray[np.float64],
-        scale: NDArray[np.float64],
+        to_sigma: NDArray[np.float64],
         before: NDArray[np.intp],
         after: NDArray[np.intp],
-        p_false: float,
     ) -> NDArray[np.bool_]:
-        """Whether changes (N, C), in sigma, are more than noise.
+        """Whether changes (N, C), in sigma, are more than noise; `to_sigma` is (N, C, C).
 
         Between two classes only the way from one to the other counts: five components in which
         noise may go astray cost a fifth of the evidence.
         """
-        limit = float(chdtri(moved.shape[1], p_false))
-        sure = np.square(moved).sum(axis=1) > limit
-        along_limit = float(-ndtri(p_false / _MOST_WAYS))
+        limit = float(chdtri(moved.shape[1], self.p_false))
+        sure: NDArray[np.bool_] = np.square(moved).sum(axis=1) > limit
+        along_limit = float(-ndtri(self.p_false / _MOST_WAYS))
         for k in np.flatnonzero((before >= 0) & (after >= 0) & (before != after)).tolist():
-            way = self._classes.mean_of(int(after[k])) - self._classes.mean_of(int(before[k]))
-            way = way @ self._to_noise / scale[k]
+            way = self.classes.mean_of(int(after[k])) - self.classes.mean_of(int(before[k]))
+            way = way @ to_sigma[k]
             sure[k] = moved[k] @ way > along_limit * np.linalg.norm(way)
         return sure
-
-
-@dataclass(slots=True)
-class _Sites:
-    """What is known of each site; rows in order of their keys."""
-
-    key: NDArray[np.int64]
-    mean: NDArray[np.float64]
-    n: NDArray[np.float64]
-    doubt: NDArray[np.float64]
-    n_doubt: NDArray[np.int64]
-    listed: NDArray[np.bool_]
-    seen: NDArray[np.int64]
-
-    @classmethod
-    def none(cls, n_components: int) -> "_Sites":
-        empty = np.empty((0, n_components))
-        counts = np.empty(0, np.int64)
-        return cls(
-            counts, empty, np.empty(0), empty.copy(), counts.copy(), np.empty(0, bool), counts
-        )
-
-    def enter(
-        self, keys: NDArray[np.int64], values: NDArray[np.float64], clock: int
-    ) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-        """Rows of these sites, and which of them were known before."""
-        at = np.searchsorted(self.key, keys)
-        known = at < len(self.key)
-        known[known] = self.key[at[known]] == keys[known]
-        if not known.all():
-            self._take_in(keys[~known], values[~known])
-            at = np.searchsorted(self.key, keys)
-        self.seen[at] = clock
-        return at, known
-
-    def _take_in(self, keys: NDArray[np.int64], values: NDArray[np.float64]) -> None:
-        n = len(keys)
-        whole = np.concatenate([self.key, keys])
-        order = np.argsort(whole, kind="stable")
-        self.key = whole[order]
-        self.mean = np.concatenate([self.mean, values])[order]
-        self.n = np.concatenate([self.n, np.ones(n)])[order]
-        self.doubt = np.concatenate([self.doubt, np.zeros_like(values)])[order]
-        self.n_doubt = np.concatenate([self.n_doubt, np.zeros(n, np.int64)])[order]
-        self.listed = np.concatenate([self.listed, np.zeros(n, bool)])[order]
-        self.seen = np.concatenate([self.seen, np.zeros(n, np.int64)])[order]
-
-    def absorb(self, at: NDArray[np.intp], values: NDArray[np.float64]) -> None:
-        """Count a frame in that shows these sites as they were."""
-        self.n[at] = np.minimum(self.n[at] + 1, _MEMORY)
-        self.mean[at] += (values - self.mean[at]) / self.n[at][:, None]
-        self.n_doubt[at], self.listed[at] = 0, False
-
-    def note_doubt(
-        self, at: NDArray[np.intp], values: NDArray[np.float64], listed: NDArray[np.bool_]
-    ) -> None:
-        """Keep apart a frame that shows these sites otherwise."""
-        first = self.n_doubt[at] == 0
-        self.doubt[at[first]] = 0.0
-        self.n_doubt[at] += 1
-        self.doubt[at] += (values - self.doubt[at]) / self.n_doubt[at][:, None]
-        self.listed[at] |= listed
-
-    def settle(self, site: int) -> None:
-        """Take the doubted frames for what the site is."""
-        self.mean[site], self.n[site] = self.doubt[site], self.n_doubt[site]
-        self.n_doubt[site], self.listed[site] = 0, False
-
-    def forget_before(self, clock: int) -> None:
-        """Forget sites that have been out of view since then."""
-        kept = self.seen >= clock
-        if kept.all():
-            return
-        self.key, self.mean, self.n = self.key[kept], self.mean[kept], self.n[kept]
-        self.doubt, self.n_doubt = self.doubt[kept], self.n_doubt[kept]
-        self.listed, self.seen = self.listed[kept], self.seen[kept]
 
 
 def _keys(addresses: NDArray[np.int64]) -> NDArray[np.int64]:

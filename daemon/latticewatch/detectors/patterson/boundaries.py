@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from latticewatch.detectors.calibration import MAD_TO_SIGMA, upper_tail_p
+from latticewatch.detectors.contour_lines import trace_lines
 from latticewatch.detectors.patterson.bragg import BraggMaps
 from latticewatch.detectors.patterson.domains import DomainMap
-from latticewatch.kernels.contours import zero_lines
 
 Places = NDArray[np.float64]
 
@@ -96,19 +96,6 @@ def find_boundaries(
         line = np.clip(line, 0.0, np.array(shape_yx) - 1.0)
         found.append(_boundary(line, closed, from_dip, domains, scatter))
     return tuple(sorted(found, key=lambda boundary: -boundary.length_px))
-
-
-def trace_lines(level: NDArray[np.float64]) -> list[tuple[Places, bool]]:
-    """Lines [y, x] along which a grid passes through zero, in places of the grid; closed or not."""
-    links = np.empty((2 * level.size, 2), np.int32)
-    points = np.empty((2 * level.size, 2))
-    ends = np.empty(2 * level.size, np.int32)
-    n_lines = zero_lines(np.ascontiguousarray(level), links, points, ends)
-    lines, begin = [], 0
-    for end in ends[:n_lines]:
-        lines.append((points[begin : abs(end)].copy(), bool(end < 0)))
-        begin = abs(end)
-    return lines
 
 
 def middle_of(line: Places, closed: bool) -> Places:

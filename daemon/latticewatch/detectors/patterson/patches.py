@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from latticewatch.detectors.patterson.boundaries import resampled, trace_lines
+from latticewatch.detectors.contour_lines import trace_lines
+from latticewatch.detectors.patterson.boundaries import resampled
 from latticewatch.detectors.patterson.domains import DomainMap
 from latticewatch.kernels.grids import block_means
 

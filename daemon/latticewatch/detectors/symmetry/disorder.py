@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from latticewatch.detectors.contour_lines import trace_lines
 from latticewatch.detectors.symmetry.evidence import Grid, smoothed
-from latticewatch.detectors.symmetry.outlines import Places, filled, trace_lines
+from latticewatch.detectors.symmetry.outlines import Places, filled
 
 Mask = NDArray[np.bool_]
 

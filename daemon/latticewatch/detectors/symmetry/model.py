@@ -8,7 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.detectors.artifact import Artifact
-from latticewatch.detectors.model_files import read_arrays, refuse_broken, refuse_sizes
+from latticewatch.detectors.model_files import (
+    read_arrays,
+    read_numbers,
+    refuse_broken,
+    refuse_sizes,
+)
 from latticewatch.detectors.protocols import ModelError
 from latticewatch.detectors.symmetry.gate import Gate
 from latticewatch.detectors.symmetry.law import N_KNOTS, DistanceLaw
@@ -28,7 +33,6 @@ _AXES = {
     **{"bank": 2, "mean": 1, "covariance": 2, "whitening": 2, "knots": 1, "shares": 1},
     **{"patch": 2, "patch_corner_px_yx": 1},
 }
-_LARGEST = float(np.finfo(np.float32).max)
 _LONGEST_PERIOD_PX = 4096.0  # half of the largest frame: no lattice repeats less than twice
 
 
@@ -147,7 +151,7 @@ class SymmetryModel:
         mode = artifact.header.get("mode")
         if mode != MODE:
             raise ModelError(f"{where}: mode = {mode!r:.40}, expected {MODE!r}")
-        numbers = _read_numbers(artifact, where)
+        numbers = read_numbers(artifact, where, _NUMBERS, _WHOLE)
         axes = _AXES | {name: n for name, n in _OPTIONAL.items() if name in artifact.arrays}
         arrays: dict[str, NDArray[Any]] = read_arrays(artifact, where, axes)  # Any: as above
         _refuse(arrays, numbers, where)
@@ -178,19 +182,6 @@ class SymmetryModel:
 
 _OPTIONAL = {"basis_px_yx": 2, "gate": 1}
 _PLAIN = (*("usual_trace", "usual_nearest", "least_variance", "limit", "limit_p"),)
-
-
-def _read_numbers(artifact: Artifact, where: str) -> dict[str, float]:
-    numbers: dict[str, float] = {}
-    for name in _NUMBERS:
-        value = artifact.header.get(name)
-        plain = isinstance(value, int | float) and not isinstance(value, bool)
-        whole = name not in _WHOLE or isinstance(value, int)
-        if value is None or not plain or not whole or not abs(value) <= _LARGEST:
-            kind = "a whole" if name in _WHOLE else "a finite"
-            raise ModelError(f"{where}: {name} = {value!r:.40}, expected {kind} number")
-        numbers[name] = float(value)
-    return numbers
 
 
 def _gate_in(arrays: dict[str, NDArray[Any]], where: str) -> bytes:  # Any: as above

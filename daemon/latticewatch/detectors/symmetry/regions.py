@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, optimize, special
 
+from latticewatch.detectors.contour_lines import trace_lines
 from latticewatch.detectors.symmetry.evidence import Evidence, Grid, smoothed
 from latticewatch.detectors.symmetry.outlines import (
     Places,
@@ -16,7 +17,6 @@ from latticewatch.detectors.symmetry.outlines import (
     resampled,
     rounded,
     straightened,
-    trace_lines,
 )
 from latticewatch.detectors.symmetry.ridges import profiles
 

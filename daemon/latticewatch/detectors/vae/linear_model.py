@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from latticewatch.detectors.artifact import Artifact
 from latticewatch.detectors.model_files import (
     read_arrays,
+    read_numbers,
     refuse_broken,
     refuse_sizes,
     rule_of,
@@ -20,9 +21,9 @@ from latticewatch.detectors.vae.model import DETECTOR
 from latticewatch.detectors.vae.pca import DensePca
 from latticewatch.detectors.vae.provenance import Provenance
 from latticewatch.detectors.vae.site_model import (
+    INTEGERS,
     SITE_AXES,
     SITE_NUMBERS,
-    read_numbers,
     site_arrays,
     site_claims,
     site_header,
@@ -92,7 +93,7 @@ class LinearModel:
         """
         if artifact.detector != DETECTOR:
             raise ModelError(f"{where}: a {artifact.detector} model, expected {DETECTOR}")
-        numbers = read_numbers(artifact, where, (*SITE_NUMBERS, *_FRESH))
+        numbers = read_numbers(artifact, where, (*SITE_NUMBERS, *_FRESH), INTEGERS)
         arrays = read_arrays(artifact, where, SITE_AXES)
         pca = read_twin(artifact, where)
         if pca is None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from latticewatch.detectors.artifact import Artifact
 from latticewatch.detectors.model_files import (
     read_arrays,
+    read_numbers,
     refuse_broken,
     refuse_sizes,
     rule_of,
@@ -20,9 +21,9 @@ from latticewatch.detectors.vae.null import NullLaw
 from latticewatch.detectors.vae.pca import DensePca
 from latticewatch.detectors.vae.provenance import Provenance, read_provenance
 from latticewatch.detectors.vae.site_model import (
+    INTEGERS,
     SITE_AXES,
     SITE_NUMBERS,
-    read_numbers,
     site_arrays,
     site_claims,
     site_header,
@@ -139,7 +140,7 @@ class VaeModel:
         if artifact.header.get("mode") != MODE:
             mode = artifact.header.get("mode")
             raise ModelError(f"{where}: mode = {mode!r:.40}, expected {MODE}")
-        numbers = read_numbers(artifact, where, (*SITE_NUMBERS, *_FRESH))
+        numbers = read_numbers(artifact, where, (*SITE_NUMBERS, *_FRESH), INTEGERS)
         arrays = read_arrays(artifact, where, SITE_AXES | _AXES)
         kind = arrays["network_onnx"].dtype
         if kind != np.uint8:

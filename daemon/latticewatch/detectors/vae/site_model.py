@@ -1,13 +1,11 @@
 """What models of sites share in their files: how sites are found and windows are cut."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from latticewatch.detectors.artifact import Artifact
-from latticewatch.detectors.protocols import ModelError
 from latticewatch.detectors.vae.windows import WindowRule
 from latticewatch.detectors.view import SiteRule
 
@@ -18,21 +16,6 @@ SITE_NUMBERS = (
     *INTEGERS,
     *("smooth_sigma_px", "floor", "level_low", "level_high", "step_px", "scale"),
 )
-_LARGEST = float(np.finfo(np.float32).max)
-
-
-def read_numbers(artifact: Artifact, where: str, names: Sequence[str]) -> dict[str, float]:
-    """Read numbers of a header, those of `INTEGERS` whole; ModelError if one is missing or odd."""
-    numbers: dict[str, float] = {}
-    for name in names:
-        value = artifact.header.get(name)
-        plain = isinstance(value, int | float) and not isinstance(value, bool)
-        whole = name not in INTEGERS or isinstance(value, int)
-        if value is None or not plain or not whole or not abs(value) <= _LARGEST:
-            kind = "a whole" if name in INTEGERS else "a finite"
-            raise ModelError(f"{where}: {name} = {value!r:.40}, expected {kind} number")
-        numbers[name] = float(value)
-    return numbers
 
 
 def windows_of(

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from scipy import special
 
 from latticewatch.detectors.artifact import Artifact
+from latticewatch.detectors.model_files import read_numbers
 from latticewatch.detectors.protocols import ModelError
 from latticewatch.detectors.vae import published_rule, unlocked
 from latticewatch.detectors.vae.model import DETECTOR
 from latticewatch.detectors.vae.published import PublishedDetector
 from latticewatch.detectors.vae.published_rule import PublishedRule
-from latticewatch.detectors.vae.site_model import read_numbers
 from latticewatch.detectors.vae.unlocked import UnlockedDetector, UnlockedRule
 
 WindowRule = PublishedRule | UnlockedRule

@@ -28,6 +28,9 @@ class ThreeClasses:
         return mean
 
 
+CLASSES = ThreeClasses()
+
+
 def addresses(n: int = 20) -> NDArray[np.int64]:
     grid = np.mgrid[-n // 2 : n - n // 2, -n // 2 : n - n // 2, 0:2].reshape(3, -1)
     return np.ascontiguousarray(grid.T.astype(np.int64))
@@ -46,7 +49,7 @@ class Sky:
         self.z = np.zeros((len(self.sites), N_COMPONENTS))
         self.z += self._dice.normal(0.0, 0.3, self.z.shape)  # sites of one class differ
         self._noise = noise
-        self.follower = SiteFollower(ThreeClasses(), np.eye(N_COMPONENTS))
+        self.follower = SiteFollower(np.eye(N_COMPONENTS))
 
     def frame(
         self, *, found: NDArray[np.bool_] | None = None, shift: float = 0.0
@@ -56,6 +59,7 @@ class Sky:
             self.sites,
             seen,
             np.ones(len(seen), bool),
+            CLASSES,
             found=found,
             plain=frozenset({PRISTINE, BESIDE}),
         )
@@ -156,10 +160,10 @@ def test_unscored_sites_and_empty_frames_are_passed_over() -> None:
     scored = np.zeros(len(sky.sites), bool)
     nothing = np.full_like(sky.z, np.nan)
     for _ in range(3):
-        assert sky.follower.see(sky.sites, nothing, scored) == []
+        assert sky.follower.see(sky.sites, nothing, scored, CLASSES) == []
     none = np.empty((0, 3), np.int64)
-    assert sky.follower.see(none, np.empty((0, N_COMPONENTS)), np.empty(0, bool)) == []
+    assert sky.follower.see(none, np.empty((0, N_COMPONENTS)), np.empty(0, bool), CLASSES) == []
     scored[3] = True
     one = np.where(scored[:, None], np.zeros_like(nothing), np.nan)
-    assert sky.follower.see(sky.sites, one, scored) == []
+    assert sky.follower.see(sky.sites, one, scored, CLASSES) == []
     assert sky.follower.n_sites == 1

@@ -1,0 +1,283 @@
+"""From the features of sites to classes: which sites are of one kind, and which are of none.
+
+Density (or the relaxed layout, at low dose) proposes classes; what decides is the noise. It is
+measured on the pristine sites, and all features are in its unit: classes that differ by less are
+joined, sites that a class explains are its members, and far outliers that agree are a class.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from latticewatch.detectors.motifs.density import dense_clusters
+from latticewatch.detectors.motifs.layout import lay_out
+from latticewatch.detectors.motifs.merging import Mixture, merge_close, mixture_of
+from latticewatch.detectors.motifs.noise import (
+    Noise,
+    own_components,
+    pooled_noise,
+    pristine_noise,
+    species_of,
+)
+from latticewatch.detectors.motifs.outliers import (
+    agreeing_groups,
+    is_lone,
+    nearest_column_px,
+    occurrences,
+)
+
+Values = NDArray[np.float64]
+Labels = NDArray[np.intp]
+
+_ROUNDS = 10
+_REJECT_BELOW = 1e-3  # motifs.md 3.1: beyond this quantile of chi-square a site is of no class
+# A group of fewer than `min_cluster_size` sites is a class if chance does not put one pristine
+# site in a hundred samples as far out as each of them.
+_FAR_BELOW = 1e-2
+# Classes found by density are joined below this distance: at three deviations one site in
+# fifteen is on the wrong side.
+_SAME_BELOW = 3.0
+_LAYOUT_CLUSTER = 10  # motifs.md 3.3
+_COMPONENTS = 5  # of one species, motifs.md 3.1
+# Deviations between the nearest classes, and share of lone sites, at which the layout is tried.
+_CROWDED, _MANY_LONE = 5.0, 0.03
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Sites to be sorted, of one frame or of many.
+
+    Attributes
+    ----------
+    z : (N, C)
+        Features; finite.
+    sublattice : (N,)
+        Column of the cell.
+    places_yx : (N, 2)
+        Pixels.
+    address : (N, 2)
+        Cell.
+    frame : (N,)
+        Number of the frame.
+    """
+
+    z: Values
+    sublattice: Labels
+    places_yx: Values
+    address: NDArray[np.int64]
+    frame: Labels
+
+    def of(self, members: NDArray[np.intp]) -> "Sample":
+        """Return some of the sites."""
+        return Sample(
+            self.z[members],
+            self.sublattice[members],
+            self.places_yx[members],
+            self.address[members],
+            self.frame[members],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSettings:
+    """How classes are found.
+
+    Attributes
+    ----------
+    min_cluster_size
+        Sites of the smallest cluster of density. Far outliers that agree need two.
+    route
+        "density", "layout" or "auto": the layout where classes are as near as noise is wide.
+    merge_distance
+        Standard deviations below which pieces of a layout are joined.
+    seed
+        Of the layout.
+    """
+
+    min_cluster_size: int = 5
+    route: str = "auto"
+    merge_distance: float = 4.0
+    seed: int = 48
+
+
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """Kinds of sites, the most populous first.
+
+    Attributes
+    ----------
+    labels : (N,)
+        Class of each site; -1 where it is of none.
+    means : (K, C)
+    covariances : (K, C, C)
+        Of single sites about the mean, drawn to the noise where there are few.
+    noise_covariance : (C, C)
+        Of pristine sites.
+    route
+        "density" or "layout".
+    n_before_merge
+        Clusters before any were joined.
+    """
+
+    labels: Labels
+    means: Values
+    covariances: Values
+    noise_covariance: Values
+    route: str
+    n_before_merge: int
+
+
+def find_classes(given: Sample, settings: ClusterSettings | None = None) -> Classes:
+    """Sort sites into kinds, without labels.
+
+    Sites of different species (`noise.species_of`) are of different kinds, whatever they look like:
+    the lattice knows which column a site is.
+
+    Parameters
+    ----------
+    given
+        At least a few dozen sites: fewer are one class.
+    settings
+        The defaults are those of the published comparison.
+    """
+    settings = settings or ClusterSettings()
+    species = species_of(given.z, given.sublattice)
+    labels = np.full(len(species), -1, np.intp)
+    found, routes, n_before, n_classes = [], [], 0, 0
+    for one in range(int(species.max()) + 1):
+        members = np.flatnonzero(species == one)
+        z = given.z[members]
+        noise = pristine_noise(z)
+        own, route, n_started = _sort_species(z, noise, given.of(members), settings)
+        labels[members] = np.where(own < 0, -1, own + n_classes)
+        white = noise.whitening()
+        in_noise = mixture_of(z @ white, own)
+        back = np.linalg.inv(white)
+        covariances = np.einsum("ac,kab,bd->kcd", back, in_noise.covariances, back)
+        found.append((noise, in_noise.means @ back, covariances))
+        n_before += n_started
+        n_classes += len(covariances)
+        routes.append(route)
+    counts = np.bincount(labels[labels >= 0], minlength=n_classes)
+    order = np.argsort(-counts, kind="stable")
+    rank = np.append(np.argsort(order), -1)
+    return Classes(
+        rank[labels].astype(np.intp),
+        np.concatenate([means for _, means, _ in found])[order],
+        np.concatenate([covariances for _, _, covariances in found])[order],
+        pooled_noise([noise for noise, _, _ in found]).covariance,
+        "layout" if "layout" in routes else "density",
+        n_before,
+    )
+
+
+def _sort_species(
+    z: Values, noise: Noise, given: Sample, settings: ClusterSettings
+) -> tuple[Labels, str, int]:
+    """Labels of the sites of one species, the route to them, and how many clusters it began with.
+
+    Where classes lie so near to each other that density may not have parted them, the layout is
+    tried as well, and the better description is taken (Schwarz 1978).
+    """
+    x = (z - noise.mean) @ own_components(z, noise, _COMPONENTS)
+    routes = ("density",) if settings.route == "auto" else (settings.route,)
+    tried = [_by_route(x, route, given, settings) for route in routes]
+    if settings.route == "auto" and _is_crowded(x, tried[0][0]):
+        tried.append(_by_route(x, "layout", given, settings))
+    best = min(range(len(tried)), key=lambda which: _criterion(x, tried[which][0]))
+    labels, n_started = tried[best]
+    return labels, (*routes, "layout")[best], n_started
+
+
+def _by_route(
+    x: Values, route: str, given: Sample, settings: ClusterSettings
+) -> tuple[Labels, int]:
+    started = _proposed(x, route, settings)
+    distance = settings.merge_distance if route == "layout" else _SAME_BELOW
+    labels = _settled(x, merge_close(x, started, distance), given, settings, distance)
+    return labels, int(started.max()) + 1
+
+
+def _is_crowded(x: Values, labels: Labels) -> bool:
+    """Whether two classes overlap, or many sites are of none: the dose is low."""
+    mixture = mixture_of(x, labels)
+    apart2 = mixture.distance2(mixture.means)
+    np.fill_diagonal(apart2, np.inf)
+    return bool((labels < 0).mean() > _MANY_LONE or apart2.min() < _CROWDED**2)
+
+
+def _criterion(x: Values, labels: Labels) -> float:
+    """Bayesian information criterion of classes; sites of none are as likely as the furthest."""
+    mixture = mixture_of(x, labels)
+    density = np.logaddexp.reduce(mixture.log_density(x), axis=1)
+    far = 0.5 * float(stats.chi2.isf(_FAR_BELOW / len(x), x.shape[1]))
+    n_free = len(mixture.means) * (x.shape[1] + 1)
+    return float(n_free * np.log(len(x)) - 2.0 * np.maximum(density, -far - np.log(len(x))).sum())
+
+
+def _proposed(x: Values, route: str, settings: ClusterSettings) -> Labels:
+    """Clusters of density, of the features themselves or of their layout; at least one."""
+    if route == "layout":
+        found = dense_clusters(lay_out(x, seed=settings.seed), _LAYOUT_CLUSTER)
+    else:
+        found = dense_clusters(x, settings.min_cluster_size)
+    return found if found.max(initial=-1) >= 0 else np.zeros(len(x), np.intp)
+
+
+def _settled(
+    x: Values, labels: Labels, given: Sample, settings: ClusterSettings, distance: float
+) -> Labels:
+    """Let every site belong to the class that explains it best, and find classes of outliers.
+
+    Expectation and maximisation with hard assignment; covariances are drawn to the noise, shares
+    are the priors. Ends when nothing changes.
+    """
+    nearest_px = nearest_column_px(given.places_yx, given.frame)
+    for _ in range(_ROUNDS):
+        mixture = mixture_of(x, labels)
+        new = _assigned(x, mixture, _REJECT_BELOW)
+        new = _with_outliers(x, new, mixture, (given, nearest_px, settings.min_cluster_size))
+        for one in range(int(new.max(initial=-1)) + 1):
+            if is_lone(new == one, given.places_yx, given.frame, nearest_px):
+                new[new == one] = -1
+        new = merge_close(x, new, distance)
+        if np.array_equal(new, labels):
+            break
+        labels = new
+    # What one pristine site in a thousand does is left out of the means, but is no riddle.
+    mixture = mixture_of(x, labels)
+    near = _assigned(x, mixture, _FAR_BELOW / len(x))
+    return np.where(labels < 0, near, labels)
+
+
+def _assigned(x: Values, mixture: Mixture, reject_below: float) -> Labels:
+    """Most probable class of each site; -1 where chance puts no member so far from all."""
+    best: Labels = mixture.log_density(x).argmax(axis=1)
+    nearest2 = mixture.distance2(x).min(axis=1)
+    best[nearest2 > stats.chi2.isf(reject_below, x.shape[1])] = -1
+    return best
+
+
+def _with_outliers(
+    x: Values, labels: Labels, mixture: Mixture, rest: tuple[Sample, float, int]
+) -> Labels:
+    """Add groups of outliers that agree within noise as classes of their own."""
+    given, nearest_px, min_cluster_size = rest
+    out = np.flatnonzero(labels < 0)
+    if len(out) < 2:
+        return labels
+    labels = labels.copy()
+    where = occurrences(given.places_yx[out], given.frame[out], nearest_px)
+    far_by2 = mixture.distance2(x[out]).min(axis=1)
+    groups = agreeing_groups(x[out], np.sqrt(far_by2), where)
+    far = stats.chi2.isf(_FAR_BELOW / len(x), x.shape[1])
+    n_classes = len(mixture.means)
+    for one in range(int(groups.max(initial=-1)) + 1):
+        members = out[groups == one]
+        is_far = far_by2[groups == one] > far
+        if is_far.all() or (len(members) >= min_cluster_size and is_far.mean() >= 0.5):
+            labels[members] = n_classes
+            n_classes += 1
+    return labels

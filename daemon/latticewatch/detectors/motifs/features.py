@@ -1,0 +1,187 @@
+"""From a frame and places in it to Zernike moments, and to what a turn leaves of them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latticewatch.detectors.motifs.columns import CellColumns
+from latticewatch.detectors.motifs.parameters import MotifParameters
+from latticewatch.kernels.grids import block_means, halve
+from latticewatch.kernels.zernike import crop_discs, disc_basis, invariants, n_invariants
+
+# Radius in pixels of a patch that is as good as a finer one: frames that have more are binned.
+_ENOUGH_PX = 12.0
+LEAST_RADIUS_PX = 3.0
+"""Below, a column is a pixel or two, and its neighbours cannot be told from it."""
+_MOST_AT_ONCE = 512  # sites in one product: the patches stay in the second cache
+
+
+@dataclass(frozen=True, slots=True)
+class PatchShape:
+    """Disc round a site.
+
+    Attributes
+    ----------
+    stride
+        Pixels of the frame, along each axis, in one of the binned frame that is looked at.
+    radius_px
+        Of the disc, in binned pixels.
+    n_max
+        Highest radial order.
+    """
+
+    stride: int
+    radius_px: float
+    n_max: int
+
+    @property
+    def side(self) -> int:
+        """Of the square round the disc, binned pixels; odd."""
+        return 2 * int(np.ceil(self.radius_px)) + 1
+
+    @property
+    def reach_px(self) -> float:
+        """Of the disc, in pixels of the frame."""
+        return self.stride * self.radius_px
+
+
+def shape_for(columns: CellColumns, parameters: MotifParameters) -> PatchShape:
+    """Choose the disc: the first shell inside it, the second one and its tails outside."""
+    radius = parameters.radius_of_nearest * columns.nearest_px
+    end = columns.second_px - parameters.widths_to_second * columns.sigma_px
+    # Where shells follow each other closely the nearest columns are inside at the least.
+    radius = max(min(radius, end), columns.nearest_px)
+    stride = max(1, int(radius / _ENOUGH_PX))
+    return PatchShape(stride, round(radius / stride), parameters.n_max)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Described:
+    """What was measured at places; lives until the next call.
+
+    Attributes
+    ----------
+    moments : (N, T) float32
+        In the unit of the frame; zero where not scored.
+    scored : (N,)
+        The disc lies inside the frame and all of its pixels are finite.
+    """
+
+    moments: NDArray[np.float32]
+    scored: NDArray[np.bool_]
+
+
+class FeatureMaker:
+    """Takes moments at sites, in buffers that it keeps; belongs to one thread."""
+
+    def __init__(self, shape: PatchShape) -> None:
+        self.shape = shape
+        self._basis = disc_basis(shape.side, n_max=shape.n_max, radius_px=shape.radius_px)
+        self._weights = np.ascontiguousarray(self._basis.values.T)
+        self.constant = self._basis.values.sum(axis=1).astype(np.float64)
+        """Moments (T,) of a patch that is 1 everywhere."""
+        n_pixels = len(self._basis.offsets_yx)
+        self._patches = np.empty((_MOST_AT_ONCE, n_pixels), np.float32)
+        self._binned = np.empty((0, 0), np.float32)
+
+    @property
+    def terms(self) -> NDArray[np.int64]:
+        """Rows (n, m) of the moments."""
+        return self._basis.terms
+
+    @property
+    def n_features(self) -> int:
+        """Numbers that a turn leaves."""
+        return n_invariants(len(self._basis.terms))
+
+    def take(self, image: NDArray[np.float32], contrast: int = 1) -> NDArray[np.float32]:
+        """Bin a frame as the patches want it, and make its columns bright.
+
+        Parameters
+        ----------
+        image : (H, W)
+            Finite. Not changed.
+        contrast
+            -1: columns are dark.
+
+        Returns
+        -------
+        (h, w)
+            The image itself where nothing is to be done, else a buffer that lives until the next
+            call.
+        """
+        stride = self.shape.stride
+        if stride == 1 and contrast > 0:
+            return image
+        wanted = (image.shape[0] // stride, image.shape[1] // stride)
+        if self._binned.shape != wanted:
+            self._binned = np.empty(wanted, np.float32)
+        if stride == 1:
+            self._binned[:] = image
+        elif stride == 2:
+            halve(image, self._binned)
+        else:
+            block_means(image, stride, self._binned)
+        if contrast < 0:
+            np.negative(self._binned, out=self._binned)
+        return self._binned
+
+    def binned_places(self, places_yx: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Places of the frame in pixels of the binned one."""
+        stride = self.shape.stride
+        return np.ascontiguousarray((places_yx - 0.5 * (stride - 1)) / stride, np.float64)
+
+    def describe(self, taken: NDArray[np.float32], places_yx: NDArray[np.float64]) -> Described:
+        """Measure moments round places.
+
+        Parameters
+        ----------
+        taken
+            From `take`.
+        places_yx : (N, 2)
+            Pixels of the frame.
+        """
+        places = self.binned_places(places_yx)
+        n_sites = len(places)
+        moments = np.empty((n_sites, len(self._basis.terms)), np.float32)
+        scored = np.empty(n_sites, np.bool_)
+        for first in range(0, n_sites, _MOST_AT_ONCE):
+            part = slice(first, min(n_sites, first + _MOST_AT_ONCE))
+            patches = self._patches[: part.stop - part.start]
+            crop_discs(taken, places[part], self._basis.offsets_yx, patches, scored[part])
+            np.matmul(patches, self._weights, out=moments[part])
+        return Described(moments, scored)
+
+    def features(self, moments: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Keep what a turn does not change: (N, F) of moments (N, T)."""
+        out = np.empty((len(moments), self.n_features), np.float32)
+        invariants(np.ascontiguousarray(moments, np.float32), out)
+        return out
+
+    def squares(
+        self, taken: NDArray[np.float32], places_yx: NDArray[np.float64], turn_rad: float
+    ) -> NDArray[np.float32]:
+        """Cut square patches (N, side, side), turned back by an angle; NaN beyond the frame."""
+        half = self.shape.side // 2
+        grid = np.mgrid[-half : half + 1, -half : half + 1].reshape(2, -1)
+        cosine, sine = np.cos(turn_rad), np.sin(turn_rad)
+        y, x = grid[0] * cosine + grid[1] * sine, grid[1] * cosine - grid[0] * sine
+        places = self.binned_places(places_yx)
+        at_y, at_x = places[:, :1] + y, places[:, 1:] + x
+        patches = _bilinear(taken, at_y, at_x)
+        return patches.reshape(len(places), self.shape.side, self.shape.side)
+
+
+def _bilinear(
+    image: NDArray[np.float32], y: NDArray[np.float64], x: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    last_y, last_x = image.shape[0] - 1, image.shape[1] - 1
+    inside = (y >= 0) & (y <= last_y) & (x >= 0) & (x <= last_x)
+    row = np.clip(y.astype(np.intp), 0, last_y - 1)
+    column = np.clip(x.astype(np.intp), 0, last_x - 1)
+    down, right = y - row, x - column
+    upper = image[row, column] * (1 - right) + image[row, column + 1] * right
+    lower = image[row + 1, column] * (1 - right) + image[row + 1, column + 1] * right
+    values: NDArray[np.float32] = np.where(inside, upper * (1 - down) + lower * down, np.nan)
+    return values.astype(np.float32)

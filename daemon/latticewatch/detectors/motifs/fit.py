@@ -1,0 +1,271 @@
+"""Fits the motifs of a crystal without labels: sites of frames in, kinds of sites out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import chdtri
+
+from latticewatch.detectors.motifs.averages import mean_patches
+from latticewatch.detectors.motifs.clusters import (
+    Classes,
+    ClusterSettings,
+    Sample,
+    find_classes,
+)
+from latticewatch.detectors.motifs.features import FeatureMaker
+from latticewatch.detectors.motifs.gathering import Gathered, gather, reference_of
+from latticewatch.detectors.motifs.layout import lay_out
+from latticewatch.detectors.motifs.matching import match_classes
+from latticewatch.detectors.motifs.model import MotifClass, MotifModel
+from latticewatch.detectors.motifs.naming import ClassName, ColumnScale, name_classes
+from latticewatch.detectors.motifs.noise import Projection, strange_components
+from latticewatch.detectors.motifs.parameters import MotifParameters
+from latticewatch.detectors.reference_rule import FitError
+
+FEWEST_SITES = 30
+_REJECT_BELOW = 1e-3  # motifs.md 3.1
+_MOST_SHOWN = 3000  # sites in the layout of a report
+_SAME_RADIUS = 0.05  # of the patch radius: features of another one are not comparable
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class MotifReport:
+    """What a fit found out.
+
+    Attributes
+    ----------
+    n_frames, n_sites
+        Frames used, and sites with a patch in them.
+    n_classes
+        Kinds of sites.
+    n_lone
+        Sites of no class.
+    route
+        How classes were proposed: "density" or "layout".
+    warnings
+        What a person should know.
+    lines
+        The classes, one line each.
+    """
+
+    n_frames: int
+    n_sites: int
+    n_classes: int
+    n_lone: int
+    route: str
+    warnings: tuple[str, ...]
+    lines: tuple[str, ...]
+
+
+def fit(
+    frames: Sequence[NDArray[np.float32]],
+    parameters: MotifParameters | None = None,
+    labels: Sequence[str] | None = None,
+    kept: MotifModel | None = None,
+) -> tuple[MotifModel, MotifReport]:
+    """Find the kinds of sites of a crystal.
+
+    Parameters
+    ----------
+    frames : each (H, W)
+        Finite. Of one crystal at one magnification, defects included: they are what is sorted.
+    parameters
+        The defaults, if not told.
+    labels
+        What messages call each frame.
+    kept
+        The model of an earlier fit, of which ids and names are kept where classes are the same.
+
+    Raises
+    ------
+    FitError
+        No frame shows a lattice, frames show different ones, or fewer than thirty sites have room
+        for a patch.
+    """
+    parameters = parameters or MotifParameters()
+    notes: list[str] = []
+    reference = reference_of(frames, parameters, notes, labels)
+    maker = FeatureMaker(reference.shape)
+    found = gather(reference, maker, notes, labels)
+    if len(found.features) < FEWEST_SITES:
+        raise FitError(
+            f"{len(found.features)} sites with room for a patch of "
+            f"{2 * reference.shape.reach_px:.0f} px, at least {FEWEST_SITES} needed: give more or "
+            "larger frames"
+        )
+    n_all = len(found.features)
+    found = _at_most(found, parameters)
+    projection = strange_components(found.features, found.sublattice, parameters.components)
+    sample = found.sample((found.features - projection.mean) @ projection.matrix)
+    settings = ClusterSettings(
+        min_cluster_size=parameters.min_cluster_size,
+        route=parameters.route,
+        merge_distance=parameters.merge_distance,
+        seed=parameters.seed,
+    )
+    classes = find_classes(sample, settings)
+    model = _model(found, sample, classes, projection, parameters)
+    model = replace(model, n_sites=n_all)
+    model = _with_ids(model, kept, notes)
+    if len(model.classes) <= model.columns.n_sublattices:
+        notes.append(
+            "no class beside pristine sites: every defect will be called new; give frames with "
+            "defects, five of a kind or more"
+        )
+    report = MotifReport(
+        n_frames=found.n_frames,
+        n_sites=n_all,
+        n_classes=len(model.classes),
+        n_lone=int((classes.labels < 0).sum()),
+        route=classes.route,
+        warnings=tuple(notes),
+        lines=tuple(_line(one) for one in model.classes),
+    )
+    return model, report
+
+
+def _at_most(found: Gathered, parameters: MotifParameters) -> Gathered:
+    """Keep so many sites: half of them those farthest from ordinary, the others by chance."""
+    n_sites = len(found.features)
+    if n_sites <= parameters.most_sites:
+        return found
+    projection = strange_components(found.features, found.sublattice, parameters.components)
+    z = (found.features - projection.mean) @ projection.matrix
+    distance2 = np.full(n_sites, np.inf)
+    for label in np.unique(found.sublattice):
+        off = z - np.median(z[found.sublattice == label], axis=0)
+        distance2 = np.minimum(distance2, np.square(off).sum(axis=1))
+    order = np.argsort(-distance2, kind="stable")
+    half = parameters.most_sites // 2
+    dice = np.random.default_rng(parameters.seed)
+    rest = dice.choice(order[half:], parameters.most_sites - half, replace=False)
+    return found.part(np.sort(np.concatenate([order[:half], rest])))
+
+
+def _model(
+    found: Gathered,
+    sample: Sample,
+    classes: Classes,
+    projection: Projection,
+    parameters: MotifParameters,
+) -> MotifModel:
+    columns = found.reference.columns
+    patches, errors = mean_patches(found.patches, classes.labels)
+    patches, errors = (np.nan_to_num(one, posinf=0.0) for one in (patches, errors))
+    scale = ColumnScale(columns.height, columns.sigma_px / found.reference.shape.stride)
+    names = name_classes(sample, classes.labels, patches, errors, scale)
+    shown = _shown(classes.labels, names, parameters.seed)
+    rows = range(len(classes.means))
+    return MotifModel(
+        basis_px_yx=found.reference.basis_px_yx,
+        columns=columns,
+        shape=found.reference.shape,
+        pristine=found.pristine,
+        pca_mean=projection.mean,
+        pca_matrix=projection.matrix,
+        classes=tuple(
+            _class(row + 1, name, int((classes.labels == row).sum()))
+            for row, name in enumerate(names)
+        ),
+        means=classes.means,
+        covariances=classes.covariances,
+        noise_covariance=classes.noise_covariance,
+        feature_means=np.stack(
+            [found.features[classes.labels == row].mean(axis=0) for row in rows]
+        ),
+        patches=patches,
+        patch_errors=errors,
+        reject_chi2=float(chdtri(parameters.components, _REJECT_BELOW)),
+        sample_z=sample.z[shown].astype(np.float32),
+        sample_class=classes.labels[shown].astype(np.int64),
+        layout_yx=lay_out(sample.z[shown], seed=parameters.seed).astype(np.float32),
+        next_id=len(names) + 1,
+        n_sites=len(found.features),
+        n_frames=found.n_frames,
+    )
+
+
+def _class(class_id: int, name: ClassName, n_members: int) -> MotifClass:
+    return MotifClass(
+        class_id=class_id,
+        name=name.automatic_name,
+        automatic_name=name.automatic_name,
+        named_by_user=False,
+        role=name.role,
+        kind=name.kind,
+        sublattice=name.sublattice,
+        n_members=n_members,
+        stands_beside=tuple(row + 1 for row in name.stands_beside),
+        intensity_ratio=float(name.intensity_ratio),
+    )
+
+
+def _shown(labels: NDArray[np.intp], names: Sequence[ClassName], seed: int) -> NDArray[np.intp]:
+    """Rows of sites for the layout: those that are not pristine, and as many others as fit."""
+    ordinary = {row for row, name in enumerate(names) if name.role == "pristine"}
+    rare = np.array([label not in ordinary for label in labels.tolist()], bool)
+    dice = np.random.default_rng(seed)
+    strange, common = np.flatnonzero(rare), np.flatnonzero(~rare)
+    strange = dice.permutation(strange)[: _MOST_SHOWN * 2 // 3]
+    common = dice.permutation(common)[: _MOST_SHOWN - len(strange)]
+    return np.sort(np.concatenate([strange, common]))
+
+
+def _with_ids(model: MotifModel, kept: MotifModel | None, notes: list[str]) -> MotifModel:
+    """Give classes the ids, and the names that a user gave, of an earlier fit."""
+    if kept is None:
+        return model
+    if not _is_comparable(model, kept):
+        notes.append(
+            f"ids and names of the earlier model are not kept: its lattice has a period of "
+            f"{kept.period_px:.1f} px and patches of {2 * kept.shape.reach_px:.0f} px, this one "
+            f"{model.period_px:.1f} and {2 * model.shape.reach_px:.0f}"
+        )
+        return model
+    old_means = (kept.feature_means - model.pca_mean) @ model.pca_matrix
+    ids = match_classes(
+        old_means,
+        [one.class_id for one in kept.classes],
+        model.means,
+        model.noise_covariance,
+        kept.next_id,
+    )
+    new_of = {one.class_id: new for one, new in zip(model.classes, ids, strict=True)}
+    classes: list[MotifClass] = []
+    for one, new in zip(model.classes, ids, strict=True):
+        row = kept.row_of(new)
+        beside = tuple(new_of[old] for old in one.stands_beside)
+        one = replace(one, class_id=new, stands_beside=beside)
+        if row is not None and kept.classes[row].named_by_user:
+            one = replace(one, name=kept.classes[row].name, named_by_user=True)
+        classes.append(one)
+    return replace(model, classes=_without_twins(classes), next_id=max(kept.next_id, max(ids) + 1))
+
+
+def _without_twins(classes: Sequence[MotifClass]) -> tuple[MotifClass, ...]:
+    """Let the user's names stand; an automatic one that is taken gets its id."""
+    taken = {one.name for one in classes if one.named_by_user}
+    return tuple(
+        replace(one, name=f"{one.name} [{one.class_id}]")
+        if one.name in taken and not one.named_by_user
+        else one
+        for one in classes
+    )
+
+
+def _is_comparable(model: MotifModel, kept: MotifModel) -> bool:
+    ratio = model.shape.reach_px / kept.shape.reach_px
+    return (
+        model.shape.n_max == kept.shape.n_max
+        and model.columns.n_sublattices == kept.columns.n_sublattices
+        and abs(ratio - 1.0) <= _SAME_RADIUS
+    )
+
+
+def _line(one: MotifClass) -> str:
+    ratio = "" if one.intensity_ratio is None else f", intensity {one.intensity_ratio:.2f}"
+    return f"class {one.class_id}: {one.name} ({one.role}), {one.n_members} sites{ratio}"

@@ -1,0 +1,358 @@
+"""The fitted model of motifs: what patches are measured by, and which kinds of sites there are."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latticewatch.detectors.artifact import Artifact
+from latticewatch.detectors.model_files import (
+    read_arrays,
+    read_numbers,
+    refuse_broken,
+    refuse_sizes,
+)
+from latticewatch.detectors.motifs.columns import CellColumns
+from latticewatch.detectors.motifs.features import PatchShape
+from latticewatch.detectors.motifs.level import Pristine
+from latticewatch.detectors.protocols import ModelError
+from latticewatch.kernels.zernike import n_invariants
+
+DETECTOR = "motifs"
+MOST_NAME = 64
+ROLES = ("pristine", "defect", "neighbour", "proposed")
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class MotifClass:
+    """One kind of site.
+
+    Attributes
+    ----------
+    class_id
+        At least 1; stays through refits, and is never given to another kind.
+    name
+        Shown: the user's, or else `automatic_name`.
+    automatic_name
+        From physics.
+    named_by_user
+        A refit keeps the name.
+    role
+        "pristine", "defect", "neighbour" of a defect, or "proposed" while a daemon runs.
+    kind
+        Word of the protocol for a defect; "none" for others.
+    sublattice
+        That most members are on, 0 the brightest; -1 for several.
+    n_members
+        Sites of the fit.
+    stands_beside
+        Ids of the defects that a neighbour stands beside.
+    intensity_ratio
+        Of the central column to that of pristine sites; None where it cannot be told.
+    """
+
+    class_id: int
+    name: str
+    automatic_name: str
+    named_by_user: bool
+    role: str
+    kind: str
+    sublattice: int
+    n_members: int
+    stands_beside: tuple[int, ...] = ()
+    intensity_ratio: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MotifModel:
+    """Everything that naming a site needs.
+
+    Attributes
+    ----------
+    basis_px_yx : (2, 2)
+        Lattice vectors of the reference frame, pixels.
+    columns
+        Of its cell.
+    shape
+        Disc round a site.
+    pristine
+        Ordinary sites, in the unit of the model: the ground 0, the highest column 1.
+    pca_mean, pca_matrix : (F,), (F, C)
+        z = (features - mean) @ matrix.
+    classes
+        The most populous first.
+    means, covariances : (K, C), (K, C, C)
+        Of z, rows of `classes`.
+    noise_covariance : (C, C)
+        Of z of ordinary sites.
+    feature_means : (K, F)
+        Of the features.
+    patches, patch_errors : (K, side, side) float32
+        Class averages and their standard errors, zero beyond the disc; pixels of the binned frame.
+    reject_chi2
+        Squared distance from all classes beyond which a site is of none.
+    sample_z, sample_class, layout_yx : (M, C), (M,), (M, 2)
+        Some sites of the fit, row of their class or -1, and where they lie in the relaxed layout.
+    next_id
+        First id that was never used.
+    n_sites, n_frames
+        Of the fit.
+    """
+
+    basis_px_yx: Values
+    columns: CellColumns
+    shape: PatchShape
+    pristine: Pristine
+    pca_mean: Values
+    pca_matrix: Values
+    classes: tuple[MotifClass, ...]
+    means: Values
+    covariances: Values
+    noise_covariance: Values
+    feature_means: Values
+    patches: NDArray[np.float32]
+    patch_errors: NDArray[np.float32]
+    reject_chi2: float
+    sample_z: NDArray[np.float32]
+    sample_class: NDArray[np.int64]
+    layout_yx: NDArray[np.float32]
+    next_id: int
+    n_sites: int
+    n_frames: int
+
+    @property
+    def period_px(self) -> float:
+        """Square root of the area of the cell."""
+        return float(np.sqrt(abs(np.linalg.det(self.basis_px_yx))))
+
+    @property
+    def disc(self) -> NDArray[np.bool_]:
+        """Pixels (side, side) of a patch that are looked at."""
+        half = self.shape.side // 2
+        y, x = np.mgrid[-half : half + 1, -half : half + 1]
+        inside: NDArray[np.bool_] = np.hypot(y, x) <= self.shape.radius_px
+        return inside
+
+    def row_of(self, class_id: int) -> int | None:
+        """Row of a class, None where there is none of this id."""
+        return next((k for k, one in enumerate(self.classes) if one.class_id == class_id), None)
+
+    def renamed(self, class_id: int, name: str) -> "MotifModel":
+        """Return the same model with another name for one class.
+
+        Raises
+        ------
+        ValueError
+            No such class, or a name that is empty, too long, not plain text, or taken.
+        """
+        row = self.row_of(class_id)
+        if row is None:
+            known = ", ".join(str(one.class_id) for one in self.classes)
+            raise ValueError(f"class {class_id}: there is none, the classes are {known}")
+        plain = " ".join(name.split())
+        if not plain or len(plain) > MOST_NAME or not plain.isprintable():
+            raise ValueError(f"{name!r:.80}: a name has 1 to {MOST_NAME} printable characters")
+        taken = [one.class_id for one in self.classes if one.name == plain]
+        if taken and taken != [class_id]:
+            raise ValueError(f"{plain!r} is the name of class {taken[0]} already")
+        classes = list(self.classes)
+        classes[row] = replace(classes[row], name=plain, named_by_user=True)
+        return replace(self, classes=tuple(classes))
+
+    def header(self) -> dict[str, Any]:  # Any: JSON
+        """Everything but the arrays, as it stands in `model.json`."""
+        return {
+            "sigma_px": self.columns.sigma_px,
+            "nearest_px": self.columns.nearest_px,
+            "second_px": self.columns.second_px,
+            "contrast": self.columns.contrast,
+            **asdict(self.shape),
+            "reject_chi2": self.reject_chi2,
+            "next_id": self.next_id,
+            "n_sites": self.n_sites,
+            "n_frames": self.n_frames,
+            "classes": [
+                asdict(one) | {"stands_beside": list(one.stands_beside)} for one in self.classes
+            ],
+        }
+
+    def arrays(self) -> dict[str, NDArray[Any]]:  # Any: of several types
+        """All arrays by name."""
+        plain = {name: getattr(self, name) for name in _AXES if name not in _NESTED}
+        return plain | {
+            "fraction": self.columns.fraction,
+            "height": self.columns.height,
+            "pristine_moments": self.pristine.moments,
+            "pristine_features": self.pristine.features,
+        }
+
+    @classmethod
+    def from_artifact(cls, artifact: Artifact, where: str) -> Self:
+        """Read a model out of its file.
+
+        Raises
+        ------
+        ModelError
+            It is of another detector, or something in it is missing, odd or contradicts the rest.
+        """
+        if artifact.detector != DETECTOR:
+            raise ModelError(f"{where}: is a model of {artifact.detector}, expected {DETECTOR}")
+        numbers = read_numbers(artifact, where, _NUMBERS, _WHOLE)
+        arrays: dict[str, NDArray[Any]] = dict(read_arrays(artifact, where, _AXES))
+        classes = _classes_in(artifact.header, where)
+        _refuse(arrays, numbers, classes, where)
+        plain: dict[str, Any] = {  # Any: by name
+            **{name: arrays[name].astype(np.float64) for name in _DOUBLE},
+            **{name: arrays[name].astype(np.float32) for name in _SINGLE},
+        }
+        return cls(
+            columns=CellColumns(
+                fraction=arrays["fraction"].astype(np.float64),
+                height=arrays["height"].astype(np.float64),
+                sigma_px=numbers["sigma_px"],
+                nearest_px=numbers["nearest_px"],
+                second_px=numbers["second_px"],
+                contrast=int(numbers["contrast"]),
+            ),
+            shape=PatchShape(int(numbers["stride"]), numbers["radius_px"], int(numbers["n_max"])),
+            pristine=Pristine(
+                arrays["pristine_moments"].astype(np.float64),
+                arrays["pristine_features"].astype(np.float64),
+            ),
+            classes=classes,
+            reject_chi2=numbers["reject_chi2"],
+            sample_class=arrays["sample_class"].astype(np.int64),
+            next_id=int(numbers["next_id"]),
+            n_sites=int(numbers["n_sites"]),
+            n_frames=int(numbers["n_frames"]),
+            **plain,
+        )
+
+
+_DOUBLE = (
+    *("basis_px_yx", "pca_mean", "pca_matrix", "means", "covariances", "noise_covariance"),
+    "feature_means",
+)
+_SINGLE = ("patches", "patch_errors", "sample_z", "layout_yx")
+_NESTED = ("fraction", "height", "pristine_moments", "pristine_features")
+_AXES = {
+    "basis_px_yx": 2,
+    "pca_mean": 1,
+    "pca_matrix": 2,
+    "means": 2,
+    "covariances": 3,
+    "noise_covariance": 2,
+    "feature_means": 2,
+    "patches": 3,
+    "patch_errors": 3,
+    "sample_z": 2,
+    "sample_class": 1,
+    "layout_yx": 2,
+    "fraction": 2,
+    "height": 1,
+    "pristine_moments": 2,
+    "pristine_features": 2,
+}
+_WHOLE = ("contrast", "stride", "n_max", "next_id", "n_sites", "n_frames")
+_NUMBERS = (*_WHOLE, "sigma_px", "nearest_px", "second_px", "radius_px", "reject_chi2")
+_LARGEST_RADIUS_PX = 512
+_LARGEST_ORDER = 30
+
+
+def _classes_in(header: Mapping[str, Any], where: str) -> tuple[MotifClass, ...]:  # Any: JSON
+    found = header.get("classes")
+    if not isinstance(found, list) or not found:
+        raise ModelError(f"{where}: classes: expected a list of one or more")
+    return tuple(_class_of(one, f"{where}: classes[{row}]") for row, one in enumerate(found))
+
+
+def _class_of(found: object, where: str) -> MotifClass:
+    if not isinstance(found, dict):
+        raise ModelError(f"{where}: expected a map")
+    wanted: dict[str, type] = {
+        **{"class_id": int, "name": str, "automatic_name": str, "named_by_user": bool},
+        **{"role": str, "kind": str, "sublattice": int, "n_members": int, "stands_beside": list},
+    }
+    for name, kind in wanted.items():
+        value = found.get(name)
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise ModelError(f"{where}.{name} = {value!r:.40}, expected {kind.__name__}")
+    ratio = found.get("intensity_ratio")
+    if ratio is not None and (isinstance(ratio, bool) or not isinstance(ratio, int | float)):
+        raise ModelError(f"{where}.intensity_ratio = {ratio!r:.40}, expected a number or null")
+    beside = found["stands_beside"]
+    if not all(isinstance(one, int) and not isinstance(one, bool) for one in beside):
+        raise ModelError(f"{where}.stands_beside: expected ids of classes")
+    name = found["name"]
+    if not name.strip() or len(name) > MOST_NAME or not name.isprintable():
+        raise ModelError(f"{where}.name: expected 1 to {MOST_NAME} printable characters")
+    known = {one.name for one in fields(MotifClass)}
+    plain = {key: value for key, value in found.items() if key in known}
+    return MotifClass(**plain | {"stands_beside": tuple(beside)})
+
+
+def _refuse(
+    arrays: Mapping[str, NDArray[Any]],
+    numbers: Mapping[str, float],
+    classes: Sequence[MotifClass],
+    where: str,
+) -> None:
+    """Refuse sizes that disagree, and claims that do not hold."""
+    n_max, radius = int(numbers["n_max"]), numbers["radius_px"]
+    refuse_broken(
+        {
+            "n_max is 1 to 30": 1 <= n_max <= _LARGEST_ORDER,
+            "radius_px is 1 to 512": 1 <= radius <= _LARGEST_RADIUS_PX,
+            "stride is 1 to 64": 1 <= numbers["stride"] <= 64,
+            "contrast is 1 or -1": numbers["contrast"] in (1, -1),
+            "reject_chi2 is above zero": numbers["reject_chi2"] > 0,
+        },
+        where,
+    )
+    n_terms = (n_max + 1) * (n_max + 2) // 2
+    n_features, n_classes = n_invariants(n_terms), len(classes)
+    side = PatchShape(int(numbers["stride"]), radius, n_max).side
+    n_components, n_sublattices = arrays["pca_matrix"].shape[1], len(arrays["height"])
+    n_sample = len(arrays["sample_z"])
+    refuse_sizes(
+        arrays,
+        {
+            "basis_px_yx": (2, 2),
+            "pca_mean": (n_features,),
+            "pca_matrix": (n_features, n_components),
+            "means": (n_classes, n_components),
+            "covariances": (n_classes, n_components, n_components),
+            "noise_covariance": (n_components, n_components),
+            "feature_means": (n_classes, n_features),
+            "patches": (n_classes, side, side),
+            "patch_errors": (n_classes, side, side),
+            "sample_z": (n_sample, n_components),
+            "sample_class": (n_sample,),
+            "layout_yx": (n_sample, 2),
+            "fraction": (n_sublattices, 2),
+            "pristine_moments": (n_sublattices, n_terms),
+            "pristine_features": (n_sublattices, n_features),
+        },
+        where,
+    )
+    ids = [one.class_id for one in classes]
+    refuse_broken(
+        {
+            "the lattice vectors span a cell": abs(np.linalg.det(arrays["basis_px_yx"])) > 1.0,
+            "ids are different and at least 1": len(set(ids)) == n_classes and min(ids) >= 1,
+            "next_id is above all ids": numbers["next_id"] > max(ids),
+            "names are different": len({one.name for one in classes}) == n_classes,
+            "covariances are positive": _are_positive(
+                [*arrays["covariances"], arrays["noise_covariance"]]
+            ),
+        },
+        where,
+    )
+
+
+def _are_positive(matrices: Sequence[NDArray[Any]]) -> bool:
+    return all(bool((np.linalg.eigvalsh(one) > 0).all()) for one in matrices)

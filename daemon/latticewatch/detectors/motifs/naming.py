@@ -1,0 +1,269 @@
+"""What physics says about a class: its role, its kind and a name that a user may change.
+
+The central column of a class is compared with that of the pristine sites of its sublattice. A
+class that stands beside another one, and is disturbed less at its centre, is its neighbour.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from latticewatch.detectors.motifs.clusters import Sample
+
+Labels = NDArray[np.intp]
+Patches = NDArray[np.float32]
+
+_VACANCY_BELOW = 0.35  # as in the events of the daemon
+# Two sublattices share a class, as in graphene, if the lesser has such a part of its sites.
+_SHARED = 0.2
+_MOSTLY_BESIDE = 0.6  # of the members of a neighbour class; chance puts a few there
+_SIGNIFICANT = 4.0  # standard errors
+# A deficit or an excess of less than this may come from tails of the columns around.
+_LEAST_CHANGE = 0.06
+_CORE_SIGMA = 1.5  # radius in which a column is measured
+# Dipole of a column that is displaced by so many of its widths.
+_LEAST_SHIFT = 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnScale:
+    """What the pristine columns look like, in the unit of the patches.
+
+    Attributes
+    ----------
+    heights : (S,)
+        Of the column of each sublattice, above zero.
+    sigma_px
+        Width of the columns.
+    contrast
+        -1 where columns are dark.
+    """
+
+    heights: NDArray[np.float64]
+    sigma_px: float
+    contrast: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ClassName:
+    """What a class is.
+
+    Attributes
+    ----------
+    role
+        "pristine", "defect" or "neighbour".
+    kind
+        Word of the protocol: "none" for pristine sites and neighbours, else "vacancy", "deficit",
+        "excess", "displaced" or "unknown".
+    sublattice
+        -1 for several.
+    intensity_ratio
+        Of the central column to that of pristine sites; 1 for these.
+    stands_beside
+        Classes (rows) of the defects that members are neighbours of.
+    automatic_name
+        Unique among the classes.
+    """
+
+    role: str
+    kind: str
+    sublattice: int
+    intensity_ratio: float
+    stands_beside: tuple[int, ...]
+    automatic_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Core:
+    """Central column of a class against that of pristine sites: ratio, its error, displacement."""
+
+    ratio: float
+    error: float
+    shift: float
+
+
+def name_classes(
+    given: Sample,
+    labels: Labels,
+    patches: Patches,
+    patch_errors: Patches,
+    columns: ColumnScale,
+) -> list[ClassName]:
+    """Name every class.
+
+    Parameters
+    ----------
+    given
+        The sites that were sorted.
+    labels : (N,)
+        Their classes, the largest first; -1 for none.
+    patches, patch_errors : (K, side, side)
+        Class averages and their standard errors, from `mean_patches`.
+    columns
+        Of the pristine crystal.
+    """
+    n_classes = len(patches)
+    home = [_home(given.sublattice[labels == one]) for one in range(n_classes)]
+    pristine = _pristine(labels, given.sublattice)
+    cores = [
+        _core(one, pristine[_main(given.sublattice[labels == one])], patches, patch_errors, columns)
+        for one in range(n_classes)
+    ]
+    cores = [
+        _scaled(core, columns.heights[_main(given.sublattice[labels == one])], columns.contrast)
+        for one, core in enumerate(cores)
+    ]
+    # A defect beyond the edge of a patch still reaches into it by its width.
+    reach_px = (patches.shape[1] - 1) / 2 + columns.sigma_px
+    beside = _beside(given, labels, set(pristine.values()), cores, reach_px)
+    names: list[ClassName] = []
+    kinds = [
+        "none" if one in pristine.values() or beside[one] else _kind(core)
+        for one, core in enumerate(cores)
+    ]
+    words: list[str] = []
+    for one in range(n_classes):
+        words.append(_word(one, pristine, home[one], kinds[one], cores[one]))
+    for one in range(n_classes):
+        if beside[one]:
+            words[one] = "beside " + " or ".join(words[other] for other in beside[one])
+    words = _unique(words, home)
+    for one, core in enumerate(cores):
+        role = "pristine" if one in pristine.values() else "neighbour" if beside[one] else "defect"
+        ratio = 1.0 if role == "pristine" else core.ratio
+        names.append(ClassName(role, kinds[one], home[one], ratio, beside[one], words[one]))
+    return names
+
+
+def sublattice_letter(label: int) -> str:
+    """A for the highest column of the cell, B for the next; "a site" for several sublattices.
+
+    Examples
+    --------
+    >>> sublattice_letter(1)
+    'B'
+    """
+    return "any site" if label < 0 else chr(ord("A") + label)
+
+
+def _home(sublattice: Labels) -> int:
+    """Sublattice of the members, -1 for several."""
+    counts = np.sort(np.bincount(sublattice))[::-1]
+    shared = len(counts) > 1 and counts[1] > _SHARED * counts.sum()
+    return -1 if shared else _main(sublattice)
+
+
+def _main(sublattice: Labels) -> int:
+    return int(np.bincount(sublattice).argmax())
+
+
+def _pristine(labels: Labels, sublattice: Labels) -> dict[int, int]:
+    """Most populous class of each sublattice."""
+    out = {}
+    for label in np.unique(sublattice):
+        held = labels[(sublattice == label) & (labels >= 0)]
+        out[int(label)] = int(np.bincount(held).argmax()) if len(held) else 0
+    return out
+
+
+def _core(
+    one: int, pristine: int, patches: Patches, errors: Patches, columns: ColumnScale
+) -> _Core:
+    """Fit the column and its gradient to the difference from the pristine patch."""
+    side = patches.shape[1]
+    y, x = np.mgrid[:side, :side] - (side - 1) / 2
+    radius = np.hypot(y, x)
+    inside = radius <= max(_CORE_SIGMA * columns.sigma_px, 1.5)
+    bell = np.exp(-0.5 * np.square(radius / columns.sigma_px))
+    slope = [bell * step / columns.sigma_px for step in (y, x)]
+    difference = (patches[one].astype(np.float64) - patches[pristine])[inside]
+    power = float(np.square(bell[inside]).sum())
+    amplitude = float((difference * bell[inside]).sum()) / power
+    variance = np.nan_to_num(np.square(errors[one].astype(np.float64)))[inside]
+    error = float(np.sqrt((variance * np.square(bell[inside])).sum())) / power
+    moved = [float((difference * s[inside]).sum() / np.square(s[inside]).sum()) for s in slope]
+    return _Core(amplitude, error, float(np.hypot(*moved)))
+
+
+def _scaled(core: _Core, height: float, contrast: int) -> _Core:
+    ratio = max(0.0, 1.0 + contrast * core.ratio / height)
+    return _Core(ratio, core.error / height, core.shift / height)
+
+
+def _beside(
+    given: Sample,
+    labels: Labels,
+    pristine: set[int],
+    cores: Sequence[_Core],
+    reach_px: float,
+) -> list[tuple[int, ...]]:
+    """Classes of the defects that each class is the neighbour of; empty for defects.
+
+    Linked by place: most members have a site of the other class so near that it reaches into their
+    patch, and are themselves disturbed less at the centre than that one. Sites of no class are defects as well,
+    which is why a class beside lone sites alone is no defect of its own either.
+    """
+    n_classes = len(cores)
+    touches = _touches(given, labels, n_classes, reach_px)
+    strength = [abs(core.ratio - 1.0) + core.shift for core in cores]
+    out: list[tuple[int, ...]] = []
+    for one in range(n_classes):
+        found: list[int] = []
+        if one not in pristine:
+            members = touches[labels == one]
+            others = [k for k in range(n_classes) if k not in pristine and k != one]
+            stronger = [k for k in others if strength[k] > strength[one]]
+            if stronger and members[:, stronger].any(axis=1).mean() >= _MOSTLY_BESIDE:
+                share = members[:, stronger].mean(axis=0)
+                found = [k for k, part in zip(stronger, share, strict=True) if part > _SHARED]
+        out.append(tuple(found))
+    # Round one defect stand shells of neighbours: all are beside the defect, not each other.
+    roots = {one for one, found in enumerate(out) if not found}
+    return [tuple(k for k in found if k in roots) or found[:1] if found else () for found in out]
+
+
+def _touches(given: Sample, labels: Labels, n_classes: int, reach_px: float) -> NDArray[np.bool_]:
+    """Whether a site of each class is near each site, (N, K)."""
+    out = np.zeros((len(labels), n_classes), bool)
+    apart = np.column_stack([given.places_yx / reach_px, 2.0 * given.frame])
+    pairs = cKDTree(apart).query_pairs(1.0, output_type="ndarray")
+    for one, other in (pairs.T, pairs.T[::-1]):
+        held = labels[other] >= 0
+        out[one[held], labels[other[held]]] = True
+    return out
+
+
+def _kind(core: _Core) -> str:
+    """Word of the protocol for a defect."""
+    change = core.ratio - 1.0
+    if abs(change) > max(_LEAST_CHANGE, _SIGNIFICANT * core.error) and abs(change) > core.shift:
+        if change > 0:
+            return "excess"
+        return "vacancy" if core.ratio < _VACANCY_BELOW else "deficit"
+    return "displaced" if core.shift > _LEAST_SHIFT else "unknown"
+
+
+def _word(one: int, pristine: dict[int, int], home: int, kind: str, core: _Core) -> str:
+    if one in pristine.values():
+        return " and ".join(sublattice_letter(s) for s, k in sorted(pristine.items()) if k == one)
+    where = sublattice_letter(home)
+    if kind in ("deficit", "excess"):
+        return f"{kind} on {where} ({core.ratio:.2f})"
+    return f"{kind} on {where}"
+
+
+def _unique(words: list[str], home: list[int]) -> list[str]:
+    """Tell equal names apart: first by sublattice, then by number."""
+    out = list(words)
+    for one, word in enumerate(words):
+        if words.count(word) > 1 and word.startswith("beside"):
+            out[one] = f"{sublattice_letter(home[one])} {word}"
+    seen: dict[str, int] = {}
+    for one, word in enumerate(out):
+        seen[word] = seen.get(word, 0) + 1
+        if seen[word] > 1:
+            out[one] = f"{word}, {seen[word]}"
+    return out

@@ -1,0 +1,49 @@
+"""Numbers of the motifs: which patch, which features, and how classes are found."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Route = Literal["auto", "density", "layout"]
+ROUTES: tuple[Route, ...] = ("auto", "density", "layout")
+
+
+@dataclass(frozen=True, slots=True)
+class MotifParameters:
+    """Settings of a fit.
+
+    Attributes
+    ----------
+    n_max
+        Highest radial order: 66 terms, of which a turn leaves 36 numbers.
+    radius_of_nearest
+        Radius of a patch over the distance of nearest columns. At 1.2 to 1.35 the first shell is
+        in it (motifs.md 5.2).
+    widths_to_second
+        So many column widths before the second shell the patch ends at the latest: tails of the
+        shell blur rare kinds.
+    components
+        Directions of the features that are kept.
+    min_cluster_size
+        Sites of the smallest cluster of density.
+    route
+        How classes are proposed: from density, from the relaxed layout, or as the noise wants.
+    merge_distance
+        Deviations within which pieces of a layout are one class.
+    seed
+        Of the layout and of the choice among too many sites.
+    most_sites
+        Of which classes are made; of more, those far from ordinary and as many ordinary ones.
+    polarity
+        Whether columns are "bright" or "dark"; "auto": as each frame itself says.
+    """
+
+    n_max: int = 10
+    radius_of_nearest: float = 1.33
+    widths_to_second: float = 1.5
+    components: int = 5
+    min_cluster_size: int = 5
+    route: Route = "auto"
+    merge_distance: float = 4.0
+    seed: int = 48
+    most_sites: int = 12_000
+    polarity: str = "auto"

@@ -1,0 +1,296 @@
+"""Names sites of a frame by the classes of a model: which kind, how surely, or none of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import chdtr, chdtri
+
+from latticewatch.detectors.held import at_blocks, well_within
+from latticewatch.detectors.lock import LatticeLock
+from latticewatch.detectors.motifs.columns import CellColumns, columns_of, nearest_sites
+from latticewatch.detectors.motifs.features import FeatureMaker
+from latticewatch.detectors.motifs.level import Unit, pristine_of, unit_of
+from latticewatch.detectors.motifs.model import MotifModel
+from latticewatch.detectors.motifs.stale import Mismatch, other_crystal, other_scale
+
+NEW = -1
+UNSCORED = -2
+
+# Ordinary sites that tell the unit of a frame: 144 places, half a millisecond.
+_GRID = 12
+_FEWEST = 8
+# A frame is never taken for quieter than a third of the model's noise, nor for a hundred times it.
+_SPREAD = (0.3, 100.0)
+
+Values = NDArray[np.float64]
+
+
+class FurtherClass(Protocol):
+    """A class that is proposed while frames come."""
+
+    @property
+    def mean(self) -> Values:
+        """(C,)."""
+        ...
+
+    @property
+    def covariance(self) -> Values:
+        """(C, C)."""
+        ...
+
+    @property
+    def n_sites(self) -> int:
+        """Members."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Level:
+    """The unit of one frame.
+
+    Attributes
+    ----------
+    unit
+        Gain, offset, sublattices and turn against the model.
+    shift : (S, F)
+        What ordinary sites of each sublattice of the model have beyond those of the model.
+    spread
+        Squared noise of a site in this frame over that of the model.
+    taken
+        The frame, binned; lives until the next frame.
+    """
+
+    unit: Unit
+    shift: Values
+    spread: float
+    taken: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Named:
+    """What sites are.
+
+    Attributes
+    ----------
+    class_index : (N,)
+        Row of the class: those of the model, then those proposed; `NEW` or `UNSCORED`.
+    probability : (N,)
+        Of that class among all; of a new one, the chance that a member of the nearest class lies
+        so far out. 0 where not scored.
+    distance2 : (N,)
+        Squared distance to that class, or the nearest one (Mahalanobis); NaN where not scored.
+    z : (N, C)
+        Features; NaN where not scored.
+    """
+
+    class_index: NDArray[np.intp]
+    probability: Values
+    distance2: Values
+    z: Values
+
+
+class MotifDetector:
+    """Names sites, in buffers that it keeps; belongs to one thread."""
+
+    def __init__(self, model: MotifModel) -> None:
+        self.model = model
+        self._maker = FeatureMaker(model.shape)
+        self.with_classes(())
+
+    def with_classes(self, further: Sequence[FurtherClass]) -> None:
+        """Know these classes, too, from now on; those of an earlier call are forgotten."""
+        model = self.model
+        counts = [float(one.n_members) for one in model.classes]
+        counts += [float(one.n_sites) for one in further]
+        self._means = np.concatenate([model.means, *(one.mean[None] for one in further)])
+        covariances = np.concatenate(
+            [model.covariances, *(one.covariance[None] for one in further)]
+        )
+        self._covariances = covariances
+        self._inverse = np.linalg.inv(covariances)
+        share = np.log(np.maximum(counts, 1.0) / max(sum(counts), 1.0))
+        self._log_weight = share - 0.5 * np.linalg.slogdet(covariances)[1]
+
+    @property
+    def n_classes(self) -> int:
+        """How many are known, those proposed included."""
+        return len(self._means)
+
+    def begin(
+        self, image: NDArray[np.float32], lock: LatticeLock, contrast: int = 1
+    ) -> CellColumns | Mismatch:
+        """Find the columns of a lattice that is new; they hold while it is followed.
+
+        Parameters
+        ----------
+        image : (H, W)
+            Finite.
+        lock
+            Of this frame.
+        contrast
+            +1: columns are bright; -1: they are dark.
+
+        Returns
+        -------
+        CellColumns or Mismatch
+            Or why the model has no word on this crystal.
+        """
+        scale = other_scale(self.model, lock.period_px)
+        if scale is not None:
+            return scale
+        columns = columns_of(image, lock, contrast)
+        if columns is None:
+            return Mismatch("the mean cell of the frame holds no column")
+        if columns.n_sublattices != self.model.columns.n_sublattices:
+            return Mismatch(
+                f"the cell holds {columns.n_sublattices} columns, that of the model "
+                f"{self.model.columns.n_sublattices}: another crystal, or too little dose"
+            )
+        return columns
+
+    def level(
+        self, image: NDArray[np.float32], lock: LatticeLock, columns: CellColumns
+    ) -> Level | Mismatch:
+        """Measure the unit of a frame on ordinary sites; 0.7 ms.
+
+        Parameters
+        ----------
+        image : (H, W)
+            Finite.
+        lock
+            Of this frame.
+        columns
+            Of its chain of frames, from `begin`.
+        """
+        model, maker = self.model, self._maker
+        taken = maker.take(image, columns.contrast)
+        places, sublattice = _some_sites(image.shape, lock, columns)
+        described = maker.describe(taken, places)
+        scored = described.scored
+        moments, sublattice = described.moments[scored], sublattice[scored]
+        counts = np.bincount(sublattice, minlength=columns.n_sublattices)
+        if counts.min() < _FEWEST:
+            return Mismatch(
+                f"only {int(counts.min())} sites of a sublattice have room for a patch of "
+                f"{2 * model.shape.reach_px:.0f} px, {_FEWEST} needed: the frame is too small"
+            )
+        features = maker.features(moments)
+        pristine = pristine_of(moments, features, sublattice, columns.n_sublattices)
+        unit = unit_of(
+            pristine.moments, model.pristine.moments, maker.constant, maker.terms, maker.features
+        )
+        refusal = other_crystal(unit.agreement)
+        if refusal is not None:
+            return refusal
+        flat = maker.features(maker.constant[None].astype(np.float32))[0]
+        mean = (pristine.features - unit.offset * flat) / unit.gain
+        shift = np.empty_like(mean)
+        shift[unit.sublattice] = mean - model.pristine.features[unit.sublattice]
+        level = Level(unit, shift, 1.0, taken)
+        z = self._components(moments, sublattice, level)
+        return Level(unit, shift, self._spread(z, unit.sublattice[sublattice]), taken)
+
+    def name(
+        self,
+        level: Level,
+        places_yx: Values,
+        sublattice: NDArray[np.integer] | None = None,
+    ) -> Named:
+        """Say of places what stands there.
+
+        Parameters
+        ----------
+        level
+            Of the frame.
+        places_yx : (N, 2)
+            Sites of the lattice, or places of columns that are on none; pixels.
+        sublattice : (N,)
+            Of the frame, from `nearest_sites`; None, or below zero: not known.
+        """
+        described = self._maker.describe(level.taken, places_yx)
+        if sublattice is None:
+            sublattice = np.full(len(places_yx), -1)
+        z = self._components(described.moments, sublattice, level)
+        z[~described.scored] = np.nan
+        return self._named(z, described.scored, level.spread)
+
+    def patches(self, level: Level, places_yx: Values) -> NDArray[np.float32]:
+        """Patches (N, side, side) as class averages are: in the unit and turn of the model."""
+        unit = level.unit
+        raw = self._maker.squares(level.taken, places_yx, unit.turn_rad)
+        patches: NDArray[np.float32] = (raw - unit.offset) / unit.gain
+        return np.where(self.model.disc & np.isfinite(patches), patches, 0.0).astype(np.float32)
+
+    def classify(self, z: Values) -> tuple[NDArray[np.intp], Values]:
+        """Row of the class of components (N, C), `NEW` where none fits, and its probability."""
+        finite = np.asarray(np.isfinite(z).all(axis=1), np.bool_)
+        named = self._named(z, finite, 1.0)
+        return named.class_index, named.probability
+
+    def mean_of(self, row: int) -> Values:
+        """Components (C,) of a class."""
+        mean: Values = self._means[row]
+        return mean
+
+    def _components(
+        self, moments: NDArray[np.float32], sublattice: NDArray[np.integer], level: Level
+    ) -> Values:
+        unit, model = level.unit, self.model
+        plain = (moments - np.float32(unit.offset) * self._maker.constant) / unit.gain
+        features = self._maker.features(plain.astype(np.float32)).astype(np.float64)
+        known = sublattice >= 0
+        own = unit.sublattice[np.where(known, sublattice, 0)]
+        shift = np.where(known[:, None], level.shift[own], level.shift.mean(axis=0))
+        z: Values = (features - shift - model.pca_mean) @ model.pca_matrix
+        return z
+
+    def _spread(self, z: Values, sublattice: NDArray[np.intp]) -> float:
+        """Squared noise of ordinary sites over the model's, by the median of their distances."""
+        inverse = np.linalg.inv(self.model.noise_covariance)
+        distances = []
+        for label in np.unique(sublattice):
+            own = z[sublattice == label]
+            off = own - np.median(own, axis=0)
+            distances.append(np.einsum("nc,cd,nd->n", off, inverse, off))
+        n_components = z.shape[1]
+        # Survival function inverted at one half: the median of chi-square.
+        median = float(np.median(np.concatenate(distances)) / chdtri(n_components, 0.5))
+        return float(np.clip(median, *_SPREAD))
+
+    def _named(self, z: Values, scored: NDArray[np.bool_], spread: float) -> Named:
+        n_sites, n_components = z.shape
+        index = np.full(n_sites, UNSCORED, np.intp)
+        probability, distance2 = np.zeros(n_sites), np.full(n_sites, np.nan)
+        rows = np.flatnonzero(scored)
+        if len(rows):
+            off = z[rows][:, None] - self._means
+            square = np.einsum("nkc,kcd,nkd->nk", off, self._inverse, off, optimize=True)
+            square /= max(spread, 1.0)
+            score = self._log_weight - 0.5 * square
+            best = score.argmax(axis=1)
+            at = np.arange(len(rows))
+            weight = np.exp(score - score[at, best][:, None])
+            p = 1.0 / weight.sum(axis=1)
+            nearest = square.min(axis=1)
+            is_new = ~(nearest <= self.model.reject_chi2)
+            index[rows] = np.where(is_new, NEW, best)
+            probability[rows] = np.where(is_new, 1.0 - chdtr(n_components, nearest), p)
+            distance2[rows] = np.where(is_new, nearest, square[at, best])
+        return Named(index, probability, distance2, z)
+
+
+def _some_sites(
+    shape: tuple[int, ...], lock: LatticeLock, columns: CellColumns
+) -> tuple[Values, NDArray[np.intp]]:
+    """Sites all over the frame, of every sublattice, where the lattice holds."""
+    y, x = ((np.arange(_GRID) + 0.5) * size / _GRID for size in shape)
+    grid = np.stack(np.meshgrid(y, x, indexing="ij"), axis=-1).reshape(-1, 2)
+    _, address, _ = nearest_sites(lock, columns, grid)
+    # The nearest column would favour the one that has more room round it.
+    sublattice = np.arange(len(grid)) % columns.n_sublattices
+    places = lock.places(address[:, :2], columns.fraction[sublattice])
+    held = at_blocks(well_within(lock), lock.step_px, places)
+    return places[held], sublattice[held]
