@@ -1,11 +1,16 @@
 """A motif model and the named sites of a frame, made up: what a page has to show."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 from msgspec.structs import replace as replaced
 from numpy.typing import NDArray
 
+from latticewatch.daemon.outcome import MotifView
+from latticewatch.detectors.motifs.columns import CellColumns
+from latticewatch.detectors.motifs.features import PatchShape
+from latticewatch.detectors.motifs.level import Pristine
+from latticewatch.detectors.motifs.model import MotifClass, MotifModel
 from latticewatch.wire.events import Defect, DefectEvent
 from latticewatch.wire.motifs import Motif
 from support.golden_events import event_messages
@@ -13,83 +18,68 @@ from support.golden_events import event_messages
 HOSTILE = "<script>alert('a')</script><img src=\"http://evil.example/x.png\" onerror=alert(1)>"
 
 
-@dataclass(frozen=True)
-class Class:
-    class_id: int
-    name: str
-    role: str
-    kind: str
-    sublattice: int
-    n_members: int
-    stands_beside: tuple[int, ...] = ()
-    intensity_ratio: float | None = None
-    automatic_name: str = ""
-    named_by_user: bool = False
+# Id, name, role, kind, sublattice, members, beside which defects, intensity ratio.
+_Row = tuple[int, str, str, str, int, int, tuple[int, ...], float | None]
 
 
-@dataclass(frozen=True)
-class Columns:
-    height: NDArray[np.float64] = field(default_factory=lambda: np.array([1.0, 0.5]))
-    sigma_px: float = 4.5
-    nearest_px: float = 20.0
+def _class(row: _Row) -> MotifClass:
+    class_id, name, role, kind, sublattice, n_members, beside, ratio = row
+    return MotifClass(class_id, name, name, False, role, kind, sublattice, n_members, beside, ratio)
 
 
-@dataclass(frozen=True)
-class Model:
-    classes: tuple[Class, ...]
-    patches: NDArray[np.float32]
-    patch_errors: NDArray[np.float32]
-    sample_class: NDArray[np.int64]
-    layout_yx: NDArray[np.float32]
-    side: int = 33
-    radius_px: float = 16.0
-    reject_chi2: float = 20.5
-    n_sites: int = 2345
-    n_frames: int = 3
-    columns: Columns = field(default_factory=Columns)
-    pca_matrix: NDArray[np.float32] = field(
-        default_factory=lambda: np.zeros((36, 5), dtype=np.float32)
-    )
-
-
-@dataclass(frozen=True)
-class Sites:
-    places_yx: NDArray[np.float64]
-    class_id: NDArray[np.int64]
-    address: NDArray[np.int64]
-    model: Model
-
-
-CLASSES = (
-    Class(1, "W", "pristine", "none", 0, 1100),
-    Class(2, "S2", "pristine", "none", 1, 1000),
-    Class(3, "one S missing", "defect", "deficit", 1, 40, (), 0.512),
-    Class(4, "both S missing", "defect", "vacancy", 1, 12, (), 0.021),
-    Class(5, "lighter metal", "defect", "deficit", 0, 30, (), 0.31),
-    Class(6, "W beside one S missing", "neighbour", "none", 0, 90, (3,), 0.98),
-    Class(7, "brighter chalcogen", "proposed", "excess", 1, 8, (), 1.8),
+_ROWS: tuple[_Row, ...] = (
+    (1, "W", "pristine", "none", 0, 1100, (), 1.0),
+    (2, "S2", "pristine", "none", 1, 1000, (), 1.0),
+    (3, "one S missing", "defect", "deficit", 1, 40, (), 0.512),
+    (4, "both S missing", "defect", "vacancy", 1, 12, (), 0.021),
+    (5, "lighter metal", "defect", "deficit", 0, 30, (), 0.31),
+    (6, "W beside one S missing", "neighbour", "none", 0, 90, (3,), 0.98),
+    (7, "brighter chalcogen", "proposed", "excess", 1, 8, (), None),
 )
+CLASSES = tuple(_class(row) for row in _ROWS)
 
 
-def made_up_model(classes: tuple[Class, ...] = CLASSES, seed: int = 3) -> Model:
+def made_up_model(classes: tuple[MotifClass, ...] = CLASSES, seed: int = 3) -> MotifModel:
     """A model with a bump for each class, and a layout with a knot for each."""
     rng = np.random.default_rng(seed)
     y, x = np.indices((33, 33)) - 16
     inside = np.hypot(y, x) <= 16
     bump = np.exp(-(y**2 + x**2) / 40)
     height = np.linspace(1.0, 0.1, len(classes))[:, None, None]
-    patches = np.where(inside, height * bump, np.nan).astype(np.float32)
-    errors = np.where(inside, 0.02 * rng.random(patches.shape), np.nan).astype(np.float32)
     n = np.array([max(8, min(400, one.n_members)) for one in classes])
     sample = np.append(np.repeat(np.arange(len(classes)), n), [-1] * 9)
     middle = rng.uniform(-10, 10, (len(classes) + 1, 2))
     layout = middle[sample] + rng.normal(0, 0.6, (len(sample), 2))
-    return Model(classes, patches, errors, sample, layout.astype(np.float32))
+    errors = 0.02 * rng.random((len(classes), 33, 33)) * inside
+    return MotifModel(
+        basis_px_yx=np.array([[0.0, 32.0], [32.0, 0.0]]),
+        columns=CellColumns(
+            np.array([[0.0, 0.0], [0.5, 0.5]]), np.array([1.0, 0.5]), 4.5, 20.0, 32.0
+        ),
+        shape=PatchShape(1, 16.0, 10),
+        pristine=Pristine(np.zeros((2, 66)), np.zeros((2, 36))),
+        pca_mean=np.zeros(36),
+        pca_matrix=np.zeros((36, 5)),
+        classes=classes,
+        means=np.zeros((len(classes), 5)),
+        covariances=np.tile(np.eye(5), (len(classes), 1, 1)),
+        noise_covariance=np.eye(5),
+        feature_means=np.zeros((len(classes), 36)),
+        patches=(height * bump * inside).astype(np.float32),
+        patch_errors=errors.astype(np.float32),
+        reject_chi2=20.5,
+        sample_z=np.zeros((len(sample), 5), np.float32),
+        sample_class=sample,
+        layout_yx=layout.astype(np.float32),
+        next_id=1 + max(one.class_id for one in classes),
+        n_sites=2345,
+        n_frames=3,
+    )
 
 
 def made_up_frame(
-    model: Model, side_px: int = 512, period_px: float = 32.0, seed: int = 4
-) -> tuple[NDArray[np.float32], Sites]:
+    model: MotifModel, side_px: int = 512, period_px: float = 32.0, seed: int = 4
+) -> tuple[NDArray[np.float32], MotifView]:
     """A square lattice of two sublattices, some sites of each class, and two that are new."""
     rng = np.random.default_rng(seed)
     line = np.arange(period_px / 2, side_px, period_px)
@@ -114,11 +104,14 @@ def made_up_frame(
         ]
         image[near] += height * np.exp(-((y[near] - at_y) ** 2 + (x[near] - at_x) ** 2) / 40)
     address = np.stack([np.arange(len(places)), -np.arange(len(places)), 0 * rim], axis=1)
+    probability = np.where(class_id < 0, np.nan, 0.97)
     noisy = image + rng.normal(0, 0.08, image.shape)
-    return noisy.astype(np.float32), Sites(places, class_id, address, model)
+    return noisy.astype(np.float32), MotifView(
+        noisy.astype(np.float32), places, class_id, probability, address, model
+    )
 
 
-def renamed(model: Model, class_id: int, name: str) -> Model:
+def renamed(model: MotifModel, class_id: int, name: str) -> MotifModel:
     """The model with another name for a class."""
     classes = tuple(
         replace(one, name=name, automatic_name=one.name, named_by_user=True)
@@ -129,7 +122,7 @@ def renamed(model: Model, class_id: int, name: str) -> Model:
     return replace(model, classes=classes)
 
 
-def made_up_event(sites: Sites, shape_yx: tuple[int, int], *, nm: bool = True) -> DefectEvent:
+def made_up_event(sites: MotifView, shape_yx: tuple[int, int], *, nm: bool = True) -> DefectEvent:
     """The event that lists every site of a class of defects, and the new ones."""
     role = {one.class_id: one.role for one in sites.model.classes} | {0: "new", -1: ""}
     name = {one.class_id: one.name for one in sites.model.classes} | {0: "new"}

@@ -27,8 +27,9 @@ from latticewatch.daemon.motif_page_frames import (
 from latticewatch.daemon.motif_page_notes import notes_of, state_of
 from latticewatch.daemon.motif_page_pictures import frame_url
 from latticewatch.daemon.motif_page_scale import Sizes, bar_of, dose_of, pixel_size_of
-from latticewatch.daemon.motif_page_shown import ShownModel, ShownSites
 from latticewatch.daemon.offline_report import counted, outcome_of
+from latticewatch.daemon.outcome import MotifView
+from latticewatch.detectors.motifs.model import MotifModel
 from latticewatch.wire.events import DefectEvent
 from latticewatch.wire.plain import to_jsonable
 
@@ -77,7 +78,7 @@ class MotifPage:
         *,
         name: str,
         index: int | None,
-        sites: ShownSites | None,
+        sites: MotifView | None,
         notes: Sequence[str] = (),
     ) -> None:
         """Show a frame, as long as there is room.
@@ -149,7 +150,7 @@ class MotifPage:
             beside.unlink(missing_ok=True)
             raise InputError(f"{self.path}: cannot be written: {error.strerror}") from error
 
-    def _part_of(self, model: ShownModel, event: DefectEvent) -> ModelPart:
+    def _part_of(self, model: MotifModel, event: DefectEvent) -> ModelPart:
         for known in self._models:
             if known.model is model:
                 return known
@@ -167,7 +168,7 @@ class MotifPage:
         image: NDArray[Any],  # any real pixel type
         *,
         title: str,
-        sites: ShownSites | None,
+        sites: MotifView | None,
         part: ModelPart | None,
         notes: Sequence[str],
     ) -> FramePart:

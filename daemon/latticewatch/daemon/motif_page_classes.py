@@ -13,7 +13,7 @@ from latticewatch.daemon.motif_page_pictures import (
     patch_url,
     scale_url,
 )
-from latticewatch.daemon.motif_page_shown import ShownClass, ShownModel
+from latticewatch.detectors.motifs.model import MotifClass, MotifModel
 
 LAYOUT_SIDE = 400.0  # units of the drawing
 _LAYOUT_RIM = 14.0
@@ -66,7 +66,7 @@ class ClassRow:
     """
 
     key: str
-    of: ShownClass
+    of: MotifClass
     look: Look
     chip: str
     ratio: str
@@ -99,7 +99,7 @@ class ModelPart:
     number: int
     artifact: str
     sha256: str
-    model: ShownModel
+    model: MotifModel
     rows: tuple[ClassRow, ...]
     layout: tuple[Layer, ...]
     mean_scale: tuple[str, str, str]
@@ -132,10 +132,14 @@ def chip_of(look: Look) -> str:
     return outline_of(look.shape, [(0.0, 0.0)], _CHIP_MARK * max(look.size, 0.45))
 
 
-def model_part(model: ShownModel, number: int, *, artifact: str, sha256: str) -> ModelPart:
+def model_part(model: MotifModel, number: int, *, artifact: str, sha256: str) -> ModelPart:
     """Draw what the page shows of a model."""
     looks = looks_of(model.classes)
-    means, errors = limits_of(model.patches), (0.0, limits_of(model.patch_errors)[1])
+    mean_patches, error_patches = (
+        np.where(model.disc, values, np.float32(np.nan))
+        for values in (model.patches, model.patch_errors)
+    )
+    means, errors = limits_of(mean_patches), (0.0, limits_of(error_patches)[1])
     names = {one.class_id: one.name for one in model.classes}
     rows = [
         ClassRow(
@@ -144,13 +148,13 @@ def model_part(model: ShownModel, number: int, *, artifact: str, sha256: str) ->
             look=looks[one.class_id],
             chip=chip_of(looks[one.class_id]),
             ratio=_ratio(model, k),
-            error=f"{limits_of(model.patch_errors[k])[1]:.2g}",
+            error=f"{limits_of(error_patches[k])[1]:.2g}",
             beside=tuple(
                 (key_of(number, other), names.get(other, f"class {other}"))
                 for other in one.stands_beside
             ),
-            mean_url=patch_url(model.patches[k], means, MEAN_COLOURS),
-            error_url=patch_url(model.patch_errors[k], errors, ERROR_COLOURS),
+            mean_url=patch_url(mean_patches[k], means, MEAN_COLOURS),
+            error_url=patch_url(error_patches[k], errors, ERROR_COLOURS),
         )
         for k, one in enumerate(model.classes)
     ]
@@ -166,7 +170,7 @@ def model_part(model: ShownModel, number: int, *, artifact: str, sha256: str) ->
     )
 
 
-def ratio_error(model: ShownModel, row: int) -> float:
+def ratio_error(model: MotifModel, row: int) -> float:
     """Find the standard error of a class's intensity ratio, from that of its average.
 
     The ratio is that of the central column to a pristine one, so its error is that of a Gaussian of
@@ -177,27 +181,29 @@ def ratio_error(model: ShownModel, row: int) -> float:
     Returns
     -------
     float
-        NaN where the average has no error or the column no height.
+        NaN where the column has no height.
     """
-    one, columns = model.classes[row], model.columns
-    y, x = np.indices(model.patch_errors[row].shape) - (model.side - 1) / 2
-    bell = np.exp(-0.5 * (y**2 + x**2) / columns.sigma_px**2)
-    inside = np.hypot(y, x) <= max(2 * columns.sigma_px, 1.5)
-    spread = (model.patch_errors[row] * bell)[inside]
-    height = float(np.asarray(columns.height)[max(one.sublattice, 0)])
+    one, columns, errors = model.classes[row], model.columns, model.patch_errors[row]
+    sigma_px = columns.sigma_px / model.shape.stride  # patches are of the binned frame
+    y, x = np.indices(errors.shape) - (model.shape.side - 1) / 2
+    bell = np.exp(-0.5 * (y**2 + x**2) / sigma_px**2)
+    inside = model.disc & (np.hypot(y, x) <= max(2 * sigma_px, 1.5))
+    height = float(columns.height[max(one.sublattice, 0)])
     if not height > 0:
         return float("nan")
-    return float(np.sqrt(np.square(spread).sum()) / np.square(bell[inside]).sum() / height)
+    spread = np.sqrt(np.square(errors * bell)[inside].sum())
+    return float(spread / np.square(bell[inside]).sum() / height)
 
 
-def _ratio(model: ShownModel, row: int) -> str:
-    ratio, error = model.classes[row].intensity_ratio, ratio_error(model, row)
-    if ratio is None:
-        return ""
-    return f"{ratio:.3f} ± {error:.3f}" if np.isfinite(error) else f"{ratio:.3f}"
+def _ratio(model: MotifModel, row: int) -> str:
+    one, error = model.classes[row], ratio_error(model, row)
+    # A pristine class is what others are compared with.
+    if one.intensity_ratio is None or one.role == "pristine" or not np.isfinite(error):
+        return "" if one.intensity_ratio is None else f"{one.intensity_ratio:.3f}"
+    return f"{one.intensity_ratio:.3f} ± {error:.3f}"
 
 
-def _layout(model: ShownModel, number: int, looks: Mapping[int, Look]) -> list[Layer]:
+def _layout(model: MotifModel, number: int, looks: Mapping[int, Look]) -> list[Layer]:
     known = np.isfinite(model.layout_yx).all(axis=1)
     if not known.any():
         return []
@@ -220,7 +226,7 @@ def _layout(model: ShownModel, number: int, looks: Mapping[int, Look]) -> list[L
     return layers
 
 
-def _drawing_order(classes: Sequence[ShownClass]) -> list[int]:
+def _drawing_order(classes: Sequence[MotifClass]) -> list[int]:
     """Rows, those that are in no class and pristine ones first, so that others lie over them."""
     last = {"pristine": 0, "neighbour": 1}
     return [-1, *sorted(range(len(classes)), key=lambda row: last.get(classes[row].role, 2))]

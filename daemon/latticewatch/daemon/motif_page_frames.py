@@ -16,7 +16,7 @@ from latticewatch.daemon.motif_page_classes import (
 )
 from latticewatch.daemon.motif_page_looks import NEW_LOOK, UNSCORED_LOOK, Look, outline_of
 from latticewatch.daemon.motif_page_scale import Bar, Sizes
-from latticewatch.daemon.motif_page_shown import ShownSites
+from latticewatch.daemon.outcome import MotifView
 from latticewatch.wire.events import Defect, DefectEvent
 
 NEW, UNSCORED = 0, -1
@@ -150,7 +150,7 @@ class FramePart:
 
 
 def site_layers(
-    sites: ShownSites, part: ModelPart, event: DefectEvent, radius_px: float
+    sites: MotifView, part: ModelPart, event: DefectEvent, radius_px: float
 ) -> list[Layer]:
     """Draw every site that is not listed, one layer per class, quiet ones first."""
     listed = {defect.site for defect in event.defects}
@@ -182,7 +182,7 @@ def defect_rows(event: DefectEvent, part: ModelPart | None, sizes: Sizes) -> tup
 
 
 def count_rows(
-    sites: ShownSites, part: ModelPart, defects: Sequence[DefectRow]
+    sites: MotifView, part: ModelPart, defects: Sequence[DefectRow]
 ) -> tuple[CountRow, ...]:
     """Count sites and defects of each class, those that are new, and those that were not scored."""
 

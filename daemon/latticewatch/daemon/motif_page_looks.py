@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from latticewatch.daemon.motif_page_shown import ShownClass
+from latticewatch.detectors.motifs.model import MotifClass
 
 # Okabe and Ito's, told apart by colour-blind readers too, but for black and the darkest blue, which
 # are lost on a micrograph.
@@ -47,7 +47,7 @@ NEW_LOOK = Look(NEW_COLOUR, "cross", 0.8)
 UNSCORED_LOOK = Look(UNSCORED_COLOUR, "dot", 0.12)
 
 
-def looks_of(classes: Sequence[ShownClass]) -> dict[int, Look]:
+def looks_of(classes: Sequence[MotifClass]) -> dict[int, Look]:
     """Give each class its look; a neighbour has the colour of the first defect it stands beside.
 
     Returns

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from latticewatch.daemon.motif_page_shown import ShownSites
 from latticewatch.daemon.offline_report import counted
+from latticewatch.daemon.outcome import MotifView
 from latticewatch.wire.events import DefectEvent, DetectorState
 
 DETECTOR = "motifs"
@@ -20,7 +20,7 @@ def state_of(event: DefectEvent) -> DetectorState | None:
 
 
 def notes_of(
-    event: DefectEvent, sites: ShownSites | None, said: Sequence[str] = ()
+    event: DefectEvent, sites: MotifView | None, said: Sequence[str] = ()
 ) -> tuple[str, ...]:
     """List what was said of a frame, and what its sites and the state of the model tell.
 
@@ -54,7 +54,7 @@ def _without_classes(event: DefectEvent) -> str:
     )
 
 
-def _of_classes(sites: ShownSites) -> str:
+def _of_classes(sites: MotifView) -> str:
     n_scored = int(np.count_nonzero(sites.class_id >= 0))
     n_new = int(np.count_nonzero(sites.class_id == 0))
     if not n_scored:

@@ -129,7 +129,7 @@ def analyze_recording(recording: Recording, pipeline: Pipeline, results: Results
             event,
             note=note,
             pictures=outcome.pictures,
-            sites=getattr(outcome, "motifs", None),
+            sites=outcome.motifs,
         )
 
 

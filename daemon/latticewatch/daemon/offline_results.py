@@ -13,8 +13,8 @@ from msgspec import UNSET
 from latticewatch.adapters.errors import InputError
 from latticewatch.adapters.recorded import Recording
 from latticewatch.daemon.motif_page import MotifPage
-from latticewatch.daemon.motif_page_shown import ShownSites
 from latticewatch.daemon.offline_report import Report, found_in
+from latticewatch.daemon.outcome import MotifView
 from latticewatch.daemon.plots import Mark, draw_frame, draw_residual, draw_severity
 from latticewatch.daemon.sights import Picture
 from latticewatch.wire.events import DefectEvent
@@ -80,7 +80,7 @@ class Results:
         *,
         note: str = "",
         pictures: Sequence[Picture] = (),
-        sites: ShownSites | None = None,
+        sites: MotifView | None = None,
     ) -> None:
         """Write the line of a frame and its pictures, and tell of it, with a note for people."""
         line = to_jsonable(event)

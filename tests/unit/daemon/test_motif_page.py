@@ -12,13 +12,13 @@ from latticewatch.adapters.errors import InputError
 from latticewatch.daemon.motif_page import MOST_BYTES, MOST_FRAMES, MotifPage
 from latticewatch.daemon.motif_page_classes import ratio_error
 from latticewatch.daemon.motif_page_files import check_report
+from latticewatch.detectors.motifs.model import MotifModel
 from latticewatch.wire.motifs import MotifChange
 from latticewatch.wire.words import DetectorCondition
 from support.golden_events import event_messages
 from support.motif_sites import (
     CLASSES,
     HOSTILE,
-    Model,
     made_up_event,
     made_up_frame,
     made_up_model,
@@ -71,7 +71,7 @@ class Page(HTMLParser):
 
 
 def written(
-    path: Path, model: Model | None = None, *, n_frames: int = 1, named: bool = True
+    path: Path, model: MotifModel | None = None, *, n_frames: int = 1, named: bool = True
 ) -> Page:
     page = MotifPage(path)
     model = model or made_up_model()
@@ -250,12 +250,12 @@ def test_any_frame_has_its_shape_in_the_page(shape_yx: tuple[int, int], tmp_path
 
 def test_a_model_without_layout_and_with_one_class_can_be_shown(tmp_path: Path) -> None:
     model = made_up_model(CLASSES[:1])
-    bare = Model(
-        model.classes,
-        np.full_like(model.patches, np.nan),
-        np.full_like(model.patch_errors, np.nan),
-        np.zeros(0, np.int64),
-        np.zeros((0, 2), np.float32),
+    bare = replace(
+        model,
+        patches=np.full_like(model.patches, np.nan),
+        patch_errors=np.full_like(model.patch_errors, np.nan),
+        sample_class=np.zeros(0, np.int64),
+        layout_yx=np.zeros((0, 2), np.float32),
     )
 
     assert "The model holds no layout." in written(tmp_path / "out.html", bare).text
