@@ -63,7 +63,18 @@ class GateNetwork(StrEnum):
     VGG16 = "vgg16"
 
 
-Seed = Annotated[int, typer.Option(help="vae, symmetry: of the dice of a training.", min=0)]
+Seed = Annotated[
+    int,
+    typer.Option(help="vae, symmetry, motifs: of the dice; for motifs 48 if 0.", min=0),
+]
+
+
+class Route(StrEnum):
+    """How classes of motifs are proposed."""
+
+    AUTO = "auto"
+    DENSITY = "density"
+    LAYOUT = "layout"
 
 
 class Scorer(StrEnum):
@@ -178,6 +189,41 @@ def symmetry_options(
     return {"seed": seed, "gate_weights": str(gate_weights.absolute())}
 
 
+def motifs_options(
+    *,
+    route: Annotated[
+        Route,
+        typer.Option(
+            help="motifs: classes by density, by the force layout (slower, for low dose), or auto."
+        ),
+    ] = Route.AUTO,
+    keep: Annotated[
+        Path | None,
+        typer.Option(
+            help="motifs: the earlier model whose class ids and names are kept; without it, the "
+            "file that is written over."
+        ),
+    ] = None,
+    seed: Seed = 0,
+    polarity: Polarity = ColumnPolarity.AUTO,
+    as_published: AsPublished = False,
+) -> Parameters:
+    """Parameters of a fit of motif classes that differ from its defaults."""
+    if as_published:
+        raise ValueError(
+            "motifs as published are there to compare with (tests/accuracy/motifs.py), and make "
+            "no model: leave --as-published out, or motifs"
+        )
+    parameters: Parameters = {}
+    if route is not Route.AUTO:
+        parameters["route"] = route.value
+    if keep is not None:
+        parameters["keep"] = str(keep.absolute())
+    if seed:
+        parameters["seed"] = seed
+    return parameters | _shared(polarity, as_published)
+
+
 def _shared(polarity: ColumnPolarity, as_published: bool) -> Parameters:
     parameters: Parameters = {}
     if polarity is not ColumnPolarity.AUTO:
@@ -191,6 +237,7 @@ FITTED: dict[str, FitOptions] = {
     "patterson": patterson_options,
     "vae": vae_options,
     "symmetry": symmetry_options,
+    "motifs": motifs_options,
 }
 
 LABELLED = ("symmetry",)

@@ -22,11 +22,16 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from latticewatch.detectors.artifact import write_artifact
+from latticewatch.detectors.artifact import Artifact, write_artifact
 from latticewatch.detectors.dead_pixels import fill_dead
+from latticewatch.detectors.motifs import fit as motifs
+from latticewatch.detectors.motifs.model import DETECTOR as MOTIFS
+from latticewatch.detectors.motifs.model import MotifModel
+from latticewatch.detectors.motifs.parameters import MotifParameters
 from latticewatch.detectors.patterson import fit as patterson
 from latticewatch.detectors.patterson.model import DETECTOR as PATTERSON
 from latticewatch.detectors.patterson.parameters import PattersonParameters
+from latticewatch.detectors.protocols import ModelError
 from latticewatch.detectors.reference_rule import FitError
 from latticewatch.detectors.symmetry import fit as symmetry
 from latticewatch.detectors.symmetry.gate_labels import PlacedLabel
@@ -78,12 +83,15 @@ class Lot:
         Of each, among all that were sent.
     labelled
         What a person says of them; None: nothing.
+    out
+        The file that the model will be written to; an earlier one may be there.
     """
 
     frames: Frames
     labels: list[str]
     numbers: list[int]
     labelled: Labelled | None = None
+    out: Path | None = None
 
 
 def serve(jobs: Iterable[str], answers: TextIO) -> None:
@@ -115,9 +123,10 @@ def _do(job: Plain, tell: Tell) -> Plain:
     name = job["detector"]
     if name not in _FITS:
         raise FitError(f"detector {name!r} cannot be fitted, expected one of {list(_FITS)}")
-    lot = _read_lot(Path(job["frames"]), job.get("labels"), job.get("labelled"))
-    made = _FITS[name]({**job.get("parameters", {})}, lot, tell)
     out = Path(job["out"])
+    lot = _read_lot(Path(job["frames"]), job.get("labels"), job.get("labelled"))
+    lot = dataclasses.replace(lot, out=out)
+    made = _FITS[name]({**job.get("parameters", {})}, lot, tell)
     header = {**made.header, "provenance": job.get("provenance", {}), "report": made.report}
     sha256 = write_artifact(out, detector=name, header=header, arrays=made.arrays)
     told = {"told": made.told, "lines": list(made.lines)}
@@ -174,8 +183,48 @@ def _fit_symmetry(given: Plain, lot: Lot, _: Tell) -> Fitted:
     )
 
 
+def _fit_motifs(given: Plain, lot: Lot, _: Tell) -> Fitted:
+    """Find the kinds of sites; a parameter "keep" names the model whose ids and names are kept.
+
+    Without it they are those of the file that is written over, if that is a model of motifs.
+    """
+    keep = given.pop("keep", None)
+    parameters = MotifParameters(**given)
+    notes: list[str] = []
+    kept = _kept_motifs(None if keep is None else Path(keep), lot.out, notes)
+    model, report = motifs.fit(lot.frames, parameters, lot.labels, kept)
+    plain = dataclasses.asdict(report)
+    lines = plain.pop("lines")
+    return Fitted(
+        header={**model.header(), "parameters": dataclasses.asdict(parameters)},
+        arrays=model.arrays(),
+        report=plain | {"warnings": [*notes, *report.warnings]},
+        told=f"{report.n_classes} classes of {report.n_sites} sites, {report.n_lone} of none",
+        lines=lines,
+    )
+
+
+def _kept_motifs(keep: Path | None, out: Path | None, notes: list[str]) -> MotifModel | None:
+    """Read the earlier model; FitError where the one that was named cannot be read."""
+    path = keep or out
+    if path is None or (keep is None and not path.is_file()):
+        return None
+    try:
+        return MotifModel.from_artifact(Artifact.read(path), str(path))
+    except ModelError as error:
+        if keep is not None:
+            raise FitError(f"--keep {error}") from error
+        notes.append(f"no ids are kept of the file that was there: {error}")
+        return None
+
+
 _Fit = Callable[[Plain, Lot, Tell], Fitted]
-_FITS: dict[str, _Fit] = {PATTERSON: _fit_patterson, VAE: _fit_vae, SYMMETRY: _fit_symmetry}
+_FITS: dict[str, _Fit] = {
+    PATTERSON: _fit_patterson,
+    VAE: _fit_vae,
+    SYMMETRY: _fit_symmetry,
+    MOTIFS: _fit_motifs,
+}
 
 
 def _read_lot(path: Path, labels: list[str] | None, labelled: Plain | None) -> Lot:

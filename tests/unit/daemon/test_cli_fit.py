@@ -143,7 +143,7 @@ def test_those_that_need_no_model_are_told_of_and_the_others_fitted(
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        ("wae", "'wae': expected one or more of patterson, vae, symmetry (reference_cell and"),
+        ("wae", "'wae': expected one or more of patterson, vae, symmetry, motifs (reference_cell"),
         ("patterson,wae", "'patterson,wae': expected one or more of patterson"),
         ("", "'': expected one or more of patterson"),
         ("reference_cell,domains", "nothing to fit, expected one or more of patterson"),

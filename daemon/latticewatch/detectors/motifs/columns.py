@@ -27,6 +27,8 @@ _CELL_BLUR_PX = 0.5
 _LEAST_HEIGHT = 0.08
 _SHELL_APART = 1.15  # distances that differ by less are one shell: a distorted lattice splits them
 
+_STEPS_BESIDE = np.mgrid[-1:2, -1:2].reshape(2, -1).T
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CellColumns:
@@ -173,10 +175,12 @@ def nearest_sites(
         Place of the site in pixels; its cell along a and b, and sublattice; how far it is.
     """
     away = cell_coordinates(places_yx, lock)[:, None] - columns.fraction
-    cell = np.round(away)
-    off_px = np.linalg.norm((away - cell) @ lock.basis_px_yx, axis=2)
-    sublattice = off_px.argmin(axis=1)
+    # Of a skew cell the nearest point may be a step beside the rounded one.
+    tried = np.round(away)[:, :, None] + _STEPS_BESIDE
+    off = (away[:, :, None] - tried) @ lock.basis_px_yx
+    off_px = np.linalg.norm(off, axis=-1).reshape(len(away), -1)
+    sublattice, step = np.divmod(off_px.argmin(axis=1), len(_STEPS_BESIDE))
     row = np.arange(len(places_yx))
-    address = np.column_stack([cell[row, sublattice], sublattice]).astype(np.int64)
+    address = np.column_stack([tried[row, sublattice, step], sublattice]).astype(np.int64)
     site_yx = lock.places(address[:, :2], columns.fraction[sublattice])
     return site_yx, address, np.linalg.norm(site_yx - places_yx, axis=1)

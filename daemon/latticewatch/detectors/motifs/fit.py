@@ -179,7 +179,7 @@ def _model(
         ),
         patches=patches,
         patch_errors=errors,
-        reject_chi2=float(chdtri(parameters.components, _REJECT_BELOW)),
+        reject_chi2=float(chdtri(projection.matrix.shape[1], _REJECT_BELOW)),
         sample_z=sample.z[shown].astype(np.float32),
         sample_class=classes.labels[shown].astype(np.int64),
         layout_yx=lay_out(sample.z[shown], seed=parameters.seed).astype(np.float32),

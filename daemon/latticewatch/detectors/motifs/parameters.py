@@ -5,6 +5,7 @@ from typing import Literal
 
 Route = Literal["auto", "density", "layout"]
 ROUTES: tuple[Route, ...] = ("auto", "density", "layout")
+POLARITIES = ("auto", "bright", "dark")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +48,21 @@ class MotifParameters:
     seed: int = 48
     most_sites: int = 12_000
     polarity: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense, all of it at once, as ValueError."""
+        ranges = {
+            "n_max": 2 <= self.n_max <= 20,
+            "radius_of_nearest": 1.0 <= self.radius_of_nearest <= 3.0,
+            "widths_to_second": 0.0 <= self.widths_to_second <= 5.0,
+            "components": 2 <= self.components <= 20,
+            "min_cluster_size": 2 <= self.min_cluster_size <= 1000,
+            "route": self.route in ROUTES,
+            "merge_distance": 0.0 < self.merge_distance <= 100.0,
+            "seed": 0 <= self.seed < 2**31,
+            "most_sites": 100 <= self.most_sites <= 100_000,
+            "polarity": self.polarity in POLARITIES,
+        }
+        wrong = [f"{name} = {getattr(self, name)}" for name, good in ranges.items() if not good]
+        if wrong:
+            raise ValueError(f"out of range: {', '.join(wrong)}")
