@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from latticewatch.daemon.motif_page_looks import UNSCORED_LOOK, Look, looks_of, outline_of
 from latticewatch.daemon.motif_page_pictures import (
@@ -19,6 +20,7 @@ LAYOUT_SIDE = 400.0  # units of the drawing
 _LAYOUT_RIM = 14.0
 _LAYOUT_MARK = 4.2  # radius of a defect
 _CHIP_MARK = 6.5
+MOST_OVER_PRISTINE = 1.4  # chosen: more, and one heavy atom leaves all other averages black
 
 NEW_NAME = "new"
 
@@ -139,7 +141,8 @@ def model_part(model: MotifModel, number: int, *, artifact: str, sha256: str) ->
         np.where(model.disc, values, np.float32(np.nan))
         for values in (model.patches, model.patch_errors)
     )
-    means, errors = limits_of(mean_patches), (0.0, limits_of(error_patches)[1])
+    means, errors = _mean_limits(model, mean_patches), (0.0, limits_of(error_patches)[1])
+    is_cut = limits_of(mean_patches)[1] > means[1]
     names = {one.class_id: one.name for one in model.classes}
     rows = [
         ClassRow(
@@ -165,9 +168,22 @@ def model_part(model: MotifModel, number: int, *, artifact: str, sha256: str) ->
         model=model,
         rows=tuple(rows),
         layout=tuple(_layout(model, number, looks)),
-        mean_scale=(scale_url(MEAN_COLOURS), f"{means[0]:.2g}", f"{means[1]:.2g}"),
+        mean_scale=(
+            scale_url(MEAN_COLOURS),
+            f"{means[0]:.2g}",
+            f"{means[1]:.2g}{' or more' if is_cut else ''}",
+        ),
         error_scale=(scale_url(ERROR_COLOURS), "0", f"{errors[1]:.2g}"),
     )
+
+
+def _mean_limits(model: MotifModel, means: NDArray[np.float32]) -> tuple[float, float]:
+    """Limits of the scale of all averages; of one that outshines pristine ones the top is cut."""
+    low, high = limits_of(means)
+    ordinary = [k for k, one in enumerate(model.classes) if one.role == "pristine"]
+    if not ordinary:
+        return low, high
+    return low, min(high, MOST_OVER_PRISTINE * limits_of(means[ordinary])[1])
 
 
 def ratio_error(model: MotifModel, row: int) -> float:

@@ -1,6 +1,6 @@
 """How the page of motifs tells classes apart: a colour and a shape for each, quiet for pristine."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,6 +11,7 @@ from latticewatch.detectors.motifs.model import MotifClass
 DEFECT_COLOURS = ("#56b4e9", "#e69f00", "#f0e442", "#d55e00", "#cc79a7", "#009e73")
 # Pristine sites are nearly all there are: what is to be seen lies between them.
 PRISTINE_COLOURS = ("#8fa3b8", "#b8a58f", "#9bb38f", "#ab94b5")
+NEIGHBOUR_COLOUR = "#c5cbd3"
 NEW_COLOUR = "#ffffff"
 UNSCORED_COLOUR = "#70757d"
 
@@ -70,13 +71,29 @@ def looks_of(classes: Sequence[MotifClass]) -> dict[int, Look]:
         if one.class_id in looks:
             continue
         if one.role == "neighbour":
-            beside = [looks[other].colour for other in one.stands_beside if other in looks]
-            looks[one.class_id] = Look(beside[0] if beside else UNSCORED_COLOUR, "dot", 0.3)
+            colour = _colour_beside(one, looks, classes)
+            looks[one.class_id] = Look(colour, "dot", 0.3)
         else:
             colour = PRISTINE_COLOURS[n_pristine % len(PRISTINE_COLOURS)]
             looks[one.class_id] = Look(colour, "dot", 0.16)
             n_pristine += 1
     return looks
+
+
+def _colour_beside(
+    one: MotifClass, looks: Mapping[int, Look], classes: Sequence[MotifClass]
+) -> str:
+    """Colour of the first defect that a class stands beside, or that its neighbours do."""
+    by_id = {other.class_id: other for other in classes}
+    asked, seen = list(one.stands_beside), {one.class_id}
+    for other in asked:  # grows while neighbours of neighbours are asked
+        if other in seen or other not in by_id:
+            continue
+        if by_id[other].role != "neighbour":
+            return looks[other].colour if other in looks else NEIGHBOUR_COLOUR
+        seen.add(other)
+        asked += by_id[other].stands_beside
+    return NEIGHBOUR_COLOUR
 
 
 def outline_of(shape: Shape, places_yx: Iterable[Sequence[float]], radius: float) -> str:
