@@ -137,7 +137,7 @@ def analyze(  # noqa: PLR0913 - one for each option
         chosen = chosen_detectors(detectors)
         if report is not None and "motifs" not in chosen:
             typer.echo("motifs looks, too: the report is about what it says", err=True)
-            chosen.append("motifs")
+            chosen = chosen_detectors(f"{detectors},motifs")
         settings = with_detectors(settings, chosen)
     with _naming("--material"):
         settings = settings if material is None else with_material(settings, material)
