@@ -16,7 +16,8 @@ class Motif(Struct, frozen=True, kw_only=True):
     id
         Of the class; 0: far from all classes, "new".
     p
-        Probability of the class among all that the model has; of a new one, that it is none.
+        Probability of the class among all that the model has; of id 0 the chance that a member of
+        the nearest class lies so far out.
     distance
         Mahalanobis distance to the nearest class.
     role
@@ -41,7 +42,7 @@ class MotifChange(Struct, frozen=True, kw_only=True):
     before, after
         Ids of classes, 0 for new.
     p
-        Probability of the class after.
+        Of the class after, as of a `Motif`.
     """
 
     site: tuple[int, int, int]

@@ -14,9 +14,10 @@ from latticewatch.detectors.motifs.columns import (
     nearest_sites,
     sites_of,
 )
-from latticewatch.detectors.motifs.follow import Classes, SiteFollower, Transition
-from latticewatch.detectors.motifs.level import Level
-from latticewatch.detectors.motifs.score import UNSCORED, Mismatch, MotifDetector, Named
+from latticewatch.detectors.motifs.follow import SiteFollower, Transition
+from latticewatch.detectors.motifs.reservoir import Reject
+from latticewatch.detectors.motifs.score import NEW, UNSCORED, Level, MotifDetector, Named
+from latticewatch.detectors.motifs.stale import Mismatch
 from latticewatch.detectors.protocols import Finding
 
 # As `look_cell` counts them: the address of a site stays three numbers.
@@ -50,6 +51,10 @@ class Points:
 
     Attributes
     ----------
+    rows
+        Of the findings.
+    standing
+        What the domain is like.
     named
         Of each.
     looked_yx : (M, 2)
@@ -58,6 +63,8 @@ class Points:
         Of the site; sublattice -1 for none.
     """
 
+    rows: list[int]
+    standing: Standing
     named: Named
     looked_yx: NDArray[np.float64]
     address: NDArray[np.int64]
@@ -114,26 +121,27 @@ class DomainNamer:
         level = self._detector.level(image, lock, columns)
         return level if isinstance(level, Mismatch) else Standing(image, lock, columns, level)
 
-    def points(self, at: Standing, findings: Sequence[Finding]) -> Points:
-        """Name findings of this domain, none of them a line."""
-        places = np.array([one.pixel_yx for one in findings], np.float64).reshape(-1, 2)
+    def points(self, at: Standing, rows: list[int], findings: Sequence[Finding]) -> Points:
+        """Name the findings in these rows; all are points of this domain."""
+        own = [findings[row] for row in rows]
+        places = np.array([one.pixel_yx for one in own], np.float64).reshape(-1, 2)
         site_yx, address, off_px = nearest_sites(at.lock, at.columns, places)
-        is_extra = np.array([one.kind == "extra" for one in findings], bool)
+        is_extra = np.array([one.kind == "extra" for one in own], bool)
         on_site = (off_px <= _NEAR_SITE * at.columns.nearest_px) & ~is_extra
         looked = np.where(on_site[:, None], site_yx, places)
-        address = self._told(address)
         address[~on_site, 2] = _BETWEEN_SITES
-        return Points(self._detector.name(at.image, at.level, looked), looked, address)
+        named = self._detector.name(at.level, looked, address[:, 2])
+        return Points(rows, at, named, looked, self._told(address))
 
     def sites(self, at: Standing) -> Sites:
         """Name every site."""
         found: MotifSites = sites_of(at.lock, at.columns, _shape_of(at.image))
         whole = np.column_stack([found.address, found.sublattice]).astype(np.int64)
-        named = self._detector.name(at.image, at.level, found.places_yx)
+        named = self._detector.name(at.level, found.places_yx, found.sublattice)
         return Sites(found.places_yx, self._told(whole), named)
 
     def follow(
-        self, sites: Sites, listed: NDArray[np.int64], classes: Classes, plain: frozenset[int]
+        self, sites: Sites, listed: NDArray[np.int64], plain: frozenset[int]
     ) -> list[Transition]:
         """Tell which sites have changed.
 
@@ -143,8 +151,8 @@ class DomainNamer:
             Of this frame.
         listed : (M, 3)
             Addresses of sites that detectors list in it.
-        classes, plain
-            As `SiteFollower` takes them.
+        plain
+            Rows of classes that are no defects.
         """
         if self._follower is None:
             self._follower = SiteFollower(self._detector.model.noise_covariance)
@@ -152,15 +160,40 @@ class DomainNamer:
             sites.address,
             sites.named.z,
             sites.named.class_index != UNSCORED,
-            classes,
+            self._detector,
             found=_among(sites.address, listed),
             plain=plain,
         )
 
     def _told(self, address: NDArray[np.int64]) -> NDArray[np.int64]:
         told = np.array(address, np.int64)
-        told[:, 2] += self._first_sublattice
+        told[told[:, 2] >= 0, 2] += self._first_sublattice
         return told
+
+
+def rejects_of(
+    points: Points,
+    detector: MotifDetector,
+    n_known: int,
+    chain: int,
+    findings: Sequence[Finding],
+) -> list[Reject]:
+    """Take the points that are of no class of the model.
+
+    Those of a proposed class, too, which grows by them.
+    """
+    index = points.named.class_index
+    chosen = np.flatnonzero((index == NEW) | (index >= n_known))
+    if not len(chosen):
+        return []
+    patches = detector.patches(points.standing.level, points.looked_yx[chosen])
+    rejects = []
+    for patch, k in zip(patches, chosen.tolist(), strict=True):
+        i, j, label = points.address[k].tolist()
+        one = findings[points.rows[k]]
+        z = points.named.z[k].copy()
+        rejects.append(Reject((chain, i, j, label), z, one.kind, one.intensity_ratio, patch.copy()))
+    return rejects
 
 
 def _among(address: NDArray[np.int64], listed: NDArray[np.int64]) -> NDArray[np.bool_]:

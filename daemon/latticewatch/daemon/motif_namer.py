@@ -11,25 +11,32 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from latticewatch.daemon.lookers import ARITHMETIC
 from latticewatch.daemon.model_trust import ModelTrust
 from latticewatch.daemon.motif_classes import ClassNames
 from latticewatch.daemon.motif_desk import MotifDesk
-from latticewatch.daemon.motif_domains import DomainNamer, Points, Sites, Standing
+from latticewatch.daemon.motif_domains import (
+    DomainNamer,
+    Points,
+    Sites,
+    Standing,
+    rejects_of,
+)
+from latticewatch.daemon.motif_rehearsal import rehearsal_findings, rehearsal_scene
 from latticewatch.daemon.outcome import MotifView
 from latticewatch.daemon.ports import Clock
-from latticewatch.daemon.sights import Scene, Sight, SiteChange
+from latticewatch.daemon.sights import ARITHMETIC, Scene, Sight, SiteChange
 from latticewatch.daemon.stopwatch import Stopwatch
 from latticewatch.detectors.motifs.follow import Transition
-from latticewatch.detectors.motifs.known import ClassLaws
 from latticewatch.detectors.motifs.model import DETECTOR
-from latticewatch.detectors.motifs.reservoir import ProposedClass, Reject
-from latticewatch.detectors.motifs.score import NEW, UNSCORED, Mismatch, MotifDetector
+from latticewatch.detectors.motifs.reservoir import ProposedClass
+from latticewatch.detectors.motifs.score import NEW, UNSCORED, MotifDetector
+from latticewatch.detectors.motifs.stale import Mismatch
 from latticewatch.detectors.polarity import contrast_of_channel, contrast_of_frame
 from latticewatch.detectors.protocols import Finding
 
 __all__ = ["MotifNamer", "MotifSight"]
 
+_REHEARSED: Final = -1  # chain of frames that nobody sent
 _ABOUT: Final = 40  # characters of a note that say what it is about
 
 
@@ -89,7 +96,6 @@ class MotifNamer:
         self._trust = ModelTrust(*named)
         self._proposed: tuple[ProposedClass, ...] = ()
         self._names = ClassNames.of(detector.model)
-        self._laws = ClassLaws(detector.model)
         self._chain: tuple[str, int] | None = None
         self._contrast = 1
         self._domains: dict[int, DomainNamer] = {}
@@ -122,20 +128,26 @@ class MotifNamer:
         told = replace(seen.sight, stage_us=watch.us, is_extended=True, note=self._once(seen.sight))
         return replace(seen, sight=told)
 
-    def warm_up(self, scene: Scene, findings: tuple[Finding, ...]) -> None:
-        """Run all of it on a frame of any crystal, and forget what that said."""
-        self.look(scene, -1, findings, shows=True)
+    def warm_up(self) -> None:
+        """Run all of it on a frame of the model's crystal, and forget what frames so far said."""
+        self.forget()
+        scene = rehearsal_scene(self._detector.model)
+        if scene is not None:
+            for _ in range(2):
+                self.look(scene, _REHEARSED, rehearsal_findings(scene), shows=True)
         self.forget()
 
     def forget(self) -> None:
         """Begin anew: nothing was seen, and nothing said."""
         self._trust.forget()
         self._domains, self._chain, self._last_note = {}, None, ""
+        if self._desk is not None:
+            self._desk.clear()
 
     def _look(
         self, scene: Scene, chain: int, findings: tuple[Finding, ...], *, shows: bool
     ) -> MotifSight:
-        other = self._trust.enter(scene, self._detector.model.contrast)
+        other = self._trust.enter(scene, self._detector.model.columns.contrast)
         if other is not None:
             return MotifSight(findings, other)
         if scene.lattice is None:
@@ -151,16 +163,16 @@ class MotifNamer:
         trial = self._trust.on_trial(scene, seen, Stopwatch(self._clock))
         if trial is not None:
             return MotifSight(findings, trial)
-        points = self._points(scene, standing, findings)
-        self._hand_in(chain, points, findings)
+        told = self._told(scene, standing, findings)
+        self._hand_in(chain, told, findings)
         sites = {}
         if self._follows or shows:
             sites = {one: self._domains[one].sites(at) for one, at in standing.items()}
         return MotifSight(
-            findings=self._with_names(points, findings),
+            findings=self._with_names(told, findings),
             sight=seen,
-            changes=self._changes(sites, points) if self._follows else (),
-            counts=_counts(points, sum(one.outline_px_yx is None for one in findings)),
+            changes=self._changes(sites, told) if self._follows else (),
+            counts=_counts(told, sum(one.outline_px_yx is None for one in findings)),
             view=self._view(scene.image, list(sites.values())) if shows else None,
         )
 
@@ -188,72 +200,51 @@ class MotifNamer:
                 standing[one.domain] = at
         return standing, mismatches
 
-    def _points(
+    def _told(
         self, scene: Scene, standing: dict[int, Standing], findings: Sequence[Finding]
-    ) -> list[tuple[list[int], Points]]:
-        """Name points: rows of findings, and what is said of them, by domain."""
+    ) -> list[Points]:
+        """Say of each point what it is, domain by domain."""
         rows = [row for row, one in enumerate(findings) if one.outline_px_yx is None]
         if not rows:
             return []
         owner = _owner(scene, np.array([findings[row].pixel_yx for row in rows]))
-        points = []
+        told = []
         for domain, at in standing.items():
             own = [row for row, of in zip(rows, owner, strict=True) if of == domain]
             if own:
-                told = self._domains[domain].points(at, [findings[row] for row in own])
-                points.append((own, told))
-        return points
+                told.append(self._domains[domain].points(at, own, findings))
+        return told
 
-    def _with_names(
-        self, points: list[tuple[list[int], Points]], findings: Sequence[Finding]
-    ) -> tuple[Finding, ...]:
+    def _with_names(self, told: list[Points], findings: Sequence[Finding]) -> tuple[Finding, ...]:
         named = list(findings)
-        for rows, told in points:
-            for k, row in enumerate(rows):
-                index = int(told.named.class_index[k])
+        for points in told:
+            said = points.named
+            for k, row in enumerate(points.rows):
+                index = int(said.class_index[k])
                 if index == UNSCORED:
                     continue
                 motif = self._names.name(
-                    index, float(told.named.probability[k]), float(told.named.distance2[k])
+                    index, float(said.probability[k]), float(said.distance2[k])
                 )
                 label = self._names.label_of(index)
                 named[row] = replace(findings[row], label=label, motif=motif)
         return tuple(named)
 
-    def _hand_in(
-        self, chain: int, points: list[tuple[list[int], Points]], findings: Sequence[Finding]
-    ) -> None:
+    def _hand_in(self, chain: int, told: list[Points], findings: Sequence[Finding]) -> None:
         """Give what no class of the model fits to whoever proposes classes."""
         if self._desk is None:
             return
         n_known = len(self._detector.model.classes)
-        rejects = []
-        for rows, told in points:
-            index = told.named.class_index
-            # Those of a proposed class, too, which grows by them.
-            for k in np.flatnonzero((index == NEW) | (index >= n_known)).tolist():
-                i, j, label = told.address[k].tolist()
-                one = findings[rows[k]]
-                rejects.append(
-                    Reject(
-                        (chain, i, j, label),
-                        told.named.z[k].copy(),
-                        one.kind,
-                        one.intensity_ratio,
-                        told.patches[k],
-                    )
-                )
-        self._desk.hand_in(rejects)
+        for points in told:
+            self._desk.hand_in(rejects_of(points, self._detector, n_known, chain, findings))
 
-    def _changes(
-        self, sites: dict[int, Sites], points: list[tuple[list[int], Points]]
-    ) -> tuple[SiteChange, ...]:
-        listed = [told.address for _, told in points]
+    def _changes(self, sites: dict[int, Sites], told: list[Points]) -> tuple[SiteChange, ...]:
+        listed = [points.address for points in told]
         addresses = np.concatenate(listed) if listed else np.empty((0, 3), np.int64)
         changes = []
         for domain, seen in sites.items():
-            told = self._domains[domain].follow(seen, addresses, self._laws, self._names.plain)
-            changes += [self._change(one, seen) for one in told]
+            changed = self._domains[domain].follow(seen, addresses, self._names.plain)
+            changes += [self._change(one, seen) for one in changed]
         return tuple(changes)
 
     def _change(self, one: Transition, seen: Sites) -> SiteChange:
@@ -281,7 +272,6 @@ class MotifNamer:
         self._proposed = self._desk.proposed
         self._detector.with_classes(self._proposed)
         self._names = ClassNames.of(self._detector.model, self._proposed)
-        self._laws = ClassLaws(self._detector.model, self._proposed)
 
     def _once(self, sight: Sight) -> str:
         """Return a note the first time that it is due: a model that does not fit is told of once.
@@ -295,7 +285,7 @@ class MotifNamer:
 
 
 def _owner(scene: Scene, places_yx: NDArray[np.float64]) -> list[int]:
-    """Number of the domain that holds each place (N, 2); of the first where none does."""
+    """Name the domain that holds each place (N, 2); the first where none does."""
     lattices = scene.lattices
     owner = np.full(len(places_yx), lattices[0].domain)
     for one in reversed(lattices):
@@ -303,9 +293,8 @@ def _owner(scene: Scene, places_yx: NDArray[np.float64]) -> list[int]:
     return [int(domain) for domain in owner]
 
 
-def _counts(points: list[tuple[list[int], Points]], n_points: int) -> dict[str, int]:
-    said = [told.named.class_index for _, told in points]
-    index = np.concatenate(said) if said else np.empty(0, np.intp)
+def _counts(told: list[Points], n_points: int) -> dict[str, int]:
+    index = np.concatenate([np.empty(0, np.intp), *(points.named.class_index for points in told)])
     n_named, n_new = int((index >= 0).sum()), int((index == NEW).sum())
     counts = {"named": n_named, "new": n_new, "unscored": n_points - n_named - n_new}
     return {answer: n for answer, n in counts.items() if n}

@@ -75,7 +75,7 @@ def rename_classes(path: str, renames: Sequence[str]) -> MotifModel:
 
 def _parsed(renames: Sequence[str], model: MotifModel) -> list[tuple[int, str]]:
     known = [one.class_id for one in model.classes]
-    named = []
+    named: list[tuple[int, str]] = []
     for text in renames:
         number, equals, name = text.partition("=")
         if not equals or not number.strip().isdecimal():

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from latticewatch.daemon.books import Books
-from latticewatch.daemon.lookers import ARITHMETIC
 from latticewatch.daemon.motif_desk import MotifDesk
 from latticewatch.daemon.ports import Announcer
+from latticewatch.daemon.sights import ARITHMETIC
 from latticewatch.detectors.motifs.reservoir import ProposedClass, Reservoir
 
 __all__ = ["MotifWorker", "ProposesMotifs"]

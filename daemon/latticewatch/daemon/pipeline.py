@@ -17,7 +17,6 @@ from latticewatch.daemon.exchange import PipelineSettings as PipelineSettings
 from latticewatch.daemon.image_pool import ImagePool
 from latticewatch.daemon.late_stage import LateStage
 from latticewatch.daemon.lookers import (
-    ARITHMETIC,
     Shares,
     ask_all,
     first_lookers,
@@ -32,7 +31,7 @@ from latticewatch.daemon.pixel_check import CheckedPixels, PixelCheck
 from latticewatch.daemon.ports import Clock
 from latticewatch.daemon.previews import Previews
 from latticewatch.daemon.report import Reporter
-from latticewatch.daemon.sights import Budget, Looker, Scene, Sight, period_of
+from latticewatch.daemon.sights import ARITHMETIC, Budget, Looker, Scene, Sight, period_of
 from latticewatch.daemon.stopwatch import Stopwatch
 from latticewatch.daemon.verdicts import verdict_of
 from latticewatch.detectors.follow import FrameLattice, Refusal

@@ -258,7 +258,7 @@ def _make_service(
 
 
 def _proposing(models: ModelSet, pipeline: Pipeline) -> ProposesMotifs | None:
-    """What proposes classes for the pipeline; None where none are asked for."""
+    """Take what proposes classes for the pipeline; None where none are asked for."""
     if models.motifs is None or pipeline.motif_desk is None:
         return None
     return ProposesMotifs(pipeline.motif_desk, models.motifs.reservoir(), models.motifs.class_of)

@@ -147,7 +147,7 @@ def verdict(event: DefectEvent) -> str:
 
 
 def describe_defect(defect: Defect) -> str:
-    """Kind, motif class if it has one, place in fractions of the context, and chance of being none."""
+    """Kind, motif class, place in fractions of the context, and chance of being none."""
     y, x = defect.frac_yx
     kind = defect.kind if defect.label is None else f"{defect.kind} ({defect.label})"
     return f"{kind} at {y:.4f}, {x:.4f} (p {defect.p_value:.0e})"

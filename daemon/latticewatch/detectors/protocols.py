@@ -47,9 +47,10 @@ class MotifName:
     class_id
         1 or more, stable; 0: far from all classes.
     p
-        0..1: probability of the class.
+        0..1: probability of the class; of id 0 the chance that a member of the nearest one lies so
+        far out.
     distance
-        Mahalanobis distance to the nearest class.
+        Mahalanobis, to the class, or to the nearest one.
     role
         pristine, defect, neighbour, proposed; new for id 0.
     """

@@ -29,6 +29,7 @@ class Classes(Protocol):
 NEW = -1  # as in `score.py`, which takes components from frames, and this one does not
 # One frame alone may lie: a change is told with the second that shows it, at the latest the third.
 _FRAMES_SURE = 2
+_FRAMES_SURE_OF_NEW = 3  # a mean of both classes is of neither
 _FRAMES_OF_A_DOUBT = 8  # that never became a change: then it is what the site is like
 _HISTORY = 2  # frames before a change that there must be
 _FORGOTTEN_AFTER = 32  # frames out of view
@@ -134,8 +135,13 @@ class SiteFollower:
         doubt = off / np.square(widened[:, 0]) > self._limit_doubt
         # Once in doubt, a site stays so while it is nearer to what was new than to what it was.
         to_doubt = np.square((own - sites.doubt[at]) @ self._to_noise / scale).sum(axis=1)
-        doubt = known & (doubt | ((sites.n_doubt[at] > 0) & (to_doubt < off)))
-        sites.absorb(at[~doubt & known], values[~doubt & known])
+        in_doubt = sites.n_doubt[at] > 0
+        doubt = known & (doubt | (in_doubt & (to_doubt < off)))
+        # Two frames that agree neither with the past nor with each other: the second begins anew.
+        apart = to_doubt > self._limit_doubt * (1 + 1 / np.maximum(sites.n_doubt[at], 1))
+        sites.drop_doubt(at[in_doubt & apart])
+        calm = known & ~doubt
+        sites.absorb(at[calm], values[calm], listed[calm])
         sites.note_doubt(at[doubt], own[doubt], listed[doubt])
         law = _Law(classes, plain, _P_FALSE / len(rows))
         told = self._changes(at[doubt], scale[doubt], law)
@@ -160,15 +166,18 @@ class SiteFollower:
         before, _ = law.classes.classify(sites.mean[at])
         after, p_after = law.classes.classify(sites.doubt[at])
         sure = law.is_sure(moved, self._to_noise / scale[:, None], before, after)
-        # 1. Sure, and of another class: told, unless it only stands beside what changed.
-        # 2. Sure, and of the same class, or both plain: the site is like that now.
-        # 3. New, and no detector lists it: waits for one, but not for ever.
+        # 1. New, and no detector lists it, or too few frames to tell it from the way to a class:
+        #    waits, but not for ever.
+        # 2. Sure, and of another class: told, unless it only stands beside what changed.
+        # 3. Sure, and of the same class, or both plain: the site is like that now.
         changed: dict[int, tuple[int, int, float]] = {}
         for k, site in enumerate(at.tolist()):
             old, new = int(before[k]), int(after[k])
-            waits = new < 0 and not sites.listed[site]
+            waits = new < 0 and (
+                not sites.listed[site] or sites.n_doubt[site] < _FRAMES_SURE_OF_NEW
+            )
             if sure[k] and not waits:
-                if old != new and not (old in law.plain and new in law.plain):
+                if law.is_told(old, new, was_listed=bool(sites.was_listed[site])):
                     changed[site] = (old, new, float(p_after[k]))
                 sites.settle(site)
             elif sites.n_doubt[site] >= _FRAMES_OF_A_DOUBT:
@@ -183,6 +192,11 @@ class _Law:
     classes: Classes
     plain: frozenset[int]
     p_false: float
+
+    def is_told(self, before: int, after: int, *, was_listed: bool) -> bool:
+        """Whether a change is one of the site: from a defect, or to one."""
+        was_plain = before in self.plain or (before < 0 and not was_listed)
+        return before != after and not (was_plain and after in self.plain)
 
     def is_sure(
         self,

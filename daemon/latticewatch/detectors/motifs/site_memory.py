@@ -21,8 +21,8 @@ class SiteMemory:
         Over `n` frames.
     doubt : (S, C)
         Over the `n_doubt` frames that show something else.
-    listed
-        A detector listed the site in one of those.
+    listed, was_listed
+        A detector listed the site in one of those; in one of the frames of the mean.
     seen
         Last frame, by the clock of the follower.
     """
@@ -33,6 +33,7 @@ class SiteMemory:
     doubt: NDArray[np.float64]
     n_doubt: NDArray[np.int64]
     listed: NDArray[np.bool_]
+    was_listed: NDArray[np.bool_]
     seen: NDArray[np.int64]
 
     @classmethod
@@ -40,9 +41,8 @@ class SiteMemory:
         """Of components of this number; no site is known."""
         empty = np.empty((0, n_components))
         counts = np.empty(0, np.int64)
-        return cls(
-            counts, empty, np.empty(0), empty.copy(), counts.copy(), np.empty(0, bool), counts
-        )
+        no = np.empty(0, bool)
+        return cls(counts, empty, np.empty(0), empty.copy(), counts.copy(), no, no.copy(), counts)
 
     def enter(
         self, keys: NDArray[np.int64], values: NDArray[np.float64], clock: int
@@ -67,12 +67,20 @@ class SiteMemory:
         self.doubt = np.concatenate([self.doubt, np.zeros_like(values)])[order]
         self.n_doubt = np.concatenate([self.n_doubt, np.zeros(n, np.int64)])[order]
         self.listed = np.concatenate([self.listed, np.zeros(n, bool)])[order]
+        self.was_listed = np.concatenate([self.was_listed, np.zeros(n, bool)])[order]
         self.seen = np.concatenate([self.seen, np.zeros(n, np.int64)])[order]
 
-    def absorb(self, at: NDArray[np.intp], values: NDArray[np.float64]) -> None:
+    def absorb(
+        self, at: NDArray[np.intp], values: NDArray[np.float64], listed: NDArray[np.bool_]
+    ) -> None:
         """Count a frame in that shows these sites as they were."""
         self.n[at] = np.minimum(self.n[at] + 1, MEMORY_FRAMES)
         self.mean[at] += (values - self.mean[at]) / self.n[at][:, None]
+        self.was_listed[at] |= listed
+        self.drop_doubt(at)
+
+    def drop_doubt(self, at: NDArray[np.intp]) -> None:
+        """Forget the frames that were in doubt."""
         self.n_doubt[at], self.listed[at] = 0, False
 
     def note_doubt(
@@ -88,6 +96,7 @@ class SiteMemory:
     def settle(self, site: int) -> None:
         """Take the doubted frames for what the site is."""
         self.mean[site], self.n[site] = self.doubt[site], self.n_doubt[site]
+        self.was_listed[site] = self.listed[site]
         self.n_doubt[site], self.listed[site] = 0, False
 
     def forget_before(self, clock: int) -> None:
@@ -97,4 +106,5 @@ class SiteMemory:
             return
         self.key, self.mean, self.n = self.key[kept], self.mean[kept], self.n[kept]
         self.doubt, self.n_doubt = self.doubt[kept], self.n_doubt[kept]
-        self.listed, self.seen = self.listed[kept], self.seen[kept]
+        self.listed, self.was_listed = self.listed[kept], self.was_listed[kept]
+        self.seen = self.seen[kept]
