@@ -13,7 +13,7 @@ from scipy import stats
 
 from latticewatch.detectors.motifs.density import dense_clusters
 from latticewatch.detectors.motifs.layout import lay_out
-from latticewatch.detectors.motifs.merging import Mixture, merge_close, mixture_of
+from latticewatch.detectors.motifs.merging import Mixture, merge_close, mixture_of, split_wide
 from latticewatch.detectors.motifs.noise import (
     Noise,
     own_components,
@@ -36,9 +36,6 @@ _REJECT_BELOW = 1e-3  # motifs.md 3.1: beyond this quantile of chi-square a site
 # A group of fewer than `min_cluster_size` sites is a class if chance does not put one pristine
 # site in a hundred samples as far out as each of them.
 _FAR_BELOW = 1e-2
-# Classes found by density are joined below this distance: at three deviations one site in
-# fifteen is on the wrong side.
-_SAME_BELOW = 3.0
 _LAYOUT_CLUSTER = 10  # motifs.md 3.3
 _COMPONENTS = 5  # of one species, motifs.md 3.1
 # Deviations between the nearest classes, and share of lone sites, at which the layout is tried.
@@ -91,7 +88,8 @@ class ClusterSettings:
     route
         "density", "layout" or "auto": the layout where classes are as near as noise is wide.
     merge_distance
-        Standard deviations below which pieces of a layout are joined.
+        Standard deviations below which two classes are one: at four, one site in forty is on the
+        wrong side of the middle.
     seed
         Of the layout.
     """
@@ -195,7 +193,7 @@ def _by_route(
     x: Values, route: str, given: Sample, settings: ClusterSettings
 ) -> tuple[Labels, int]:
     started = _proposed(x, route, settings)
-    distance = settings.merge_distance if route == "layout" else _SAME_BELOW
+    distance = settings.merge_distance
     labels = _settled(x, merge_close(x, started, distance), given, settings, distance)
     return labels, int(started.max()) + 1
 
@@ -242,7 +240,7 @@ def _settled(
         for one in range(int(new.max(initial=-1)) + 1):
             if is_lone(new == one, given.places_yx, given.frame, nearest_px):
                 new[new == one] = -1
-        new = merge_close(x, new, distance)
+        new = merge_close(x, split_wide(x, new, distance), distance)
         if np.array_equal(new, labels):
             break
         labels = new

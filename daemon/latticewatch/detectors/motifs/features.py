@@ -8,13 +8,18 @@ from numpy.typing import NDArray
 from latticewatch.detectors.motifs.columns import CellColumns
 from latticewatch.detectors.motifs.parameters import MotifParameters
 from latticewatch.kernels.grids import block_means, halve
+from latticewatch.kernels.projection import (
+    BLOCK_SITES,
+    fold_basis,
+    project_discs,
+    projection_scratch,
+)
 from latticewatch.kernels.zernike import crop_discs, disc_basis, invariants, n_invariants
 
 # Radius in pixels of a patch that is as good as a finer one: frames that have more are binned.
 _ENOUGH_PX = 12.0
 LEAST_RADIUS_PX = 3.0
 """Below, a column is a pixel or two, and its neighbours cannot be told from it."""
-_MOST_AT_ONCE = 512  # sites in one product: the patches stay in the second cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +83,12 @@ class FeatureMaker:
     def __init__(self, shape: PatchShape) -> None:
         self.shape = shape
         self._basis = disc_basis(shape.side, n_max=shape.n_max, radius_px=shape.radius_px)
-        self._weights = np.ascontiguousarray(self._basis.values.T)
-        self.constant = self._basis.values.sum(axis=1).astype(np.float64)
+        self._folded = fold_basis(self._basis)
+        self._scratch = projection_scratch(self._folded)
+        self.constant = self._basis.values.sum(axis=1, dtype=np.float64)
         """Moments (T,) of a patch that is 1 everywhere."""
         n_pixels = len(self._basis.offsets_yx)
-        self._patches = np.empty((_MOST_AT_ONCE, n_pixels), np.float32)
+        self._patches = np.empty((BLOCK_SITES, n_pixels), np.float32)
         self._binned = np.empty((0, 0), np.float32)
 
     @property
@@ -146,11 +152,11 @@ class FeatureMaker:
         n_sites = len(places)
         moments = np.empty((n_sites, len(self._basis.terms)), np.float32)
         scored = np.empty(n_sites, np.bool_)
-        for first in range(0, n_sites, _MOST_AT_ONCE):
-            part = slice(first, min(n_sites, first + _MOST_AT_ONCE))
+        for first in range(0, n_sites, BLOCK_SITES):
+            part = slice(first, min(n_sites, first + BLOCK_SITES))
             patches = self._patches[: part.stop - part.start]
             crop_discs(taken, places[part], self._basis.offsets_yx, patches, scored[part])
-            np.matmul(patches, self._weights, out=moments[part])
+            project_discs(patches, self._folded, self._scratch, moments[part])
         return Described(moments, scored)
 
     def features(self, moments: NDArray[np.float32]) -> NDArray[np.float32]:

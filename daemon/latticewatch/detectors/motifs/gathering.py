@@ -15,7 +15,7 @@ from latticewatch.detectors.motifs.features import (
     PatchShape,
     shape_for,
 )
-from latticewatch.detectors.motifs.level import Pristine, Unit, pristine_of, unit_of
+from latticewatch.detectors.motifs.level import Pristine, Unit, pristine_of, turn_between, unit_of
 from latticewatch.detectors.motifs.parameters import MotifParameters
 from latticewatch.detectors.motifs.stale import other_crystal
 from latticewatch.detectors.polarity import contrast_of_frame
@@ -221,17 +221,19 @@ def _measured(
     if np.bincount(own, minlength=n_sublattices).min() < _FEWEST_OF_FRAME:
         return "no room for patches"
     raw = pristine_of(moments, maker.features(moments), own, n_sublattices)
+    turn_rad = 0.0
     if wanted is None:
         unit = _first_unit(maker.squares(taken, places[own == 0], 0.0), n_sublattices)
     else:
-        unit = unit_of(raw.moments, wanted, maker.constant, maker.terms, maker.features)
+        unit = unit_of(raw.moments, wanted, maker.constant, maker.features)
+        turn_rad = turn_between(raw.moments, wanted[unit.sublattice], maker.terms)
         refusal = other_crystal(unit.agreement)
         if refusal is not None:
             return refusal.told
     plain = ((moments - unit.offset * maker.constant) / unit.gain).astype(np.float32)
     features = maker.features(plain)
     sublattice = unit.sublattice[own]
-    patches = (maker.squares(taken, places, unit.turn_rad) - unit.offset) / unit.gain
+    patches = (maker.squares(taken, places, turn_rad) - unit.offset) / unit.gain
     return _FrameSites(
         number=one.number,
         features=features.astype(np.float64),
@@ -244,13 +246,13 @@ def _measured(
 
 
 def _first_unit(patches: NDArray[np.float32], n_sublattices: int) -> Unit:
-    """The ground is 0 and the highest column is 1, by the mean patch of that column."""
+    """Put the ground at 0 and the highest column at 1, by the mean patch of that column."""
     mean = np.nanmedian(patches, axis=0)
     half = mean.shape[0] // 2
     top = float(mean[half - 1 : half + 2, half - 1 : half + 2].mean())
     ground = float(np.nanquantile(mean, _GROUND))
     gain = top - ground if top > ground else 1.0
-    return Unit(gain, ground, np.arange(n_sublattices), 1.0, 0.0)
+    return Unit(gain, ground, np.arange(n_sublattices), 1.0)
 
 
 def _contrast(frame: NDArray[np.float32], lock: LatticeLock, parameters: MotifParameters) -> int:
@@ -271,8 +273,9 @@ def _refuse_others(seen: Sequence[FrameColumns], labels: Sequence[str] | None) -
     if others:
         other = others[0]
         raise FitError(
-            f"the frames show different crystals or pixel sizes: {label_of(first.number, labels)} "
-            f"has {first.columns.n_sublattices} columns in a cell of {first.lock.period_px:.1f} px, "
+            "the frames show different crystals or pixel sizes: "
+            f"{label_of(first.number, labels)} has {first.columns.n_sublattices} columns in a cell "
+            f"of {first.lock.period_px:.1f} px, "
             f"{label_of(other.number, labels)} {other.columns.n_sublattices} in one of "
             f"{other.lock.period_px:.1f} px: fit a model for each"
         )

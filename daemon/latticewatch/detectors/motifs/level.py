@@ -19,6 +19,7 @@ Values = NDArray[np.float64]
 _ORDINARY = 0.75
 _MOST_PERMUTED = 4  # sublattices; more are taken in order of their height
 _N_ANGLES = 720
+_ROUNDS = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,15 +51,12 @@ class Unit:
     agreement
         1 where the ordinary sites of the frame are those of the model, 0 where they have nothing
         in common.
-    turn_rad
-        Of the frame against the model, from +x towards +y.
     """
 
     gain: float
     offset: float
     sublattice: NDArray[np.intp]
     agreement: float
-    turn_rad: float
 
 
 def ordinary(values: Values) -> NDArray[np.bool_]:
@@ -103,7 +101,6 @@ def unit_of(
     moments: Values,
     reference: Values,
     constant: Values,
-    terms: NDArray[np.int64],
     invariant: Callable[[NDArray[np.float32]], NDArray[np.float32]],
 ) -> Unit:
     """Compare the ordinary sites of a frame with those of the model.
@@ -116,28 +113,24 @@ def unit_of(
         Of the model.
     constant : (T,)
         Of a patch that is 1 everywhere.
-    terms : (T, 2)
-        (n, m).
     invariant
         From moments to what a turn leaves.
     """
-    own = invariant(moments.astype(np.float32)).astype(np.float64)
     wanted = invariant(reference.astype(np.float32)).astype(np.float64)
     flat = invariant(constant[None].astype(np.float32))[0].astype(np.float64)
-    n_sublattices = len(own)
+    n_sublattices = len(wanted)
     orders = [tuple(range(n_sublattices))]
     if n_sublattices <= _MOST_PERMUTED:
         orders = list(permutations(range(n_sublattices)))
-    best: tuple[float, float, float, tuple[int, ...]] | None = None
-    for order in orders:
-        gain, offset, misfit = _straight_line(own, wanted[list(order)], flat)
-        if best is None or misfit < best[0]:
-            best = (misfit, gain, offset, order)
-    assert best is not None  # noqa: S101 - there is at least one order
-    misfit, gain, offset, order = best
-    sublattice = np.array(order, np.intp)
-    turn = turn_between(moments, reference[sublattice], terms)
-    return Unit(gain, offset, sublattice, max(0.0, 1.0 - misfit), turn)
+    gain, offset, misfit, order = 1.0, 0.0, np.inf, orders[0]
+    # Moduli of a pattern on a ground are no sum of both: with the ground taken off, they are.
+    for _ in range(_ROUNDS):
+        plain = (moments - offset * constant).astype(np.float32)
+        own = invariant(plain).astype(np.float64)
+        fits = [(_straight_line(own, wanted[list(one)], flat), one) for one in orders]
+        (gain, more, misfit), order = min(fits, key=lambda fit: fit[0][2])
+        offset += more
+    return Unit(gain, offset, np.array(order, np.intp), max(0.0, 1.0 - misfit))
 
 
 def turn_between(moments: Values, reference: Values, terms: NDArray[np.int64]) -> float:

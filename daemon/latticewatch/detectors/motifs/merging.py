@@ -13,6 +13,7 @@ Labels = NDArray[np.intp]
 
 # Sites of noise that a class's own covariance starts with: five sites do not know how they spread.
 _SITES_OF_NOISE = 20.0
+_FEWEST_OF_A_PART = 2
 _FEW_OF_NOISE = 4.0  # the same along a single axis
 # No class is narrower than this share of the noise: an absent column has few counts to vary.
 _NARROWEST = 0.3
@@ -123,6 +124,62 @@ def merge_close(x: Values, labels: Labels, distance: float) -> Labels:
     return _in_order(labels)
 
 
+def split_wide(x: Values, labels: Labels, distance: float) -> Labels:
+    """Part classes that are two along the direction in which they spread most.
+
+    Parameters
+    ----------
+    x : (N, C)
+        In units of the noise.
+    labels : (N,)
+        Class, -1 for none.
+    distance
+        Standard deviations that the parts must lie from each other.
+
+    Returns
+    -------
+    (N,)
+        Labels 0.. without gaps, largest class first.
+    """
+    labels = _in_order(labels)
+    waiting = list(range(int(labels.max(initial=-1)) + 1))
+    n_classes = len(waiting)
+    while waiting:
+        one = waiting.pop()
+        members = np.flatnonzero(labels == one)
+        part = _lesser_part(x[members], distance)
+        if part is not None:
+            labels[members[part]] = n_classes
+            waiting += [one, n_classes]
+            n_classes += 1
+    return _in_order(labels)
+
+
+def _lesser_part(members: Values, distance: float) -> NDArray[np.bool_] | None:
+    """Tell which members are a kind of their own; None if all are one."""
+    n = len(members)
+    if n < 2 * _FEWEST_OF_A_PART:
+        return None
+    axis = np.linalg.eigh(_squares(members))[1][:, -1]
+    along = members @ axis
+    order = np.argsort(along)
+    # The cut that leaves the least squares within both parts (Otsu 1979).
+    sums = np.cumsum(along[order] - along.mean())[:-1]
+    below = np.arange(1, n)
+    gain = sums**2 * n / (below * (n - below))
+    allowed = slice(_FEWEST_OF_A_PART - 1, n - _FEWEST_OF_A_PART)
+    cut = int(np.argmax(gain[allowed])) + _FEWEST_OF_A_PART
+    upper = np.zeros(n, bool)
+    upper[order[cut:]] = True
+    gap, best = _separation(members[upper], members[~upper])
+    # The axis was chosen to part them, of as many as there are components.
+    n_free = members.shape[1] + 2
+    if gap < distance:
+        return None
+    is_one = gap < 2.0 * distance and _is_one(members[upper], members[~upper], best, n_free)
+    return None if is_one else upper
+
+
 def _separation(one: Values, other: Values) -> tuple[float, Values]:
     """Distance of two clusters by their pooled covariance, and the axis that parts them best."""
     off = one.mean(axis=0) - other.mean(axis=0)
@@ -132,7 +189,7 @@ def _separation(one: Values, other: Values) -> tuple[float, Values]:
     return gap, axis / max(gap, 1e-12)
 
 
-def _is_one(one: Values, other: Values, axis: Values) -> bool:
+def _is_one(one: Values, other: Values, axis: Values, n_free: int = 3) -> bool:
     """Whether one Gaussian describes both better than two, along an axis of unit noise.
 
     By the integrated classification likelihood (Biernacki et al., IEEE TPAMI 22, 719, 2000). Halves
@@ -143,7 +200,7 @@ def _is_one(one: Values, other: Values, axis: Values) -> bool:
     n = len(both)
     apart = sum(_log_likelihood(part) + len(part) * np.log(len(part) / n) for part in parts)
     # The second class has a mean, a variance and a share.
-    return bool(_log_likelihood(both) >= apart - 1.5 * np.log(n))
+    return bool(_log_likelihood(both) >= apart - 0.5 * n_free * np.log(n))
 
 
 def _log_likelihood(values: Values) -> float:

@@ -124,9 +124,9 @@ def name_classes(
         "none" if one in pristine.values() or beside[one] else _kind(core)
         for one, core in enumerate(cores)
     ]
-    words: list[str] = []
-    for one in range(n_classes):
-        words.append(_word(one, pristine, home[one], kinds[one], cores[one]))
+    words = [
+        _word(one, pristine, home[one], kinds[one], cores[one]) for one in range(n_classes)
+    ]
     for one in range(n_classes):
         if beside[one]:
             words[one] = "beside " + " or ".join(words[other] for other in beside[one])
@@ -139,7 +139,7 @@ def name_classes(
 
 
 def sublattice_letter(label: int) -> str:
-    """A for the highest column of the cell, B for the next; "a site" for several sublattices.
+    """Name a sublattice: A has the highest column of the cell, B the next.
 
     Examples
     --------
@@ -185,7 +185,7 @@ def _core(
     variance = np.nan_to_num(np.square(errors[one].astype(np.float64)))[inside]
     error = float(np.sqrt((variance * np.square(bell[inside])).sum())) / power
     moved = [float((difference * s[inside]).sum() / np.square(s[inside]).sum()) for s in slope]
-    return _Core(amplitude, error, float(np.hypot(*moved)))
+    return _Core(amplitude, error, float(np.hypot(moved[0], moved[1])))
 
 
 def _scaled(core: _Core, height: float, contrast: int) -> _Core:
@@ -203,8 +203,7 @@ def _beside(
     """Classes of the defects that each class is the neighbour of; empty for defects.
 
     Linked by place: most members have a site of the other class so near that it reaches into their
-    patch, and are themselves disturbed less at the centre than that one. Sites of no class are defects as well,
-    which is why a class beside lone sites alone is no defect of its own either.
+    patch, and are themselves disturbed less at the centre than that one.
     """
     n_classes = len(cores)
     touches = _touches(given, labels, n_classes, reach_px)
@@ -220,9 +219,16 @@ def _beside(
                 share = members[:, stronger].mean(axis=0)
                 found = [k for k, part in zip(stronger, share, strict=True) if part > _SHARED]
         out.append(tuple(found))
-    # Round one defect stand shells of neighbours: all are beside the defect, not each other.
-    roots = {one for one, found in enumerate(out) if not found}
-    return [tuple(k for k in found if k in roots) or found[:1] if found else () for found in out]
+    return [tuple(sorted(_roots(one, out))) for one in range(n_classes)]
+
+
+def _roots(one: int, beside: list[tuple[int, ...]]) -> set[int]:
+    """Defects at the end of a chain of neighbours: shells round a defect are beside the defect."""
+    found: set[int] = set()
+    # Each is stronger than the one before it, so no chain is a ring.
+    for other in beside[one]:
+        found |= _roots(other, beside) if beside[other] else {other}
+    return found
 
 
 def _touches(given: Sample, labels: Labels, n_classes: int, reach_px: float) -> NDArray[np.bool_]:

@@ -123,7 +123,7 @@ def pooled_noise(found: list[Noise]) -> Noise:
     return Noise(np.asarray(mean), np.asarray(covariance), n)
 
 
-def strange_components(features: Values, sublattice: Labels, n_each: int = 5) -> Projection:
+def strange_components(features: Values, sublattice: Labels, n_each: int = 3) -> Projection:
     """Choose the components in which strange sites differ from pristine ones.
 
     Principal components, but of features in units of the noise and of strange sites alone, for

@@ -1,7 +1,7 @@
 """Names sites of a frame by the classes of a model: which kind, how surely, or none of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -12,7 +12,7 @@ from latticewatch.detectors.held import at_blocks, well_within
 from latticewatch.detectors.lock import LatticeLock
 from latticewatch.detectors.motifs.columns import CellColumns, columns_of, nearest_sites
 from latticewatch.detectors.motifs.features import FeatureMaker
-from latticewatch.detectors.motifs.level import Unit, pristine_of, unit_of
+from latticewatch.detectors.motifs.level import Unit, ordinary, pristine_of, turn_between, unit_of
 from latticewatch.detectors.motifs.model import MotifModel
 from latticewatch.detectors.motifs.stale import Mismatch, other_crystal, other_scale
 
@@ -54,7 +54,9 @@ class Level:
     Attributes
     ----------
     unit
-        Gain, offset, sublattices and turn against the model.
+        Gain, offset and sublattices against the model.
+    moments : (S, T)
+        Of ordinary sites of the frame.
     shift : (S, F)
         What ordinary sites of each sublattice of the model have beyond those of the model.
     spread
@@ -64,6 +66,7 @@ class Level:
     """
 
     unit: Unit
+    moments: Values
     shift: Values
     spread: float
     taken: NDArray[np.float32]
@@ -109,8 +112,10 @@ class MotifDetector:
         covariances = np.concatenate(
             [model.covariances, *(one.covariance[None] for one in further)]
         )
-        self._covariances = covariances
-        self._inverse = np.linalg.inv(covariances)
+        # Squared distance to class k: of (z - mean) @ whitening, all classes in one product.
+        whitening = np.linalg.cholesky(np.linalg.inv(covariances))
+        self._whitening = np.concatenate(list(whitening), axis=1)
+        self._centres = np.einsum("kc,kcd->kd", self._means, whitening).ravel()
         share = np.log(np.maximum(counts, 1.0) / max(sum(counts), 1.0))
         self._log_weight = share - 0.5 * np.linalg.slogdet(covariances)[1]
 
@@ -179,19 +184,18 @@ class MotifDetector:
             )
         features = maker.features(moments)
         pristine = pristine_of(moments, features, sublattice, columns.n_sublattices)
-        unit = unit_of(
-            pristine.moments, model.pristine.moments, maker.constant, maker.terms, maker.features
-        )
+        unit = unit_of(pristine.moments, model.pristine.moments, maker.constant, maker.features)
         refusal = other_crystal(unit.agreement)
         if refusal is not None:
             return refusal
-        flat = maker.features(maker.constant[None].astype(np.float32))[0]
-        mean = (pristine.features - unit.offset * flat) / unit.gain
-        shift = np.empty_like(mean)
-        shift[unit.sublattice] = mean - model.pristine.features[unit.sublattice]
-        level = Level(unit, shift, 1.0, taken)
+        features = maker.features(self._plain(moments, unit))
+        shift = np.empty_like(model.pristine.features)
+        for label, of_model in enumerate(unit.sublattice):
+            own = features[sublattice == label].astype(np.float64)
+            shift[of_model] = own[ordinary(own)].mean(axis=0) - model.pristine.features[of_model]
+        level = Level(unit, pristine.moments, shift, 1.0, taken)
         z = self._components(moments, sublattice, level)
-        return Level(unit, shift, self._spread(z, unit.sublattice[sublattice]), taken)
+        return replace(level, spread=self._spread(z, unit.sublattice[sublattice]))
 
     def name(
         self,
@@ -220,7 +224,9 @@ class MotifDetector:
     def patches(self, level: Level, places_yx: Values) -> NDArray[np.float32]:
         """Patches (N, side, side) as class averages are: in the unit and turn of the model."""
         unit = level.unit
-        raw = self._maker.squares(level.taken, places_yx, unit.turn_rad)
+        wanted = self.model.pristine.moments[unit.sublattice]
+        turn_rad = turn_between(level.moments, wanted, self._maker.terms)
+        raw = self._maker.squares(level.taken, places_yx, turn_rad)
         patches: NDArray[np.float32] = (raw - unit.offset) / unit.gain
         return np.where(self.model.disc & np.isfinite(patches), patches, 0.0).astype(np.float32)
 
@@ -239,13 +245,18 @@ class MotifDetector:
         self, moments: NDArray[np.float32], sublattice: NDArray[np.integer], level: Level
     ) -> Values:
         unit, model = level.unit, self.model
-        plain = (moments - np.float32(unit.offset) * self._maker.constant) / unit.gain
-        features = self._maker.features(plain.astype(np.float32)).astype(np.float64)
+        features = self._maker.features(self._plain(moments, unit))
         known = sublattice >= 0
         own = unit.sublattice[np.where(known, sublattice, 0)]
-        shift = np.where(known[:, None], level.shift[own], level.shift.mean(axis=0))
-        z: Values = (features - shift - model.pca_mean) @ model.pca_matrix
+        shift = (level.shift + model.pca_mean) @ model.pca_matrix
+        offset = np.where(known[:, None], shift[own], shift.mean(axis=0))
+        z: Values = features @ model.pca_matrix - offset
         return z
+
+    def _plain(self, moments: NDArray[np.float32], unit: Unit) -> NDArray[np.float32]:
+        ground = (unit.offset * self._maker.constant).astype(np.float32)
+        plain: NDArray[np.float32] = (moments - ground) * np.float32(1.0 / unit.gain)
+        return plain
 
     def _spread(self, z: Values, sublattice: NDArray[np.intp]) -> float:
         """Squared noise of ordinary sites over the model's, by the median of their distances."""
@@ -266,8 +277,8 @@ class MotifDetector:
         probability, distance2 = np.zeros(n_sites), np.full(n_sites, np.nan)
         rows = np.flatnonzero(scored)
         if len(rows):
-            off = z[rows][:, None] - self._means
-            square = np.einsum("nkc,kcd,nkd->nk", off, self._inverse, off, optimize=True)
+            white = z[rows] @ self._whitening - self._centres
+            square = np.square(white).reshape(len(rows), -1, n_components).sum(axis=2)
             square /= max(spread, 1.0)
             score = self._log_weight - 0.5 * square
             best = score.argmax(axis=1)
