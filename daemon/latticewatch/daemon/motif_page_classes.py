@@ -21,6 +21,7 @@ _LAYOUT_RIM = 14.0
 _LAYOUT_MARK = 4.2  # radius of a defect
 _CHIP_MARK = 6.5
 MOST_OVER_PRISTINE = 1.4  # chosen: more, and one heavy atom leaves all other averages black
+MOST_OVER_USUAL = 3.0  # of errors, chosen alike
 
 NEW_NAME = "new"
 
@@ -37,12 +38,16 @@ class Layer:
         Of the class.
     look, path
         How, and the `d` of the SVG path.
+    label, label_yx
+        What stands beside them, and where; empty for nothing.
     """
 
     key: str
     name: str
     look: Look
     path: str
+    label: str = ""
+    label_yx: tuple[float, float] = (0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +146,11 @@ def model_part(model: MotifModel, number: int, *, artifact: str, sha256: str) ->
         np.where(model.disc, values, np.float32(np.nan))
         for values in (model.patches, model.patch_errors)
     )
-    means, errors = _mean_limits(model, mean_patches), (0.0, limits_of(error_patches)[1])
-    is_cut = limits_of(mean_patches)[1] > means[1]
+    means, errors = _mean_limits(model, mean_patches), (0.0, _most_error(error_patches))
+    cut_mean, cut_error = (
+        " or more" if limits_of(values)[1] > limits[1] else ""
+        for values, limits in ((mean_patches, means), (error_patches, errors))
+    )
     names = {one.class_id: one.name for one in model.classes}
     rows = [
         ClassRow(
@@ -171,9 +179,9 @@ def model_part(model: MotifModel, number: int, *, artifact: str, sha256: str) ->
         mean_scale=(
             scale_url(MEAN_COLOURS),
             f"{means[0]:.2g}",
-            f"{means[1]:.2g}{' or more' if is_cut else ''}",
+            f"{means[1]:.2g}{cut_mean}",
         ),
-        error_scale=(scale_url(ERROR_COLOURS), "0", f"{errors[1]:.2g}"),
+        error_scale=(scale_url(ERROR_COLOURS), "0", f"{errors[1]:.2g}{cut_error}"),
     )
 
 
@@ -184,6 +192,12 @@ def _mean_limits(model: MotifModel, means: NDArray[np.float32]) -> tuple[float, 
     if not ordinary:
         return low, high
     return low, min(high, MOST_OVER_PRISTINE * limits_of(means[ordinary])[1])
+
+
+def _most_error(errors: NDArray[np.float32]) -> float:
+    """Find the top of the scale of errors: of a class that is two in one the top is cut."""
+    most = [limits_of(one)[1] for one in errors]
+    return min(max(most), MOST_OVER_USUAL * float(np.median(most)))
 
 
 def ratio_error(model: MotifModel, row: int) -> float:
@@ -235,10 +249,14 @@ def _layout(model: MotifModel, number: int, looks: Mapping[int, Look]) -> list[L
         else:
             one = model.classes[row]
             key, name, look = key_of(number, one.class_id), one.name, looks[one.class_id]
-        radius = _LAYOUT_MARK * max(look.size, 0.35)
+        radius = _LAYOUT_MARK * max(look.size, 0.4)
         if members.any():
             path = outline_of(look.shape, places[members].tolist(), radius)
-            layers.append(Layer(key, name, look, path))
+            label = "" if row < 0 else str(model.classes[row].class_id)
+            y, x = np.median(places[members], axis=0).tolist()
+            # Inside the drawing, also beside a knot at its border.
+            beside = x + 7 if x < LAYOUT_SIDE - 30 else x - 20
+            layers.append(Layer(key, name, look, path, label, (max(y - 5, 14), beside)))
     return layers
 
 

@@ -140,7 +140,8 @@ class FramePart:
             return "Dots are sites; their colour is that of their class."
         return (
             "Bold outlines are the defects that are listed below; dots and thin "
-            "outlines are all other sites. Colour and shape are those of the class."
+            "outlines are all other sites. Colour and shape are those of the class; a white circle "
+            "has none, a cross is new."
         )
 
     @property
@@ -189,7 +190,9 @@ def count_rows(
     def row(class_id: int, name: str, role: str, look: Look, n_model: int | None) -> CountRow:
         key = key_of(part.number, class_id)
         n_sites = int(np.count_nonzero(sites.class_id == class_id))
-        n_defects = sum(defect.key == key for defect in defects)
+        # At a place that was not scored a defect has no class.
+        own = "" if class_id == UNSCORED else key
+        n_defects = sum(defect.key == own for defect in defects)
         return CountRow(class_id, key, name, role, look, chip_of(look), n_sites, n_defects, n_model)
 
     rows = [

@@ -9,7 +9,7 @@ from msgspec import UNSET
 
 from latticewatch.wire.events import DefectEvent
 
-MARK_OF_NEAREST = 0.5  # radius of a mark over the distance of nearest columns: rings do not meet
+MARK_OF_NEAREST = 0.55  # radius of a mark over the distance of nearest columns: rings just meet
 # Of the longer side of the frame: smaller marks are not seen, larger ones hide the lattice.
 _LEAST_MARK, _MOST_MARK = 0.007, 0.03
 _TEXT_SHARE = 0.018
