@@ -79,7 +79,7 @@ def loaded(
 
 
 def naming_pipeline(
-    motifs: LoadedMotifs, *, pictures: bool = False, max_defects: int = 256
+    motifs: LoadedMotifs | None, *, pictures: bool = False, max_defects: int = 256
 ) -> Pipeline:
     """The reference cell finds, motifs name."""
     return Pipeline(

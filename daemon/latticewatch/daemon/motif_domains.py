@@ -14,7 +14,7 @@ from latticewatch.detectors.motifs.columns import (
     nearest_sites,
     sites_of,
 )
-from latticewatch.detectors.motifs.follow import SiteFollower, Transition
+from latticewatch.detectors.motifs.follow import SiteFollower, Transition, address_keys
 from latticewatch.detectors.motifs.reservoir import Reject
 from latticewatch.detectors.motifs.score import NEW, UNSCORED, Level, MotifDetector, Named
 from latticewatch.detectors.motifs.stale import Mismatch
@@ -161,7 +161,7 @@ class DomainNamer:
             sites.named.z,
             sites.named.class_index != UNSCORED,
             self._detector,
-            found=_among(sites.address, listed),
+            found=np.isin(address_keys(sites.address), address_keys(listed)),
             plain=plain,
         )
 
@@ -194,17 +194,6 @@ def rejects_of(
         z = points.named.z[k].copy()
         rejects.append(Reject((chain, i, j, label), z, one.kind, one.intensity_ratio, patch.copy()))
     return rejects
-
-
-def _among(address: NDArray[np.int64], listed: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which addresses (N, 3) are among those listed (M, 3)."""
-    known = set(map(tuple, listed.tolist()))
-    found = np.zeros(len(address), bool)
-    if known:
-        near = np.isin(address[:, 0], listed[:, 0]) & np.isin(address[:, 1], listed[:, 1])
-        for row in np.flatnonzero(near).tolist():
-            found[row] = tuple(address[row].tolist()) in known
-    return found
 
 
 def _shape_of(image: NDArray[np.float32]) -> tuple[int, int]:

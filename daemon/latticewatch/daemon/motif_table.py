@@ -68,7 +68,6 @@ def rename_classes(path: str, renames: Sequence[str]) -> MotifModel:
     model = MotifModel.from_artifact(artifact, path)
     for class_id, name in _parsed(renames, model):
         model = model.renamed(class_id, name)
-    _refuse_doubles(model)
     _write(Path(path), artifact, model)
     return model
 
@@ -100,14 +99,6 @@ def _refuse_name(name: str) -> None:
         raise ValueError(f"{name!r:.80}: a name has no control characters or line breaks")
     if name.casefold() == NEW_LABEL:
         raise ValueError(f"{name!r}: that is what events say of a defect that no class fits")
-
-
-def _refuse_doubles(model: MotifModel) -> None:
-    owner: dict[str, int] = {}
-    for one in model.classes:
-        other = owner.setdefault(one.name.casefold(), one.class_id)
-        if other != one.class_id:
-            raise ValueError(f"{one.name!r}: classes {other} and {one.class_id} would both have it")
 
 
 def _write(path: Path, artifact: Artifact, model: MotifModel) -> None:

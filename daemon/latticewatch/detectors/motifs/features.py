@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from latticewatch.detectors.lock import LatticeLock
+from latticewatch.detectors.motifs.background import Background, background_of
 from latticewatch.detectors.motifs.columns import CellColumns
 from latticewatch.detectors.motifs.parameters import MotifParameters
 from latticewatch.kernels.grids import block_means, halve
@@ -16,8 +18,10 @@ from latticewatch.kernels.projection import (
 )
 from latticewatch.kernels.zernike import crop_discs, disc_basis, invariants, n_invariants
 
-# Radius in pixels of a patch that is as good as a finer one: frames that have more are binned.
+# Radius in pixels of a patch that is as good as a finer one: frames that have more are binned,
+# unless columns become so narrow that patches depend on where between the pixels they are cut.
 _ENOUGH_PX = 12.0
+_LEAST_WIDTH_PX = 1.5
 LEAST_RADIUS_PX = 3.0
 """Below, a column is a pixel or two, and its neighbours cannot be told from it."""
 
@@ -57,8 +61,24 @@ def shape_for(columns: CellColumns, parameters: MotifParameters) -> PatchShape:
     end = columns.second_px - parameters.widths_to_second * columns.sigma_px
     # Where shells follow each other closely the nearest columns are inside at the least.
     radius = max(min(radius, end), columns.nearest_px)
-    stride = max(1, int(radius / _ENOUGH_PX))
+    stride = max(1, min(round(radius / _ENOUGH_PX), int(columns.sigma_px / _LEAST_WIDTH_PX)))
     return PatchShape(stride, round(radius / stride), parameters.n_max)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Taken:
+    """A frame as patches are cut from it; lives until the next one is taken.
+
+    Attributes
+    ----------
+    pixels : (h, w)
+        Binned, columns bright; the frame itself where nothing was to be done.
+    background
+        What is taken off each patch: its value and slope at the middle. None: nothing.
+    """
+
+    pixels: NDArray[np.float32]
+    background: Background | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,6 +107,7 @@ class FeatureMaker:
         self._scratch = projection_scratch(self._folded)
         self.constant = self._basis.values.sum(axis=1, dtype=np.float64)
         """Moments (T,) of a patch that is 1 everywhere."""
+        self._slopes = (self._basis.values @ self._basis.offsets_yx.astype(np.float64)).T
         n_pixels = len(self._basis.offsets_yx)
         self._patches = np.empty((BLOCK_SITES, n_pixels), np.float32)
         self._binned = np.empty((0, 0), np.float32)
@@ -101,7 +122,12 @@ class FeatureMaker:
         """Numbers that a turn leaves."""
         return n_invariants(len(self._basis.terms))
 
-    def take(self, image: NDArray[np.float32], contrast: int = 1) -> NDArray[np.float32]:
+    def take(
+        self,
+        image: NDArray[np.float32],
+        contrast: int = 1,
+        lock: LatticeLock | None = None,
+    ) -> Taken:
         """Bin a frame as the patches want it, and make its columns bright.
 
         Parameters
@@ -110,13 +136,15 @@ class FeatureMaker:
             Finite. Not changed.
         contrast
             -1: columns are dark.
-
-        Returns
-        -------
-        (h, w)
-            The image itself where nothing is to be done, else a buffer that lives until the next
-            call.
+        lock
+            Of the frame, where a slow background is to be taken off.
         """
+        pixels = self._pixels(image, contrast)
+        if lock is None:
+            return Taken(pixels)
+        return Taken(pixels, background_of(pixels, self.shape.stride, lock))
+
+    def _pixels(self, image: NDArray[np.float32], contrast: int) -> NDArray[np.float32]:
         stride = self.shape.stride
         if stride == 1 and contrast > 0:
             return image
@@ -138,7 +166,7 @@ class FeatureMaker:
         stride = self.shape.stride
         return np.ascontiguousarray((places_yx - 0.5 * (stride - 1)) / stride, np.float64)
 
-    def describe(self, taken: NDArray[np.float32], places_yx: NDArray[np.float64]) -> Described:
+    def describe(self, taken: Taken, places_yx: NDArray[np.float64]) -> Described:
         """Measure moments round places.
 
         Parameters
@@ -155,8 +183,12 @@ class FeatureMaker:
         for first in range(0, n_sites, BLOCK_SITES):
             part = slice(first, min(n_sites, first + BLOCK_SITES))
             patches = self._patches[: part.stop - part.start]
-            crop_discs(taken, places[part], self._basis.offsets_yx, patches, scored[part])
+            crop_discs(taken.pixels, places[part], self._basis.offsets_yx, patches, scored[part])
             project_discs(patches, self._folded, self._scratch, moments[part])
+        if taken.background is not None:
+            value, slope = taken.background.at(places)
+            ground = np.outer(value, self.constant) + slope @ self._slopes
+            moments -= (ground * scored[:, None]).astype(np.float32)
         return Described(moments, scored)
 
     def features(self, moments: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -166,7 +198,7 @@ class FeatureMaker:
         return out
 
     def squares(
-        self, taken: NDArray[np.float32], places_yx: NDArray[np.float64], turn_rad: float
+        self, taken: Taken, places_yx: NDArray[np.float64], turn_rad: float
     ) -> NDArray[np.float32]:
         """Cut square patches (N, side, side), turned back by an angle; NaN beyond the frame."""
         half = self.shape.side // 2
@@ -175,7 +207,10 @@ class FeatureMaker:
         y, x = grid[0] * cosine + grid[1] * sine, grid[1] * cosine - grid[0] * sine
         places = self.binned_places(places_yx)
         at_y, at_x = places[:, :1] + y, places[:, 1:] + x
-        patches = _bilinear(taken, at_y, at_x)
+        patches = _bilinear(taken.pixels, at_y, at_x)
+        if taken.background is not None:
+            value, slope = taken.background.at(places)
+            patches -= (value[:, None] + slope @ np.stack([y, x])).astype(np.float32)
         return patches.reshape(len(places), self.shape.side, self.shape.side)
 
 

@@ -124,7 +124,7 @@ class SiteFollower:
             return []
         values = np.ascontiguousarray(z[rows], np.float64)
         listed = np.zeros(len(rows), bool) if found is None else found[rows]
-        at, known = self._sites.enter(_keys(addresses[rows]), values, self._clock)
+        at, known = self._sites.enter(address_keys(addresses[rows]), values, self._clock)
         sites = self._sites
         widened = np.sqrt(1 + 1 / sites.n[at])[:, None]
         moved = (values - sites.mean[at]) @ self._to_noise
@@ -220,8 +220,8 @@ class _Law:
         return sure
 
 
-def _keys(addresses: NDArray[np.int64]) -> NDArray[np.int64]:
-    """One number for each address; 24 bits for a cell along either vector."""
+def address_keys(addresses: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Number addresses (N, 3), each by itself; 24 bits for a cell along either vector."""
     cells = (addresses[:, :2] + (1 << 23)) & 0xFFFFFF
     keys: NDArray[np.int64] = (addresses[:, 2] << 48) | (cells[:, 0] << 24) | cells[:, 1]
     return keys

@@ -212,7 +212,7 @@ def _measured(
 
     `wanted` are the moments (S, T) of ordinary sites of the reference; None: this one is it.
     """
-    taken = maker.take(one.frame, one.columns.contrast)
+    taken = maker.take(one.frame, one.columns.contrast, one.lock)
     sites = sites_of(one.lock, one.columns, (one.frame.shape[0], one.frame.shape[1]))
     described = maker.describe(taken, sites.places_yx)
     rows = np.flatnonzero(described.scored)

@@ -20,9 +20,7 @@ _ONE_DEFECT = 2.2
 _MOST_AROUND_ONE = 14
 
 
-def agreeing_groups(
-    x: Values, far_by: Values, occurrence_of: Labels, least: int = 2
-) -> Labels:
+def agreeing_groups(x: Values, far_by: Values, occurrence_of: Labels, least: int = 2) -> Labels:
     """Group sites that agree with each other within noise.
 
     Parameters
