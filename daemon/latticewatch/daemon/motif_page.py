@@ -67,9 +67,9 @@ class MotifPage:
     _full: bool = False
     _templates: "Environment | None" = None
 
-    def fail(self, failure: Exception) -> None:
-        """Note an input that gave no answer."""
-        self._notes.append(str(failure))
+    def warn(self, line: str) -> None:
+        """Note what is doubtful, or failed, above all frames."""
+        self._notes.append(line)
 
     def add(
         self,

@@ -65,12 +65,12 @@ def analyze_inputs(
         results = Results(open_lines(to.out, stack), make_folder(to.plot_folder), report)
         if to.page is not None:
             results.page = MotifPage(to.page)
-        choose = _way_to_choose(settings, to_fit, stack, pictures=pictures)
+        choose = _way_to_choose(settings, to_fit, stack, pictures=pictures, tell=results.warn)
         for path in paths:
             try:
                 recording, note = with_pixel_size(open_recording(path), pixel_size_pm)
                 if note:
-                    sys.stderr.write(f"{path}: {note}\n")
+                    results.warn(f"{path}: {note}")
                 _analyze_one(recording, choose, settings, results)
             except InputError as failure:
                 results.fail(failure)
@@ -83,7 +83,12 @@ def analyze_inputs(
 
 
 def _way_to_choose(
-    settings: Settings, to_fit: Sequence[str], stack: ExitStack, *, pictures: bool
+    settings: Settings,
+    to_fit: Sequence[str],
+    stack: ExitStack,
+    *,
+    pictures: bool,
+    tell: Callable[[str], object],
 ) -> Callable[[Recording], Pipeline]:
     """One pipeline for all recordings, or one for each with models fitted on it."""
     if not to_fit:
@@ -95,6 +100,7 @@ def _way_to_choose(
         settings=settings,
         names=to_fit,
         pictures=pictures,
+        tell=tell,
     )
 
 

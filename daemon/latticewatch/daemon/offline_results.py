@@ -68,9 +68,13 @@ class Results:
     def fail(self, failure: Exception) -> None:
         """Say in one line why an input gives no answer; the others go on."""
         self.n_failed += 1
-        sys.stderr.write(f"{failure}\n")
+        self.warn(str(failure))
+
+    def warn(self, line: str) -> None:
+        """Tell people what is doubtful, whatever else is written."""
+        sys.stderr.write(f"{line}\n")
         if self.page is not None:
-            self.page.fail(failure)
+            self.page.warn(line)
 
     def write(
         self,

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -74,6 +75,20 @@ def test_a_page_needs_somebody_who_looks_for_points(crystal: Path, tmp_path: Pat
     assert done.exit_code == 2
     assert "--detectors" in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_why_no_model_could_be_fitted_stands_at_the_top(tmp_path: Path) -> None:
+    np.save(tmp_path / "noise.npy", np.random.default_rng(1).poisson(9.0, (256, 256)))
+    page = tmp_path / "out.html"
+    settings = with_detectors(offline_settings(), ["reference_cell", "motifs"])
+    to = Destination(out=tmp_path / "e.jsonl", page=page)
+
+    analyze_inputs([tmp_path / "noise.npy"], settings=settings, to_fit=["motifs"], to=to)
+
+    header, _, frame = page.read_text(encoding="utf-8").partition("</header>")
+    assert "motifs does not look, others do" in header
+    assert "the frame was not scored" in frame
 
 
 @pytest.mark.slow
