@@ -356,8 +356,7 @@ def _refuse(
             "next_id is above all ids": numbers["next_id"] > max(ids),
             "heights are above 0": bool((arrays["height"] > 0).all()),
             "sample_class holds rows of classes": bool(
-                (arrays["sample_class"] >= -1).all()
-                and (arrays["sample_class"] < n_classes).all()
+                (arrays["sample_class"] >= -1).all() and (arrays["sample_class"] < n_classes).all()
             ),
             "names are different": len({one.name for one in classes}) == n_classes,
             "covariances are positive": _are_positive(

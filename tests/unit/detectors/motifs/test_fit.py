@@ -50,8 +50,9 @@ def test_ratio_of_intensities_is_that_of_the_drawing() -> None:
 
 @pytest.mark.slow
 def test_frames_of_other_gain_turn_and_dose_are_put_into_one_unit() -> None:
-    first, second = motif_scene(1, SMALL), motif_scene(
-        2, Recipe(side_px=380, n_each=8, angle_deg=40.0, dose=100.0)
+    first, second = (
+        motif_scene(1, SMALL),
+        motif_scene(2, Recipe(side_px=380, n_each=8, angle_deg=40.0, dose=100.0)),
     )
 
     model, report = fit([first.image, 300 * second.image + 1000])

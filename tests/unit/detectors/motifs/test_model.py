@@ -62,9 +62,7 @@ def test_a_user_renames_a_class_and_no_other() -> None:
     assert named.renamed(one.class_id, "Te on S").classes == named.classes
 
 
-@pytest.mark.parametrize(
-    "name", ["", "  ", "x" * (MOST_NAME + 1), "a\x00b", "\u202ename"]
-)
+@pytest.mark.parametrize("name", ["", "  ", "x" * (MOST_NAME + 1), "a\x00b", "\u202ename"])
 def test_names_that_nobody_can_read_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match="1 to"):
         fitted()[0].renamed(1, name)
