@@ -33,7 +33,7 @@ Labels = NDArray[np.intp]
 
 _ROUNDS = 10
 _REJECT_BELOW = 1e-3  # motifs.md 3.1: beyond this quantile of chi-square a site is of no class
-# Chance that a single pristine site in the whole sample lies further out: beyond, a site is strange.
+# Chance that one pristine site of the whole sample lies further out: beyond, a site is strange.
 _FAR_BELOW = 1e-2
 # A group of outliers is a class if so many of them are strange; of fewer than `min_cluster_size`
 # all must be so, and so many merge distances from every class.
@@ -71,13 +71,8 @@ class Sample:
 
     def of(self, members: NDArray[np.intp]) -> "Sample":
         """Return some of the sites."""
-        return Sample(
-            self.z[members],
-            self.sublattice[members],
-            self.places_yx[members],
-            self.address[members],
-            self.frame[members],
-        )
+        z, places_yx, address = self.z[members], self.places_yx[members], self.address[members]
+        return Sample(z, self.sublattice[members], places_yx, address, self.frame[members])
 
 
 @dataclass(frozen=True, slots=True)
