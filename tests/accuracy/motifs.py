@@ -5,6 +5,7 @@
 Prints three tables and puts them into README.md. Drawn frames are those of methods/motifs.md 5.2;
 the simulated ones lie beside the checkout, and their rows are left out where they do not. Takes
 ten minutes, most of them in t-SNE.
+"""
 
 import os
 
