@@ -38,6 +38,7 @@ _FAR_BELOW = 1e-2
 # A group of outliers is a class if so many of them are strange; of fewer than `min_cluster_size`
 # all must be so, and so many merge distances from every class.
 _MOST_FAR, _CLEARLY = 0.5, 2.0
+_MOST_COMPARED = 2000  # outliers, each with each other: two million pairs
 _LAYOUT_CLUSTER = 10  # motifs.md 3.3
 _PRISTINE = 0.975  # of the majority, which is one class whatever density finds in it
 _COMPONENTS = 5  # of one species, motifs.md 3.1
@@ -281,8 +282,10 @@ def _with_outliers(
     if len(out) < 2:
         return labels
     labels = labels.copy()
-    where = occurrences(given.places_yx[out], given.frame[out], nearest_px)
     far_by2 = mixture.distance2(x[out]).min(axis=1)
+    furthest = np.sort(np.argsort(-far_by2)[:_MOST_COMPARED])
+    out, far_by2 = out[furthest], far_by2[furthest]
+    where = occurrences(given.places_yx[out], given.frame[out], nearest_px)
     groups = agreeing_groups(x[out], np.sqrt(far_by2), where)
     unlikely2 = stats.chi2.isf(_FAR_BELOW / len(x), x.shape[1])
     # Jitter has longer tails than counts: a few sites are a kind only if clearly another one.
