@@ -56,6 +56,12 @@ def crop_disc(
     return values
 
 
+def moments_of(patches: NDArray[np.float32], values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Sum over all pixels of each patch, times each function."""
+    sums = [[(row * function).sum() for function in values] for row in patches.astype(np.float64)]
+    return np.array(sums).reshape(len(patches), len(values))
+
+
 def invariants(moments: NDArray[np.float64]) -> list[float]:
     """Moments of one patch that a turn leaves alone, in order of n, then m."""
     found, row, n = [], list(moments), 0

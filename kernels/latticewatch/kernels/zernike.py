@@ -194,22 +194,19 @@ def _sample_disc(
     out: NDArray[np.float32],
 ) -> None:
     """Sample one disc that fits into the frame."""
-    # The last pixel has none behind it: there the share of the pixel before is 0.
-    y = min(np.floor(place[0]), len(image) - 2.0 - runs[-1, 0])
-    widest = 0
-    for run in range(len(runs)):
-        widest = max(widest, runs[run, 1] + runs[run, 2] - 1)
-    x = min(np.floor(place[1]), image.shape[1] - 2.0 - widest)
+    y, x = np.floor(place[0]), np.floor(place[1])
     down, right = place[0] - y, place[1] - x
+    # On a pixel the next one does not count; it may be broken, and behind the last there is none.
+    zero, one = np.uint64(0), np.uint64(1)
+    lower_row, next_pixel = one if down > 0.0 else zero, one if right > 0.0 else zero
     a, b = np.float32((1.0 - down) * (1.0 - right)), np.float32((1.0 - down) * right)
     c, d = np.float32(down * (1.0 - right)), np.float32(down * right)
-    one = np.uint64(1)
     for run in range(len(runs)):
         row, first = np.uint64(int(y) + runs[run, 0]), np.uint64(int(x) + runs[run, 1])
-        begin, below = np.uint64(runs[run, 3]), row + one
+        begin, below = np.uint64(runs[run, 3]), row + lower_row
         for k in range(np.uint64(runs[run, 2])):
-            upper = a * image[row, first + k] + b * image[row, first + k + one]
-            lower = c * image[below, first + k] + d * image[below, first + k + one]
+            upper = a * image[row, first + k] + b * image[row, first + k + next_pixel]
+            lower = c * image[below, first + k] + d * image[below, first + k + next_pixel]
             out[begin + k] = upper + lower
 
 
@@ -235,7 +232,7 @@ def crop_discs(
     Parameters
     ----------
     image : (H, W)
-        At least 2 x 2 pixels.
+        A NaN or an infinity takes the sites that it has a share in.
     places_yx : (N, 2)
         [y, x] in pixels, of the middle of each disc.
     offsets_yx : (P, 2)
@@ -243,8 +240,8 @@ def crop_discs(
     out : (N, P)
         Receives the values; zero where a site is not scored.
     scored : (N,)
-        Receives whether the disc lies inside the frame and all pixels beside its own are finite;
-        false for a place that is NaN.
+        Receives whether the disc lies inside the frame and holds finite values alone; false for a
+        place that is NaN.
     """
     n_pixels = len(offsets_yx)
     if out.shape[1] != n_pixels or n_pixels == 0:
@@ -256,10 +253,11 @@ def crop_discs(
     bits = out.view(np.int32)
     for site in range(len(places_yx)):
         y, x = places_yx[site, 0], places_yx[site, 1]
-        # Decided before the conversion to integers, and so that NaN fails.
-        fits = y + top >= 0.0 and y + bottom <= height - 1
-        fits = fits and x + left >= 0.0 and x + right <= width - 1
-        if fits and height > 1 and width > 1:
+        # Decided before the conversion to integers, so that NaN fails, and against whole numbers:
+        # y + bottom may be rounded to the last row where y is a little behind it.
+        fits = -top <= y <= height - 1 - bottom
+        fits = fits and -left <= x <= width - 1 - right
+        if fits:
             _sample_disc(image, (y, x), runs, out[site])
             fits = _largest_bits(bits[site]) < _NOT_FINITE
         scored[site] = fits

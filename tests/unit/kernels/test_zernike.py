@@ -180,9 +180,7 @@ def test_disc_is_scored_exactly_where_it_fits(
     image: NDArray[np.float32], place: tuple[float, float]
 ) -> None:
     _, scored = cropped(image, place)
-    fits = all(
-        at - 2 >= 0 and at + 2 <= side - 1 for at, side in zip(place, image.shape, strict=True)
-    )
+    fits = all(2 <= at <= side - 3 for at, side in zip(place, image.shape, strict=True))
     assert scored == fits
 
 
@@ -192,6 +190,14 @@ def test_disc_up_to_the_last_pixel_is_whole() -> None:
     at = SMALL.offsets_yx + 2
     assert scored
     np.testing.assert_array_equal(disc, image[at[:, 0], at[:, 1]])
+
+
+def test_pixel_without_a_share_may_be_broken() -> None:
+    image = random_image(8, (7, 7))
+    image[5, :] = image[:, 5] = np.nan
+    assert cropped(image, (2.0, 2.0))[1]
+    assert not cropped(image, (2.1, 2.0))[1]
+    assert not cropped(image, (2.0, 2.1))[1]
 
 
 @pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])

@@ -86,7 +86,8 @@ def background_of(pixels: NDArray[np.float32], stride: int, lock: LatticeLock) -
     grid -= grid[held].mean(dtype=np.float64).astype(np.float32)
     share = _blurred(held.astype(np.float32), sigma)
     total = _blurred(np.where(held, grid, np.float32(0.0)), sigma)
-    return Background(total / np.maximum(share, np.float32(_LEAST_WEIGHT)), step)
+    grid = (total / np.maximum(share, _LEAST_WEIGHT)).astype(np.float32)
+    return Background(grid, step)
 
 
 def _blurred(grid: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:

@@ -14,6 +14,7 @@ from latticewatch.detectors.motifs.clusters import (
     Sample,
     find_classes,
 )
+from latticewatch.detectors.motifs.displacement import column_dipoles
 from latticewatch.detectors.motifs.features import FeatureMaker
 from latticewatch.detectors.motifs.gathering import Gathered, gather, reference_of
 from latticewatch.detectors.motifs.layout import lay_out
@@ -111,7 +112,7 @@ def fit(
     model = _model(found, sample, classes, projection, parameters)
     model = replace(model, n_sites=n_all)
     model = _with_ids(model, kept, notes)
-    if len(model.classes) <= model.columns.n_sublattices:
+    if all(one.role == "pristine" for one in model.classes):
         notes.append(
             "no class beside pristine sites: every defect will be called new; give frames with "
             "defects, five of a kind or more"
@@ -157,7 +158,8 @@ def _model(
     patches, errors = mean_patches(found.patches, classes.labels)
     patches, errors = (np.nan_to_num(one, posinf=0.0) for one in (patches, errors))
     scale = ColumnScale(columns.height, columns.sigma_px / found.reference.shape.stride)
-    names = name_classes(sample, classes.labels, patches, errors, scale)
+    dipoles = column_dipoles(found.patches, scale.sigma_px)
+    names = name_classes(sample, classes.labels, patches, errors, scale, dipoles)
     shown = _shown(classes.labels, names, parameters.seed)
     rows = range(len(classes.means))
     return MotifModel(

@@ -20,6 +20,7 @@ _ORDINARY = 0.75
 _MOST_PERMUTED = 4  # sublattices; more are taken in order of their height
 _N_ANGLES = 720
 _ROUNDS = 2
+_SINGULAR = 1e-9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,10 +62,24 @@ class Unit:
 
 def ordinary(values: Values) -> NDArray[np.bool_]:
     """Tell which rows (N, D) are among the three quarters nearest to the median."""
-    off = values - np.median(values, axis=0)
-    distance = np.square(off).sum(axis=1)
-    kept: NDArray[np.bool_] = distance <= np.quantile(distance, _ORDINARY)
+    # Half the time of np.median and np.quantile.
+    middle = np.partition(values, len(values) // 2, axis=0)[len(values) // 2]
+    distance = np.square(values - middle).sum(axis=1)
+    rank = int(_ORDINARY * (len(values) - 1))
+    kept: NDArray[np.bool_] = distance <= np.partition(distance, rank)[rank]
     return kept
+
+
+def ordinary_moments(
+    moments: NDArray[np.float32], sublattice: NDArray[np.intp], n_sublattices: int
+) -> Values:
+    """Mean moments (S, T) of the ordinary sites of each sublattice; zero where it has none."""
+    mean = np.zeros((n_sublattices, moments.shape[1]))
+    for label in range(n_sublattices):
+        own = moments[sublattice == label]
+        if len(own):
+            mean[label] = own[ordinary(own)].mean(axis=0, dtype=np.float64)
+    return mean
 
 
 def pristine_of(
@@ -130,6 +145,7 @@ def unit_of(
         fits = [(_straight_line(own, wanted[list(one)], flat), one) for one in orders]
         (gain, more, misfit), order = min(fits, key=lambda fit: fit[0][2])
         offset += more
+        orders = [order]
     return Unit(gain, offset, np.array(order, np.intp), max(0.0, 1.0 - misfit))
 
 
@@ -155,12 +171,19 @@ def turn_between(moments: Values, reference: Values, terms: NDArray[np.int64]) -
 
 def _straight_line(own: Values, wanted: Values, flat: Values) -> tuple[float, float, float]:
     """Gain and offset by which features (S, F) follow others; and the share left unexplained."""
-    design = np.stack([wanted.ravel(), np.tile(flat, len(own))], axis=1)
-    (gain, offset), *_ = np.linalg.lstsq(design, own.ravel(), rcond=None)
-    left = own.ravel() - design @ (gain, offset)
+    by_flat = own @ flat
+    wanted_flat, power = float((wanted @ flat).sum()), len(own) * float(flat @ flat)
+    square, product = float(np.square(wanted).sum()), float((wanted * own).sum())
+    # Two unknowns by Cramer's rule: a solver takes ten times as long.
+    determinant = square * power - wanted_flat**2
+    if not determinant > _SINGULAR * square * power:
+        return 1.0, 0.0, np.inf
+    gain = (product * power - wanted_flat * float(by_flat.sum())) / determinant
+    offset = (square * float(by_flat.sum()) - wanted_flat * product) / determinant
+    left = own - gain * wanted - offset * flat
     # What any crystal has in common, its mean level, is no agreement.
-    structure = own - offset * flat - np.outer(own @ flat, flat) / float(flat @ flat)
+    structure = own - offset * flat - np.outer(by_flat, flat) / float(flat @ flat)
     scale = float(np.linalg.norm(structure))
     if not (gain > 0 and scale > 0):
         return 1.0, 0.0, np.inf
-    return float(gain), float(offset), float(np.linalg.norm(left)) / scale
+    return gain, offset, float(np.linalg.norm(left)) / scale

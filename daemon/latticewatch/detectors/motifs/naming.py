@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from latticewatch.detectors.motifs.clusters import Sample
+from latticewatch.detectors.motifs.displacement import displacement_of
 
 Labels = NDArray[np.intp]
 Patches = NDArray[np.float32]
@@ -23,6 +24,7 @@ _MOSTLY_BESIDE = 0.6  # of the members of a neighbour class; chance puts a few t
 _SIGNIFICANT = 4.0  # standard errors
 # A deficit or an excess of less than this may come from tails of the columns around.
 _LEAST_CHANGE = 0.06
+_TAIL_SIGMA = 2.0
 _CORE_SIGMA = 1.5  # radius in which a column is measured
 # Dipole of a column that is displaced by so many of its widths.
 _LEAST_SHIFT = 0.15
@@ -91,6 +93,7 @@ def name_classes(
     patches: Patches,
     patch_errors: Patches,
     columns: ColumnScale,
+    dipoles: NDArray[np.float64],
 ) -> list[ClassName]:
     """Name every class.
 
@@ -104,20 +107,21 @@ def name_classes(
         Class averages and their standard errors, from `mean_patches`.
     columns
         Of the pristine crystal.
+    dipoles : (N, 2)
+        Of the columns of all sites, from `column_dipoles`.
     """
     n_classes = len(patches)
     home = [_home(given.sublattice[labels == one]) for one in range(n_classes)]
     pristine = _pristine(labels, given.sublattice)
-    cores = [
-        _core(one, pristine[_main(given.sublattice[labels == one])], patches, patch_errors, columns)
-        for one in range(n_classes)
-    ]
-    cores = [
-        _scaled(core, columns.heights[_main(given.sublattice[labels == one])], columns.contrast)
-        for one, core in enumerate(cores)
-    ]
-    # A defect beyond the edge of a patch still reaches into it by its width.
-    reach_px = (patches.shape[1] - 1) / 2 + columns.sigma_px
+    main = [_main(given.sublattice[labels == one]) for one in range(n_classes)]
+    cores = []
+    for one, label in enumerate(main):
+        ordinary = labels == pristine[label]
+        shift = displacement_of(labels == one, ordinary, dipoles)
+        core = _core(patches[one] - patches[pristine[label]], patch_errors[one], columns, shift)
+        cores.append(_scaled(core, columns.heights[label], columns.contrast))
+    # A defect beyond the edge of a patch still reaches into it, displaced towards it all the more.
+    reach_px = (patches.shape[1] - 1) / 2 + _TAIL_SIGMA * columns.sigma_px
     beside = _beside(given, labels, set(pristine.values()), cores, reach_px)
     names: list[ClassName] = []
     kinds = [
@@ -167,23 +171,18 @@ def _pristine(labels: Labels, sublattice: Labels) -> dict[int, int]:
     return out
 
 
-def _core(
-    one: int, pristine: int, patches: Patches, errors: Patches, columns: ColumnScale
-) -> _Core:
-    """Fit the column and its gradient to the difference from the pristine patch."""
-    side = patches.shape[1]
+def _core(difference: Patches, errors: Patches, columns: ColumnScale, shift: float) -> _Core:
+    """Fit a column to the difference from the pristine patch."""
+    side = difference.shape[0]
     y, x = np.mgrid[:side, :side] - (side - 1) / 2
     radius = np.hypot(y, x)
     inside = radius <= max(_CORE_SIGMA * columns.sigma_px, 1.5)
-    bell = np.exp(-0.5 * np.square(radius / columns.sigma_px))
-    slope = [bell * step / columns.sigma_px for step in (y, x)]
-    difference = (patches[one].astype(np.float64) - patches[pristine])[inside]
-    power = float(np.square(bell[inside]).sum())
-    amplitude = float((difference * bell[inside]).sum()) / power
-    variance = np.nan_to_num(np.square(errors[one].astype(np.float64)))[inside]
-    error = float(np.sqrt((variance * np.square(bell[inside])).sum())) / power
-    moved = [float((difference * s[inside]).sum() / np.square(s[inside]).sum()) for s in slope]
-    return _Core(amplitude, error, float(np.hypot(moved[0], moved[1])))
+    bell = np.exp(-0.5 * np.square(radius / columns.sigma_px))[inside]
+    power = float(np.square(bell).sum())
+    amplitude = float((difference[inside].astype(np.float64) * bell).sum()) / power
+    variance = np.nan_to_num(np.square(errors.astype(np.float64)))[inside]
+    error = float(np.sqrt((variance * np.square(bell)).sum())) / power
+    return _Core(amplitude, error, shift)
 
 
 def _scaled(core: _Core, height: float, contrast: int) -> _Core:

@@ -9,10 +9,17 @@ from numpy.typing import NDArray
 from scipy.special import chdtr, chdtri
 
 from latticewatch.detectors.held import at_blocks, well_within
+from latticewatch.detectors.lattice_sites import cell_coordinates
 from latticewatch.detectors.lock import LatticeLock
-from latticewatch.detectors.motifs.columns import CellColumns, columns_of, nearest_sites
+from latticewatch.detectors.motifs.columns import CellColumns, columns_of
 from latticewatch.detectors.motifs.features import FeatureMaker, Taken
-from latticewatch.detectors.motifs.level import Unit, ordinary, pristine_of, turn_between, unit_of
+from latticewatch.detectors.motifs.level import (
+    Unit,
+    ordinary,
+    ordinary_moments,
+    turn_between,
+    unit_of,
+)
 from latticewatch.detectors.motifs.model import MotifModel
 from latticewatch.detectors.motifs.stale import Mismatch, other_crystal, other_scale
 
@@ -101,6 +108,7 @@ class MotifDetector:
     def __init__(self, model: MotifModel) -> None:
         self.model = model
         self._maker = FeatureMaker(model.shape)
+        self._to_noise = np.linalg.cholesky(np.linalg.inv(model.noise_covariance))
         self.with_classes(())
 
     def with_classes(self, further: Sequence[FurtherClass]) -> None:
@@ -182,9 +190,8 @@ class MotifDetector:
                 f"only {int(counts.min())} sites of a sublattice have room for a patch of "
                 f"{2 * model.shape.reach_px:.0f} px, {_FEWEST} needed: the frame is too small"
             )
-        features = maker.features(moments)
-        pristine = pristine_of(moments, features, sublattice, columns.n_sublattices)
-        unit = unit_of(pristine.moments, model.pristine.moments, maker.constant, maker.features)
+        mean = ordinary_moments(moments, sublattice, columns.n_sublattices)
+        unit = unit_of(mean, model.pristine.moments, maker.constant, maker.features)
         refusal = other_crystal(unit.agreement)
         if refusal is not None:
             return refusal
@@ -193,7 +200,7 @@ class MotifDetector:
         for label, of_model in enumerate(unit.sublattice):
             own = features[sublattice == label].astype(np.float64)
             shift[of_model] = own[ordinary(own)].mean(axis=0) - model.pristine.features[of_model]
-        level = Level(unit, pristine.moments, shift, 1.0, taken)
+        level = Level(unit, mean, shift, 1.0, taken)
         z = self._components(moments, sublattice, level)
         return replace(level, spread=self._spread(z, unit.sublattice[sublattice]))
 
@@ -260,12 +267,13 @@ class MotifDetector:
 
     def _spread(self, z: Values, sublattice: NDArray[np.intp]) -> float:
         """Squared noise of ordinary sites over the model's, by the median of their distances."""
-        inverse = np.linalg.inv(self.model.noise_covariance)
+        white = z @ self._to_noise
         distances = []
-        for label in np.unique(sublattice):
-            own = z[sublattice == label]
-            off = own - np.median(own, axis=0)
-            distances.append(np.einsum("nc,cd,nd->n", off, inverse, off))
+        for label in range(int(sublattice.max()) + 1):
+            own = white[sublattice == label]
+            if len(own):
+                middle = np.partition(own, len(own) // 2, axis=0)[len(own) // 2]
+                distances.append(np.square(own - middle).sum(axis=1))
         n_components = z.shape[1]
         # Survival function inverted at one half: the median of chi-square.
         median = float(np.median(np.concatenate(distances)) / chdtri(n_components, 0.5))
@@ -297,11 +305,16 @@ def _some_sites(
     shape: tuple[int, ...], lock: LatticeLock, columns: CellColumns
 ) -> tuple[Values, NDArray[np.intp]]:
     """Sites all over the frame, of every sublattice, where the lattice holds."""
-    y, x = ((np.arange(_GRID) + 0.5) * size / _GRID for size in shape)
+    # Not nearer than a period: each site is asked once.
+    counts = [int(np.clip(size / lock.period_px, 1, _GRID)) for size in shape]
+    y, x = (
+        (np.arange(count) + 0.5) * size / count for count, size in zip(counts, shape, strict=True)
+    )
     grid = np.stack(np.meshgrid(y, x, indexing="ij"), axis=-1).reshape(-1, 2)
-    _, address, _ = nearest_sites(lock, columns, grid)
     # The nearest column would favour the one that has more room round it.
     sublattice = np.arange(len(grid)) % columns.n_sublattices
-    places = lock.places(address[:, :2], columns.fraction[sublattice])
+    fraction = columns.fraction[sublattice]
+    address = np.round(cell_coordinates(grid, lock) - fraction).astype(np.int64)
+    places = lock.places(address, fraction)
     held = at_blocks(well_within(lock), lock.step_px, places)
     return places[held], sublattice[held]
