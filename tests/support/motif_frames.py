@@ -11,6 +11,7 @@ from latticewatch.daemon.models import ModelSet
 from latticewatch.daemon.outcome import Outcome
 from latticewatch.daemon.pipeline import Incoming, Pipeline, PipelineSettings
 from latticewatch.daemon.ports import SystemClock
+from latticewatch.daemon.sights import Looker
 from latticewatch.detectors.motifs.fit import fit
 from latticewatch.detectors.motifs.model import MotifModel
 from support.headers import T_NS
@@ -42,15 +43,11 @@ def with_column(scene: MotifScene, site: int, share: float, image: Image | None 
     y, x = np.indices(whole.shape)
     place = scene.places_yx[site]
     squared = np.square(y - place[0]) + np.square(x - place[1])
-    height = float((0.0, 1.0, 0.35)[0]) + _height_of(scene, site)
+    height = (1.0, 0.35)[int(scene.sublattice[site])]
     changed: Image = whole + np.float32((share - 1.0) * height) * np.exp(
         -squared / (2 * scene.sigma_px**2)
     ).astype(np.float32)
     return changed
-
-
-def _height_of(scene: MotifScene, site: int) -> float:
-    return float((1.0, 0.35)[int(scene.sublattice[site])])
 
 
 def plain_site(scene: MotifScene, sublattice: int, seed: int = 0) -> int:
@@ -79,13 +76,19 @@ def loaded(
 
 
 def naming_pipeline(
-    motifs: LoadedMotifs | None, *, pictures: bool = False, max_defects: int = 256
+    motifs: LoadedMotifs | None,
+    *,
+    pictures: bool = False,
+    max_defects: int = 256,
+    late: Sequence[Looker] = (),
 ) -> Pipeline:
     """The reference cell finds, motifs name."""
     return Pipeline(
         models=ModelSet(None, reference_cell=True, motifs=motifs),
         settings=PipelineSettings(pictures=pictures, max_defects=max_defects),
         clock=SystemClock(),
+        late=late,
+        leaves_late=[one.name for one in late],
     )
 
 

@@ -16,6 +16,7 @@ from latticewatch.detectors.motifs.score import MotifDetector
 from latticewatch.wire.codec import decode_event, encode
 from latticewatch.wire.events import Defect, DefectEvent
 from support.crystals import net_frame
+from support.late import FakeLooker, finding
 from support.motif_frames import (
     SIDE_PX,
     judge,
@@ -29,7 +30,8 @@ from support.motif_frames import (
     with_column,
 )
 
-pytestmark = pytest.mark.slow  # a model is fitted
+# A model is fitted, and its kernels compiled where no cache has them.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @lru_cache(maxsize=1)
@@ -40,7 +42,8 @@ def model() -> MotifModel:
 def truth_of(defect: Defect, seed: int) -> str:
     scene = specimen(seed)
     off = np.linalg.norm(scene.places_yx - np.array(defect.pixel_yx), axis=1)
-    return scene.names[scene.kind[off.argmin()]]
+    name: str = scene.names[scene.kind[off.argmin()]]
+    return name
 
 
 KIND_OF = {
@@ -275,3 +278,21 @@ def test_the_same_frames_give_the_same_names() -> None:
         for _ in range(2)
     ]
     assert told[0] == told[1]
+
+
+def test_late_findings_are_named_too() -> None:
+    """By a namer of their own; those of the first event are not in the late one."""
+    scene = specimen(5)
+    sites = [plain_site(scene, 0), plain_site(scene, 1)]
+    places = [(float(y), float(x)) for y, x in scene.places_yx[sites]]
+    looker = FakeLooker(findings=tuple(finding(place) for place in places))
+    pipeline = naming_pipeline(loaded(model()), late=(looker,))
+    outcome = judge(pipeline, noisy(scene.image, 0))
+    assert outcome.late is not None
+    assert pipeline.late_stage is not None
+    late = pipeline.late_stage.process(outcome.late)
+    told = {one.label: one.motif for one in late.event.defects}
+    assert set(told) == {"A", "B"}
+    assert {one.role for one in told.values() if one is not UNSET} == {"pristine"}
+    assert late.n_motifs == {"named": 2}
+    assert late.event.latency_us["motifs"] == motifs_state(late).us
