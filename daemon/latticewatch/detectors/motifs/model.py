@@ -23,6 +23,7 @@ from latticewatch.kernels.zernike import n_invariants
 DETECTOR = "motifs"
 MOST_NAME = 64
 ROLES = ("pristine", "defect", "neighbour", "proposed")
+KINDS = ("none", "vacancy", "deficit", "excess", "extra", "displaced", "unknown")
 
 Values = NDArray[np.float64]
 
@@ -261,6 +262,7 @@ _WHOLE = ("contrast", "stride", "n_max", "next_id", "n_sites", "n_frames")
 _NUMBERS = (*_WHOLE, "sigma_px", "nearest_px", "second_px", "radius_px", "reject_chi2")
 _LARGEST_RADIUS_PX = 512
 _LARGEST_ORDER = 30
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 def _classes_in(header: Mapping[str, Any], where: str) -> tuple[MotifClass, ...]:  # Any: JSON
@@ -284,6 +286,13 @@ def _class_of(found: object, where: str) -> MotifClass:
     ratio = found.get("intensity_ratio")
     if ratio is not None and (isinstance(ratio, bool) or not isinstance(ratio, int | float)):
         raise ModelError(f"{where}.intensity_ratio = {ratio!r:.40}, expected a number or null")
+    if ratio is not None and not 0 <= ratio <= _LARGEST:
+        raise ModelError(f"{where}.intensity_ratio = {ratio!r:.40}, expected 0 or more")
+    for key, words in (("role", ROLES), ("kind", KINDS)):
+        if found[key] not in words:
+            raise ModelError(f"{where}.{key} = {found[key]!r:.40}, expected one of {words}")
+    if found["n_members"] < 0 or found["sublattice"] < -1:
+        raise ModelError(f"{where}: n_members and sublattice: expected no less than 0 and -1")
     beside = found["stands_beside"]
     if not all(isinstance(one, int) and not isinstance(one, bool) for one in beside):
         raise ModelError(f"{where}.stands_beside: expected ids of classes")
@@ -345,6 +354,11 @@ def _refuse(
             "the lattice vectors span a cell": abs(np.linalg.det(arrays["basis_px_yx"])) > 1.0,
             "ids are different and at least 1": len(set(ids)) == n_classes and min(ids) >= 1,
             "next_id is above all ids": numbers["next_id"] > max(ids),
+            "heights are above 0": bool((arrays["height"] > 0).all()),
+            "sample_class holds rows of classes": bool(
+                (arrays["sample_class"] >= -1).all()
+                and (arrays["sample_class"] < n_classes).all()
+            ),
             "names are different": len({one.name for one in classes}) == n_classes,
             "covariances are positive": _are_positive(
                 [*arrays["covariances"], arrays["noise_covariance"]]
