@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 MOST_FRAMES = 24
+MOST_HIDDEN_NOTES = 12
 MOST_BYTES = 4_500_000  # chosen: opens at once, and mail still takes it
 # The first frames are looked at closely; of the others all together fill the page.
 N_LARGE, LARGE_SIDE_PX, SMALL_SIDE_PX = 2, 1024, 640
@@ -63,6 +64,7 @@ class MotifPage:
     _facts: dict[str, list[str]] = field(default_factory=dict)
     _notes: list[str] = field(default_factory=list)
     _names: list[str] = field(default_factory=list)
+    _hidden: list[str] = field(default_factory=list)
     _n_bytes: int = 0
     _full: bool = False
     _templates: "Environment | None" = None
@@ -101,6 +103,7 @@ class MotifPage:
             self._names.append(name)
         title = name if index is None else f"{name} [{index}]"
         if self._full or self.n_shown >= MOST_FRAMES:
+            self._leave_out(title, notes)
             return
         part = None if sites is None else self._part_of(sites.model, event)
         shown = part is not None and part in self._models
@@ -110,6 +113,7 @@ class MotifPage:
         n_bytes = len(text.encode())
         if self.n_shown and self._n_bytes + n_bytes > MOST_BYTES:
             self._full = True
+            self._leave_out(title, notes)
             return
         if part is not None and not shown:
             self._models.append(part)
@@ -149,6 +153,11 @@ class MotifPage:
         except OSError as error:
             beside.unlink(missing_ok=True)
             raise InputError(f"{self.path}: cannot be written: {error.strerror}") from error
+
+    def _leave_out(self, title: str, notes: Sequence[str]) -> None:
+        """Keep what was said of a frame that is not shown; of thousands only the first."""
+        room = MOST_HIDDEN_NOTES - len(self._hidden)
+        self._hidden += [f"{title}, not shown: {note}" for note in notes][: max(0, room)]
 
     def _part_of(self, model: MotifModel, event: DefectEvent) -> ModelPart:
         for known in self._models:
@@ -227,7 +236,8 @@ class MotifPage:
         why = f"more than {MOST_FRAMES} are not shown"
         if self._full:
             why = f"with more the page would be larger than {MOST_BYTES / 1e6:g} MB"
-        return [f"the first {self.n_shown} of {self.n_frames} frames are shown: {why}"]
+        told = f"the first {self.n_shown} of {self.n_frames} frames are shown: {why}"
+        return [told, *self._hidden]
 
     def _render(self, name: str, **values: object) -> str:
         if self._templates is None:

@@ -140,8 +140,8 @@ class FramePart:
             return "Dots are sites; their colour is that of their class."
         return (
             "Bold outlines are the defects that are listed below; dots and thin "
-            "outlines are all other sites. Colour and shape are those of the class; a white circle "
-            "has none, a cross is new."
+            "outlines are all other sites. Colour and shape are those of the class: dashes for "
+            "one that is no defect's, a white circle for none, a cross for new."
         )
 
     @property
@@ -214,7 +214,7 @@ def change_rows(event: DefectEvent) -> tuple[ChangeRow, ...]:
             px="{:.1f}, {:.1f}".format(*one.pixel_yx),
             before=one.before_label,
             after=one.after_label,
-            probability=f"{one.p:.3f}",
+            probability=_chance(one.p),
         )
         for one in event.motif_changes
     )
@@ -251,8 +251,8 @@ def _defect_row(
         key = key_of(number, motif.id)
         look, name = _look_of(by_id.get(motif.id), motif.id)
         label = defect.label or name
-        probability, distance = f"{motif.p:.3f}", f"{motif.distance:.1f}"
-        look = look if not look.is_filled else Look(look.colour, "circle", 1.0)
+        probability, distance = _chance(motif.p), f"{motif.distance:.1f}"
+        look = look.listed
     y, x = defect.pixel_yx
     text_yx, anchor = _text_at(defect.pixel_yx, sizes)
     nm = "" if defect.nm_yx is None else "{:.3f}, {:.3f}".format(*defect.nm_yx)
@@ -274,6 +274,10 @@ def _defect_row(
         text_yx=text_yx,
         text_anchor=anchor,
     )
+
+
+def _chance(p: float) -> str:
+    return f"{p:.3f}" if p >= 0.0005 else "< 0.001"
 
 
 def _mark_of(defect: Defect, look: Look, radius_px: float) -> str:

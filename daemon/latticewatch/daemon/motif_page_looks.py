@@ -15,7 +15,7 @@ NEIGHBOUR_COLOUR = "#c5cbd3"
 NEW_COLOUR = "#ffffff"
 UNSCORED_COLOUR = "#70757d"
 
-Shape = Literal["circle", "square", "diamond", "triangle", "hexagon", "cross", "dot"]
+Shape = Literal["circle", "square", "diamond", "triangle", "hexagon", "ring", "cross", "dot"]
 # A second way to tell them: with six colours and five shapes thirty classes of defects differ.
 DEFECT_SHAPES: tuple[Shape, ...] = ("circle", "square", "diamond", "triangle", "hexagon")
 
@@ -29,7 +29,7 @@ class Look:
     colour
         As SVG says it.
     shape
-        Of an outline; a dot is filled.
+        Of an outline; a dot is filled, a ring is a circle of dashes.
     size
         Times that of a marked defect.
     """
@@ -42,6 +42,11 @@ class Look:
     def is_filled(self) -> bool:
         """Whether it is a disc, not an outline."""
         return self.shape == "dot"
+
+    @property
+    def listed(self) -> "Look":
+        """How a defect of this class is drawn: of a class that is no defect's, with dashes."""
+        return Look(self.colour, "ring", 1.0) if self.is_filled else self
 
 
 NEW_LOOK = Look(NEW_COLOUR, "cross", 0.8)
@@ -119,6 +124,7 @@ def outline_of(shape: Shape, places_yx: Iterable[Sequence[float]], radius: float
     # First corner from the middle, then from corner to corner; x before y, as SVG has it.
     start_x, start_y, steps = {
         "circle": (-r, 0.0, arcs),
+        "ring": (-r, 0.0, arcs),
         "dot": (-r, 0.0, arcs),
         "cross": (-0.8 * r, -0.8 * r, cross),
         "square": (-0.9 * r, -0.9 * r, _lines(r, (1.8, 0), (0, 1.8), (-1.8, 0))),

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace as replaced
 
 from latticewatch.adapters.errors import InputError
-from latticewatch.daemon.motif_page import MOST_BYTES, MOST_FRAMES, MotifPage
+from latticewatch.daemon.motif_page import MOST_BYTES, MOST_FRAMES, MOST_HIDDEN_NOTES, MotifPage
 from latticewatch.daemon.motif_page_classes import ratio_error
 from latticewatch.daemon.motif_page_files import check_report
 from latticewatch.detectors.motifs.model import MotifModel
@@ -299,6 +299,19 @@ def test_frames_past_the_limit_are_counted_not_shown(tmp_path: Path) -> None:
 
     assert sum(attrs.get("class") == "frame" for attrs in read.all_of("section")) == MOST_FRAMES
     assert f"the first {MOST_FRAMES} of {MOST_FRAMES + 2} frames are shown" in read.text
+
+
+def test_what_was_said_of_a_frame_that_is_not_shown_is_kept(tmp_path: Path) -> None:
+    page = MotifPage(tmp_path / "out.html")
+    event = event_messages()["event_not_scored"]
+    for index in range(MOST_FRAMES + 30):
+        notes = [f"odd {index}"] if index >= MOST_FRAMES else []
+        page.add(event, np.zeros((32, 32)), name="a.tif", index=index, sites=None, notes=notes)
+    page.write()
+
+    text = (tmp_path / "out.html").read_text()
+    assert f"a.tif [{MOST_FRAMES}], not shown: odd {MOST_FRAMES}" in text
+    assert text.count(", not shown: odd") == MOST_HIDDEN_NOTES
 
 
 def test_a_page_stays_small_whatever_the_frames_are(tmp_path: Path) -> None:
