@@ -279,6 +279,9 @@ class Choice:
     always: bool = False
     late: bool = True
     gate: bool = True
+    follow: bool = True
+    propose: bool = True
+    propose_after: int = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -288,6 +291,7 @@ class Choices:
     domains: Choice = Choice(enabled=False)
     vae: Choice = Choice(enabled=False)
     symmetry: Choice = Choice(enabled=False)
+    motifs: Choice = Choice(enabled=False)
 
 
 def test_settings_choose_the_model() -> None:

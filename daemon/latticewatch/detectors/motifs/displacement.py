@@ -30,7 +30,8 @@ def column_dipoles(patches: NDArray[np.float32], sigma_px: float) -> Values:
     bell = np.exp(-0.5 * (y * y + x * x) / sigma_px**2)[inside] / sigma_px
     slopes = np.stack([bell * y[inside], bell * x[inside]], axis=1)
     fitted: Values = np.nan_to_num(patches[:, inside].astype(np.float64)) @ slopes
-    return fitted / np.square(slopes).sum(axis=0)
+    fitted /= np.square(slopes).sum(axis=0)
+    return fitted
 
 
 def displacement_of(
