@@ -2,9 +2,9 @@
 
     python tests/accuracy/motifs.py
 
-Prints three tables and puts them into README.md. Drawn frames are those of methods/motifs.md 5.2; the
-simulated ones lie beside the checkout, and their rows are left out where they do not. Takes four
-minutes, most of them in t-SNE.
+Prints three tables and puts them into README.md. Drawn frames are those of methods/motifs.md 5.2;
+the simulated ones lie beside the checkout, and their rows are left out where they do not. Takes
+ten minutes, most of them in t-SNE.
 """
 
 import os
@@ -88,7 +88,7 @@ def in_umap(z: Values) -> Values:
     """Lay out by UMAP (McInnes et al., arXiv:1802.03426)."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from umap import UMAP
+        from umap import UMAP  # type: ignore[import-untyped]
 
         return np.asarray(UMAP(random_state=48, n_jobs=1).fit_transform(z), np.float64)
 
@@ -109,8 +109,8 @@ PLANES: dict[str, Callable[[Values], Values]] = {
 def own_vote(z: Values, kind: Labels) -> float:
     """Vote of the eight nearest, of sites of the other half: the mean of both halves."""
     odd = np.arange(len(kind)) % 2 == 1
-    halves = [(z[odd], kind[odd]), (z[~odd], kind[~odd])]
-    return float(np.mean([neighbour_vote(*pair) for pair in (halves, halves[::-1])]))
+    one, other = (z[odd], kind[odd]), (z[~odd], kind[~odd])
+    return float(np.mean([neighbour_vote(one, other), neighbour_vote(other, one)]))
 
 
 def drawn_rows() -> Iterator[str]:
@@ -132,13 +132,11 @@ def drawn_rows() -> Iterator[str]:
                 kind, clean = one.kind[one.clean], one.clean
                 vote = np.nan if z is None else own_vote(z[clean], kind)
                 figures = [rate(kind, labels[clean]) for rate in (adjusted_rand, macro_recall)]
-                rows.append(
-                    (*figures, purity(kind, labels[clean]), labels.max() + 1, vote)
-                )
+                rows.append((*figures, purity(kind, labels[clean]), labels.max() + 1, vote))
             mean, least = np.mean(rows, axis=0), np.min(rows, axis=0)
             cells = [f"{a:.3f} ({b:.3f})" for a, b in zip(mean[:3], least[:3], strict=True)]
-            vote = "-" if np.isnan(mean[4]) else f"{mean[4]:.3f}"
-            yield _row((name, f"{dose:g}", *cells, f"{mean[3]:.1f}", vote))
+            told = "-" if np.isnan(mean[4]) else f"{mean[4]:.3f}"
+            yield _row((name, f"{dose:g}", *cells, f"{mean[3]:.1f}", told))
 
 
 def _of_plane(one: SceneSample, plane: Callable[[Values], Values]) -> tuple[Labels, Values]:
@@ -181,9 +179,11 @@ def simulated_rows() -> Iterator[str]:
         kind, near, far = _kinds(truth, entry, sample)
         ways: dict[str, Callable[[], Labels]] = {
             "default": lambda s=sample: find_classes(s).labels,  # type: ignore[misc]
-            "low-dose route": lambda s=sample: find_classes(  # type: ignore[misc]
-                s, ClusterSettings(route="layout")
-            ).labels,
+            "low-dose route": lambda s=sample: (
+                find_classes(  # type: ignore[misc]
+                    s, ClusterSettings(route="layout")
+                ).labels
+            ),
         }
         for name, plane in PLANES.items():
             ways[f"{name} of the moduli + HDBSCAN"] = lambda f=features, p=plane: clusters_of(p(f))  # type: ignore[misc]
@@ -195,9 +195,7 @@ def simulated_rows() -> Iterator[str]:
                 adjusted_rand(kind[far], labels[far]),
             )
             cells = (f"{value:.3f}" for value in figures)
-            yield _row(
-                (name, dose, str(len(np.unique(kind))), *cells, str(int(labels.max()) + 1))
-            )
+            yield _row((name, dose, str(len(np.unique(kind))), *cells, str(int(labels.max()) + 1)))
 
 
 def _detected(image: NDArray[np.float32]) -> tuple[Values, Sample]:

@@ -20,6 +20,7 @@ from latticewatch.wire.events import (
 )
 from latticewatch.wire.frames import Context, Roi
 from latticewatch.wire.geometry import Geometry
+from latticewatch.wire.motifs import Motif, MotifChange
 from latticewatch.wire.scales import PixelSizeState
 
 Pair = tuple[float, float]
@@ -46,6 +47,7 @@ def event_messages() -> dict[str, DefectEvent]:
         "event_pixel_size": _event_with_pixel_size(none),
         "event_late": _event_late(none),
         "event_late_none": _event_late_none(none),
+        "event_motifs": _event_with_motifs(none),
     }
 
 
@@ -294,6 +296,53 @@ def _event_late(event: DefectEvent) -> DefectEvent:
         defects=(_plain_defect(event, 0),),
         n_defects=1,
         confirms=(0, 1),
+    )
+
+
+def _event_with_motifs(event: DefectEvent) -> DefectEvent:
+    """Defects that a motif model named, one far from all it knows, and two sites that changed."""
+    vacancy = msgspec.structs.replace(
+        _plain_defect(event, 0),
+        kind="deficit",
+        label="1S vacancy",
+        site=(4, -2, 1),
+        intensity_ratio=0.5,
+        motif=Motif(id=3, p=0.984375, distance=1.75, role="defect"),
+    )
+    new = msgspec.structs.replace(
+        _plain_defect(event, 1),
+        label="new",
+        motif=Motif(id=0, p=1.0, distance=17.25, role="new"),
+    )
+    changes = [
+        _motif_change(event, (12, 3, 1), (60.5, 33.25), ((2, "S"), (3, "1S vacancy"))),
+        _motif_change(event, (13, 3, 0), (66.5, 39.25), ((1, "W"), (0, "new"))),
+    ]
+    return msgspec.structs.replace(
+        event,
+        seq=48,
+        defects=(vacancy, new, _plain_defect(event, 2)),
+        n_defects=3,
+        motif_changes=tuple(changes),
+    )
+
+
+def _motif_change(
+    event: DefectEvent,
+    site: tuple[int, int, int],
+    pixel_yx: Pair,
+    classes: tuple[tuple[int, str], tuple[int, str]],
+) -> MotifChange:
+    (before, before_label), (after, after_label) = classes
+    return MotifChange(
+        site=site,
+        pixel_yx=pixel_yx,
+        frac_yx=_place(event, pixel_yx)[0],
+        before=before,
+        after=after,
+        before_label=before_label,
+        after_label=after_label,
+        p=0.96875,
     )
 
 

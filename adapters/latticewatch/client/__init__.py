@@ -11,7 +11,16 @@ from latticewatch.client.errors import (
     UnsupportedVersion,
 )
 from latticewatch.client.inbox import Gap, Inbox
-from latticewatch.client.messages import Defect, DefectEvent, Heartbeat, Message, Preview, Status
+from latticewatch.client.messages import (
+    Defect,
+    DefectEvent,
+    Heartbeat,
+    Message,
+    Motif,
+    MotifChange,
+    Preview,
+    Status,
+)
 from latticewatch.client.previews import PreviewClient
 from latticewatch.client.stream import DefectClient
 
@@ -28,6 +37,8 @@ __all__ = [
     "Heartbeat",
     "Inbox",
     "Message",
+    "Motif",
+    "MotifChange",
     "Preview",
     "PreviewClient",
     "ReceiveTimeout",

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from latticewatch.client.errors import BadMessage
 from latticewatch.client.outlines import check_outline
 from latticewatch.client.reading import Words, not_on_wire
-from latticewatch.client.words import Flag, Kind, Quality, Stage, StatusCode
+from latticewatch.client.words import Flag, Kind, Quality, Role, Stage, StatusCode
 
 Pair = tuple[float, float]
 
@@ -130,6 +130,35 @@ class TrackEnd:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Motif:
+    """Which motif class a defect belongs to; the `label` of the defect is its name.
+
+    `id` 0: far from all classes. `p` is the probability of the class, of id 0 the chance that a
+    member of the nearest lies so far out; `distance` is the Mahalanobis distance. With `role` ``pristine`` or ``neighbour`` the motif speaks against a
+    defect of the site itself.
+    """
+
+    id: int
+    p: float
+    distance: float
+    role: Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MotifChange:
+    """A site that was of motif class `before` and is of class `after` now, 0 for new; told once."""
+
+    site: tuple[int, int, int]
+    pixel_yx: Pair
+    frac_yx: Pair
+    before: int
+    after: int
+    before_label: str
+    after_label: str
+    p: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Defect:
     """One place where the lattice is broken.
 
@@ -162,6 +191,7 @@ class Defect:
     flags: tuple[Flag, ...]
     track: Track | None = None
     outline_px_yx: tuple[Pair, ...] | None = None
+    motif: Motif | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +207,8 @@ class DefectEvent:
         ``first``, or ``late``: a further event on a frame, of detectors that take longer. It lists
         only what the first event does not, and everything in it is theirs alone but what is said
         of the frame. Some frames have none.
+    motif_changes
+        Sites that became of another motif class; empty where none did, or nobody follows them.
     confirms
         Of a late event: `i` of the defects in the first event of its frame that these see, too.
     missed_before
@@ -219,6 +251,7 @@ class DefectEvent:
     pixel_size: PixelSize | None = None
     stage: Stage = "first"
     confirms: tuple[int, ...] = ()
+    motif_changes: tuple[MotifChange, ...] = ()
     missed_before: int = not_on_wire(0)
     t_received_ns: int = not_on_wire(0)
 

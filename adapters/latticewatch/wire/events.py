@@ -20,6 +20,7 @@ from latticewatch.wire.frames import (
     SourceName,
     TimeSource,
 )
+from latticewatch.wire.motifs import Motif, MotifChange
 from latticewatch.wire.outlines import Outline
 from latticewatch.wire.scales import PixelSizeState
 from latticewatch.wire.tracks import Track as Track
@@ -144,6 +145,7 @@ class Defect(Struct, frozen=True, kw_only=True):
     flags: tuple[str, ...] = ()
     track: Track | None = None
     outline_px_yx: Outline | UnsetType = UNSET
+    motif: Motif | UnsetType = UNSET
 
 
 class DefectEvent(Struct, frozen=True, kw_only=True):
@@ -155,6 +157,8 @@ class DefectEvent(Struct, frozen=True, kw_only=True):
         ``late``: detectors that take longer add to what the first event of the frame says.
     confirms
         Only with a stage after the first: `i` of the first event's defects that these see, too.
+    motif_changes
+        Sites whose motif class is another than in the frames before; not written where none is.
     """
 
     v: Literal[1] = 1
@@ -192,6 +196,7 @@ class DefectEvent(Struct, frozen=True, kw_only=True):
     # Not written in the first event of a frame, which is all that most frames have.
     stage: str | UnsetType = UNSET
     confirms: tuple[Count, ...] | UnsetType = UNSET
+    motif_changes: tuple[MotifChange, ...] | UnsetType = UNSET
 
 
 class Status(Struct, frozen=True, kw_only=True):

@@ -53,6 +53,7 @@ StatusCode = Literal[
     "steer_executed",
     "steer_refused",
     "auth_failures",
+    "motif_proposed",
 ]
 Outcome = Literal["scored", "not_scored"]
 Level = Literal["info", "warning", "error"]

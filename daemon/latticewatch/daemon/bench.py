@@ -23,6 +23,7 @@ import numpy as np
 from latticewatch.adapters.recorded import open_recording
 from latticewatch.daemon.bench_detectors import detector_cases
 from latticewatch.daemon.bench_kernels import Case, kernel_cases, prepare
+from latticewatch.daemon.bench_motifs import motif_cases
 from latticewatch.daemon.bench_symmetry import gate_case, symmetry_cases
 from latticewatch.daemon.bench_vae import autoencoder_cases
 from latticewatch.daemon.config import Settings, load_settings
@@ -140,10 +141,11 @@ def run_bench(*, size_px: int, repeats: int) -> dict[str, Any]:  # Any: JSON
     row = RowMaker(frame=f"{size_px}x{size_px}", repeats=repeats, twin=twin)
     vae_cases, notes = autoencoder_cases(pixels)
     maps, against_paper, missing = symmetry_cases(pixels)
+    motifs, unnamed = motif_cases(pixels)
     rows = [row.of_case(case, n_sites=ready.n_sites) for case in kernel_cases(ready, model)]
     rows += [
         row.make(name, time_calls(call, repeats), n_sites=frame.n_sites, plain=None)
-        for name, call in [*detector_cases(pixels), *vae_cases, *maps]
+        for name, call in [*detector_cases(pixels), *vae_cases, *maps, *motifs]
     ]
     rows += [
         row.make(name, time_calls(ours, repeats), n_sites=frame.n_sites, plain=theirs)
@@ -181,7 +183,7 @@ def run_bench(*, size_px: int, repeats: int) -> dict[str, Any]:  # Any: JSON
         )
     name = f"whole pipeline {size_px}x{size_px}"
     rows.append(row.make(name, frame, n_sites=frame.n_sites, plain=None))
-    notes = (*notes, *missing)
+    notes = (*notes, *missing, *unnamed)
     if not twin:
         notes = (f"no straightforward version: {TWIN} is in the checkout only", *notes)
     return {"machine": machine(), "rows": rows, "note": "\n".join(notes) or None}

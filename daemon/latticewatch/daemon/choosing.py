@@ -5,8 +5,10 @@ from typing import Final
 
 from latticewatch.daemon.config import Settings
 
-DETECTORS: Final = ("reference_cell", "patterson", "domains", "vae", "symmetry")
-"""Every detector, as settings, events and metrics call it."""
+DETECTORS: Final = ("reference_cell", "patterson", "domains", "vae", "symmetry", "motifs")
+"""Every detector, as settings, events and metrics call it; motifs finds nothing itself."""
+POINTS: Final = frozenset({"reference_cell", "patterson", "vae"})
+"""Those that look for points."""
 
 
 def with_detectors(settings: Settings, names: Sequence[str]) -> Settings:
@@ -32,4 +34,9 @@ def chosen_detectors(text: str) -> list[str]:
         raise ValueError(f"{text!r}: expected one or more of {known}, commas between")
     if names == ["domains"]:
         raise ValueError("domains draws lines beside points: add reference_cell or patterson")
+    if "motifs" in names and not POINTS & set(names):
+        raise ValueError(
+            "motifs names what others find: add reference_cell, patterson or vae, which look for "
+            "points"
+        )
     return names

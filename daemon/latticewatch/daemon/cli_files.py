@@ -29,6 +29,7 @@ def register(app: typer.Typer) -> None:
     """Add this group to the program."""
     app.command("fit")(with_options(fit, FITTED.values()))
     app.command("analyze")(analyze)
+    app.command("classes")(classes)
 
 
 def fit(
@@ -93,10 +94,18 @@ def analyze(  # noqa: PLR0913 - one for each option
     plot: Annotated[
         Path | None, typer.Option(help="Folder for a picture of each frame, defects marked.")
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="A page, as out.html, of the motif class of every site and defect; adds motifs to "
+            "the detectors."
+        ),
+    ] = None,
     detectors: Annotated[
         str,
         typer.Option(
-            help="Who looks, commas between: reference_cell, patterson, domains, vae, symmetry."
+            help="Who looks, commas between: reference_cell, patterson, domains, vae, symmetry, "
+            "motifs, which names what others find."
         ),
     ] = "reference_cell,patterson,domains",
     material: Annotated[
@@ -121,10 +130,15 @@ def analyze(  # noqa: PLR0913 - one for each option
         with_material,
         with_models,
     )
+    from latticewatch.daemon.offline_results import Destination
 
     settings = offline_settings()
     with _naming("--detectors"):
-        settings = with_detectors(settings, chosen_detectors(detectors))
+        chosen = chosen_detectors(detectors)
+        if report is not None and "motifs" not in chosen:
+            typer.echo("motifs looks, too: the report is about what it says", err=True)
+            chosen = chosen_detectors(f"{detectors},motifs")
+        settings = with_detectors(settings, chosen)
     with _naming("--material"):
         settings = settings if material is None else with_material(settings, material)
     with _naming("--pixel-size-pm"):
@@ -135,12 +149,33 @@ def analyze(  # noqa: PLR0913 - one for each option
         inputs,
         settings=settings,
         to_fit=to_fit,
-        out=None if out == Path("-") else out,
-        plot_folder=plot,
+        to=Destination(
+            out=None if out == Path("-") else out,
+            plot_folder=plot,
+            page=report,
+        ),
         pixel_size_pm=pixel_size_pm,
     )
     if n_failed:
         raise typer.Exit(1)
+
+
+def classes(
+    model: Annotated[
+        str, typer.Argument(help="A file of motif classes, or pretrained:NAME for a shipped one.")
+    ],
+    rename: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID=NAME", help="Name a class; the file is written anew."),
+    ] = None,
+) -> None:
+    """List the motif classes of a model, and name them."""
+    from latticewatch.daemon.motif_table import class_lines, read_classes, rename_classes
+
+    with _naming("--rename"):
+        read = rename_classes(model, rename) if rename else read_classes(model)
+    for line in class_lines(read):
+        typer.echo(line)
 
 
 @contextmanager

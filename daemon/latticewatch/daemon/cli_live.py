@@ -66,7 +66,7 @@ def demo(  # noqa: PLR0913 - one argument per option of the command
         str | None,
         typer.Option(
             help="Who looks, commas between: reference_cell, patterson, domains, vae, "
-            "symmetry; default: the daemon's."
+            "symmetry, motifs; default: the daemon's."
         ),
     ] = None,
     headless: Annotated[bool, typer.Option(help="Without the live view.")] = False,

@@ -14,6 +14,7 @@ from latticewatch.daemon.config_rules import Number, Whole, unit
 __all__ = [
     "DetectSettings",
     "DetectorsSettings",
+    "MotifsSettings",
     "PattersonSettings",
     "Section",
     "SymmetrySettings",
@@ -131,6 +132,31 @@ class SymmetrySettings(Section):
     )
 
 
+class MotifsSettings(Section):
+    """Classes of motifs that a model knows: they name what the other detectors find."""
+
+    enabled: bool = Field(default=False, description="Whether defects are named.")
+    model: str = Field(
+        default="pretrained:mos2-motifs", min_length=1,
+        description="pretrained:NAME for a shipped model, or the path of a fitted one, "
+        "relative to the working folder.",
+    )  # fmt: skip
+    follow: bool = Field(
+        default=True,
+        description="Whether every site is followed from frame to frame, and told when its class "
+        "changes; false: only defects are named, which takes 1 ms instead of 8 at 2,500 sites.",
+    )
+    propose: bool = Field(
+        default=True,
+        description="Whether defects that no class fits are collected, and groups of them that "
+        "agree are proposed as classes while the stream runs.",
+    )
+    propose_after: Whole = Field(
+        default=5, ge=3, le=1000, json_schema_extra=unit("sites"),
+        description="Sites with such defects that must agree before a class is proposed.",
+    )  # fmt: skip
+
+
 class DetectorsSettings(Section):
     """The methods that look at each frame."""
 
@@ -146,3 +172,4 @@ class DetectorsSettings(Section):
     domains: DomainsSettings = Field(default=DomainsSettings())
     vae: VaeSettings = Field(default=VaeSettings())
     symmetry: SymmetrySettings = Field(default=SymmetrySettings())
+    motifs: MotifsSettings = Field(default=MotifsSettings())

@@ -135,6 +135,13 @@ def choose_models(settings: DemoSettings, folder: Path) -> dict[str, str]:
         is_shipped = name in pretrained_models()
         shipped = f"pretrained:{name}"
         models["symmetry"] = shipped if is_shipped else _fitted("symmetry", settings, folder)
+    if "motifs" in asked:
+        # Its classes are those of a dose, too.
+        name = f"{settings.crystal}-motifs"
+        is_shipped = settings.dose is None and name in pretrained_models()
+        models["motifs"] = (
+            f"pretrained:{name}" if is_shipped else _fitted("motifs", settings, folder)
+        )
     return models
 
 

@@ -12,6 +12,7 @@ from msgspec import UNSET
 from numpy.typing import NDArray
 
 from latticewatch.daemon.lookers import Shares, ask_all
+from latticewatch.daemon.motif_verdicts import Naming
 from latticewatch.daemon.outcome import LateJob, Outcome
 from latticewatch.daemon.outlined import KnownOutlines
 from latticewatch.daemon.point_findings import KnownPlaces
@@ -35,15 +36,24 @@ class LateStage:
         As the pipeline's.
     shares
         What each may spend.
+    naming
+        Names what they find; None leaves it without names.
     """
 
     def __init__(
-        self, lookers: Sequence[Looker], *, reporter: Reporter, shares: Shares, clock: Clock
+        self,
+        lookers: Sequence[Looker],
+        *,
+        reporter: Reporter,
+        shares: Shares,
+        clock: Clock,
+        naming: Naming | None = None,
     ) -> None:
         self._lookers = lookers
         self._reporter = reporter
         self._shares = shares
         self._clock = clock
+        self._naming = naming or Naming()
         self._seen = _Seen()
 
     @property
@@ -63,31 +73,34 @@ class LateStage:
         fuse = Stopwatch(self._clock)
         verdict = verdict_of(job.quality, sights, period_of(scene))
         verdict, confirms = _beside(job.first, verdict, scene)
-        event = self._reporter.report(job.first.t_recv_ns, verdict, job.drift, job.scaled)
+        named = self._naming.of(scene, job.chain, verdict)
+        event = self._reporter.report(job.first.t_recv_ns, named.verdict, job.drift, job.scaled)
         fuse.lap("fuse")
         total_us = (self._clock.monotonic_ns() - job.received_ns) // 1000
         latency_us = {
             "queue": (begun_ns - job.ready_ns) // 1000,
-            **{sight.name: sum(sight.stage_us.values()) for sight in sights},
-            "fuse": fuse.us["fuse"],
+            **{one.name: sum(one.stage_us.values()) for one in named.verdict.sights},
+            "fuse": fuse.us["fuse"] - named.us,
             "total": total_us,
         }
         stages: dict[str, int] = {}
-        for sight in sights:
+        for sight in named.verdict.sights:
             stages |= sight.stage_us
         return Outcome(
             msgspec.structs.replace(event, latency_us=latency_us, stage="late", confirms=confirms),
             stages | {"late": total_us},
             event.n_defects,
-            "; ".join(sight.note for sight in sights if sight.note),
+            named.note_after("; ".join(sight.note for sight in sights if sight.note)),
             n_refused={sight.name: sight.n_refused for sight in sights if sight.n_refused},
             pictures=tuple(sight.picture for sight in sights if sight.picture is not None),
+            n_motifs=named.counts,
         )
 
     def warm_up(self, image: NDArray[np.float32]) -> None:
         """Run what frames without defects do not."""
         for looker in self._lookers:
             looker.warm_up(image)
+        self._naming.warm_up()
 
 
 class _Seen:

@@ -16,6 +16,7 @@ from latticewatch.daemon.books import Books
 from latticewatch.daemon.health import HealthServer
 from latticewatch.daemon.intake import Intake
 from latticewatch.daemon.late_worker import LateWorker
+from latticewatch.daemon.motif_worker import MotifWorker
 from latticewatch.daemon.outbox import Outbox
 from latticewatch.daemon.service import Service
 from latticewatch.daemon.threads import Threads
@@ -29,6 +30,7 @@ EXIT_THREAD_DIED: Final = 1
 INTAKE_STOP_S: Final = 0.5
 LOOP_STOP_S: Final = 2.0
 LATE_STOP_S: Final = 0.5  # told with the intake, so it has the time of the loop, too
+MOTIFS_STOP_S: Final = 0.3  # a proposal from a full reservoir takes some tens of milliseconds
 OUTBOX_STOP_S: Final = 1.0
 LOG_STOP_S: Final = 0.3
 
@@ -56,6 +58,7 @@ class Daemon:
     intake: Intake
     service: Service
     late: LateWorker | None = None
+    motifs: MotifWorker | None = None
     outbox: Outbox
     threads: Threads = field(default_factory=Threads)
     _flags: _Flags = field(default_factory=_Flags, init=False)
@@ -79,6 +82,8 @@ class Daemon:
         self.threads.start("loop", lambda: self.service.run(flags.loop))
         if self.late is not None:
             self.threads.start("late", self.late.run)
+        if self.motifs is not None:
+            self.threads.start("motifs", self.motifs.run)
         self.http.start()
         self.outbox.announce(
             "started",
@@ -116,6 +121,9 @@ class Daemon:
         if self.late is not None:
             self.late.close()
             late_ended = self.threads.join("late", LATE_STOP_S)
+        if self.motifs is not None:
+            self.motifs.close()
+            late_ended &= self.threads.join("motifs", MOTIFS_STOP_S)
         # 3. Outbox: the balance, then a last heartbeat.
         self.intake.report_ended()
         self._announce_stop()

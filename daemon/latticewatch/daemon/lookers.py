@@ -2,24 +2,19 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from latticewatch.daemon.exchange import PipelineSettings
 from latticewatch.daemon.look_cell import CellLooker
 from latticewatch.daemon.look_domains import DomainLooker
 from latticewatch.daemon.look_patterson import PattersonLooker
 from latticewatch.daemon.models import ModelSet
 from latticewatch.daemon.ports import Clock
-from latticewatch.daemon.sights import Budget, Looker, Scene, Sight
+from latticewatch.daemon.sights import ARITHMETIC, Budget, Looker, Scene, Sight
 
 # Of the false alarms that are allowed, what the first detector that answers may spend, where
 # others look, too. Fixed before anybody looks, so that the sum is what was allowed. The reference
 # cell finds nearly all that the others do: at a half of it, it lost one defect in twenty at the
 # lowest doses.
 _SHARE_OF_THE_FIRST = 0.9
-# What pixels can do to arithmetic that the detectors did not foresee; anything else is a mistake
-# of ours and ends the thread, loudly.
-ARITHMETIC = (ArithmeticError, np.linalg.LinAlgError)
 
 
 class Shares:

@@ -17,6 +17,7 @@ _PIPELINE_STAGES: Final[tuple[Stage, ...]] = (
     "domains",
     "vae",
     "symmetry",
+    "motifs",
     "fuse",
     "total",
     "late",
@@ -59,6 +60,9 @@ def _count(books: Books, outcome: Outcome) -> None:
         books.metrics.count_defect(defect.kind)
     for detector, n_refused in outcome.n_refused.items():
         books.metrics.count_unscorable(detector, n_refused)
+    changes = outcome.event.motif_changes
+    if outcome.n_motifs or changes:  # UNSET is false
+        books.metrics.count_motifs(outcome.n_motifs, n_changes=len(changes or ()))
 
 
 def _tell_of_detectors(books: Books, outcome: Outcome, label: str) -> None:

@@ -38,6 +38,7 @@ Stage = Literal[
     "domains",
     "vae",
     "symmetry",
+    "motifs",
     "fuse",
     "publish",
     "total",
@@ -45,6 +46,7 @@ Stage = Literal[
     "end_to_end",
 ]
 LateFate = Literal["answered", "dropped", "too_late", "failed"]
+MotifAnswer = Literal["named", "new", "unscored"]
 STAGES: Final[tuple[Stage, ...]] = get_args(Stage)
 KINDS: Final[tuple[str, ...]] = get_args(Kind)
 QUALITIES: Final[tuple[str, ...]] = get_args(Quality)
@@ -112,6 +114,19 @@ class Metrics:
             values=(*DETECTORS, "other"),
         )
 
+        self._motifs = self._make_counters(
+            "motifs",
+            "Defects by what the motif classes said of them",
+            label="answer",
+            values=get_args(MotifAnswer),
+        )
+        self._motifs_proposed = self._make_counter(
+            "motifs_proposed", "Motif classes that were proposed while the stream ran"
+        )
+        self._motif_changes = self._make_counter(
+            "motif_changes", "Sites whose motif class changed, as events told"
+        )
+
     def observe(self, stage: Stage, seconds: float) -> None:
         """Add one duration; a negative one, of clocks that disagree, counts as 0."""
         self._latency[stage].observe(max(seconds, 0.0))
@@ -156,6 +171,16 @@ class Metrics:
     def count_unscorable(self, detector: str, n_scores: int) -> None:
         """Count scores of a detector that were not finite."""
         self._unscorable.get(detector, self._unscorable["other"]).inc(n_scores)
+
+    def count_motifs(self, answers: Mapping[str, int], *, n_changes: int) -> None:
+        """Count the defects of a frame by what the motif classes said, and sites that changed."""
+        for answer, n_defects in answers.items():
+            self._motifs[answer].inc(n_defects)
+        self._motif_changes.inc(n_changes)
+
+    def count_motif_proposed(self) -> None:
+        """Count a motif class that was proposed."""
+        self._motifs_proposed.inc()
 
     def watch(self, gauges: Mapping[str, Callable[[], float]]) -> None:
         """Export values that are computed when somebody asks.
@@ -222,6 +247,7 @@ GAUGES: Final = {
     "clock_synchronised": "1 if age and end_to_end may be trusted across computers, as set",
     "kernel_signatures": "Compiled variants of the kernels; must not grow after the start",
     "resident_bytes": "Memory that the process occupies",
+    "motif_reservoir_sites": "Sites with defects that no motif class fits, waiting to agree",
 }
 """Values that are computed when somebody asks, with their meaning."""
 

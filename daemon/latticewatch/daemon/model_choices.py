@@ -85,6 +85,35 @@ class SymmetryChoice(Protocol):
         ...
 
 
+class MotifsChoice(Protocol):
+    """What the settings say of the classes that name what others find."""
+
+    @property
+    def enabled(self) -> bool:
+        """Whether defects are named."""
+        ...
+
+    @property
+    def model(self) -> str:
+        """`pretrained:NAME` or a path."""
+        ...
+
+    @property
+    def follow(self) -> bool:
+        """Whether changes of sites are told."""
+        ...
+
+    @property
+    def propose(self) -> bool:
+        """Whether classes are proposed."""
+        ...
+
+    @property
+    def propose_after(self) -> int:
+        """Sites that must agree for that."""
+        ...
+
+
 class DetectorChoice(Protocol):
     """What the settings say of all detectors."""
 
@@ -113,6 +142,11 @@ class DetectorChoice(Protocol):
         """How far the texture is from a crystal's."""
         ...
 
+    @property
+    def motifs(self) -> MotifsChoice:
+        """Names what others find."""
+        ...
+
 
 def late_names(choice: DetectorChoice) -> frozenset[str]:
     """Names of the detectors that look, and answer in an event of their own."""
@@ -131,6 +165,12 @@ def require_detector(choice: DetectorChoice) -> None:
     ModelError
         No detector is enabled, or only such as follow others.
     """
+    points = (choice.patterson, choice.reference_cell, choice.vae)
+    if choice.motifs.enabled and not any(one.enabled for one in points):
+        raise ModelError(
+            "detectors.motifs.enabled = true: it names points that others find, and none that "
+            "looks for points is enabled: set detectors.reference_cell.enabled = true"
+        )
     if choice.patterson.enabled or choice.reference_cell.enabled:
         return
     slow = {"vae": choice.vae, "symmetry": choice.symmetry}

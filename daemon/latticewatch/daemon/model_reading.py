@@ -9,7 +9,7 @@ from latticewatch.detectors import pretrained
 from latticewatch.detectors.artifact import Artifact
 from latticewatch.detectors.protocols import ModelError
 
-_PRETRAINED = "pretrained:"
+PRETRAINED = "pretrained:"
 MODEL_SUFFIX = ".model"
 
 
@@ -24,10 +24,10 @@ def naming_the_setting(detector: str) -> Iterator[None]:
 
 def read_model(name: str) -> Artifact:
     """Read a model by path or as `pretrained:NAME`; raises ModelError, opening with the name."""
-    if name.startswith(_PRETRAINED):
-        return _read_pretrained(name.removeprefix(_PRETRAINED))
+    if name.startswith(PRETRAINED):
+        return _read_pretrained(name.removeprefix(PRETRAINED))
     if name in pretrained.MODELS and not Path(name).exists():
-        raise ModelError(f"{name}: no such file, did you mean {_PRETRAINED}{name}?")
+        raise ModelError(f"{name}: no such file, did you mean {PRETRAINED}{name}?")
     return Artifact.read(Path(name))
 
 

@@ -4,13 +4,16 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
+from latticewatch.daemon.in_force import InForce, MotifsInForce, SymmetryInForce
+from latticewatch.daemon.loaded_motifs import LoadedMotifs
 from latticewatch.daemon.loaded_symmetry import LoadedSymmetry, load_symmetry_model
 from latticewatch.daemon.look_vae import LoadedVae, read_vae, site_detector
 from latticewatch.daemon.model_choices import (
     DetectorChoice,
     DomainChoice,
+    MotifsChoice,
     SymmetryChoice,
     VaeChoice,
 )
@@ -18,8 +21,7 @@ from latticewatch.daemon.model_choices import require_detector as require_detect
 from latticewatch.daemon.model_reading import MODEL_SUFFIX as MODEL_SUFFIX
 from latticewatch.daemon.model_reading import naming_the_setting, read_model
 from latticewatch.daemon.model_reading import pretrained_models as pretrained_models
-from latticewatch.daemon.ports import Clock
-from latticewatch.daemon.sights import Looker
+from latticewatch.detectors.motifs.model import MotifModel
 from latticewatch.detectors.patterson.model import DETECTOR, PattersonModel
 from latticewatch.detectors.patterson.score import PattersonDetector
 from latticewatch.detectors.protocols import ModelError as ModelError
@@ -47,33 +49,6 @@ class PattersonInForce:
     sha256: str
 
 
-class InForce(Protocol):
-    """A model, checked, that makes its own looker."""
-
-    @property
-    def artifact(self) -> str:
-        """How the settings named it."""
-        ...
-
-    @property
-    def sha256(self) -> str:
-        """Of the file."""
-        ...
-
-    def looker(self, clock: Clock) -> Looker:
-        """Make a detector of it, with buffers of its own."""
-        ...
-
-
-class SymmetryInForce(InForce, Protocol):
-    """A model of the symmetry maps, checked."""
-
-    @property
-    def gated(self) -> bool:
-        """Whether the network in it, if any, has a say."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class ModelSet:
     """Who looks at frames, and with which models.
@@ -88,6 +63,8 @@ class ModelSet:
         At which frames lines and patches are looked for.
     vae, symmetry
         None where they do not look.
+    motifs
+        Names what the others find; None leaves it without names.
     """
 
     patterson: PattersonInForce | None
@@ -95,6 +72,7 @@ class ModelSet:
     domains: DomainLooks = "never"
     vae: InForce | None = None
     symmetry: SymmetryInForce | None = None
+    motifs: MotifsInForce | None = None
 
     @property
     def digest(self) -> str:
@@ -108,11 +86,18 @@ class ModelSet:
         if self.symmetry is not None:
             gate = "" if self.symmetry.gated else " without its gate"
             others.append(f"symmetry {self.symmetry.sha256}{gate}")
+        if self.motifs is not None:
+            others.append(self.motifs.told)
         return digest_of([*artifacts, *others])
 
     def describe(self) -> list[dict[str, object]]:
         """One line per model, for metrics and status."""
-        models = {DETECTOR: self.patterson, "vae": self.vae, "symmetry": self.symmetry}
+        models = {
+            DETECTOR: self.patterson,
+            "vae": self.vae,
+            "symmetry": self.symmetry,
+            "motifs": self.motifs,
+        }
         return [
             {"name": name, "artifact": model.artifact, "sha256": model.sha256}
             for name, model in models.items()
@@ -145,6 +130,7 @@ def load_models(choice: DetectorChoice) -> ModelSet:
         domain_looks(choice.domains),
         vae_in_force(choice.vae),
         symmetry_in_force(choice.symmetry),
+        motifs_in_force(choice.motifs),
     )
 
 
@@ -173,6 +159,9 @@ def check_models(choice: DetectorChoice) -> None:
     if choice.symmetry.enabled:
         with naming_the_setting("symmetry"):
             load_symmetry(choice.symmetry.model)
+    if choice.motifs.enabled:
+        with naming_the_setting("motifs"):
+            load_motifs(choice.motifs)
 
 
 def model_mistakes(choice: DetectorChoice) -> list[str]:
@@ -256,6 +245,38 @@ def load_symmetry(name: str, *, gated: bool = True) -> LoadedSymmetry:
     """
     artifact = read_model(name)
     return LoadedSymmetry(load_symmetry_model(artifact, name), name, artifact.sha256, gated=gated)
+
+
+def motifs_in_force(choice: MotifsChoice) -> LoadedMotifs | None:
+    """Load the model of motif classes; None where defects are not named.
+
+    Raises
+    ------
+    ModelError
+        It is refused; the message opens with the setting.
+    """
+    if not choice.enabled:
+        return None
+    with naming_the_setting("motifs"):
+        return load_motifs(choice)
+
+
+def load_motifs(choice: MotifsChoice) -> LoadedMotifs:
+    """Load one model of motif classes by path or as `pretrained:NAME`.
+
+    Raises
+    ------
+    ModelError
+        It is missing or damaged; the message opens with its name.
+    """
+    artifact = read_model(choice.model)
+    return LoadedMotifs(
+        MotifModel.from_artifact(artifact, choice.model),
+        choice.model,
+        artifact.sha256,
+        choice.follow,
+        choice.propose_after if choice.propose else None,
+    )
 
 
 def _read_patterson(name: str) -> tuple[PattersonModel, str]:

@@ -28,6 +28,7 @@ from latticewatch.daemon.models import (
     detector_of,
     domain_looks,
     load_patterson,
+    motifs_in_force,
     require_detector,
     symmetry_in_force,
     vae_in_force,
@@ -38,7 +39,7 @@ from latticewatch.daemon.reference_frames import Reference, reference_of
 
 SOURCE = "analyze"
 # Those that ask for a model; `FITTED` can make one.
-MODELLED = ("patterson", "vae", "symmetry")
+MODELLED = ("patterson", "vae", "symmetry", "motifs")
 MOST_DEFECTS = 1024  # the protocol's limit: a file has room, unlike a message
 
 
@@ -50,6 +51,8 @@ def offline_settings() -> Settings:
         name: getattr(settings.detectors, name).model_copy(update={"late": False})
         for name in ("vae", "symmetry")
     }
+    # Nobody proposes in the background: the same frames give the same events.
+    in_turn["motifs"] = settings.detectors.motifs.model_copy(update={"propose": False})
     return settings.model_copy(
         update={
             "source": settings.source.model_copy(update={"name": SOURCE}),
@@ -140,6 +143,9 @@ def make_pipeline(
     symmetry = symmetry_in_force(settings.detectors.symmetry)
     if isinstance(symmetry, LoadedSymmetry):
         symmetry = dataclasses.replace(symmetry, artifact=called.get("symmetry", symmetry.artifact))
+    motifs = motifs_in_force(settings.detectors.motifs)
+    if motifs is not None:
+        motifs = dataclasses.replace(motifs, artifact=called.get("motifs", motifs.artifact))
     return Pipeline(
         models=ModelSet(
             patterson,
@@ -147,10 +153,16 @@ def make_pipeline(
             domain_looks(settings.detectors.domains),
             vae,
             symmetry,
+            motifs,
         ),
         settings=dataclasses.replace(pipeline_settings(settings), pictures=pictures),
         clock=SystemClock(),
     )
+
+
+def tell_people(line: str) -> None:
+    """Write a line for people."""
+    sys.stderr.write(f"{line}\n")
 
 
 class Fitter(Protocol):
@@ -184,6 +196,8 @@ class FitOnItself:
         Of those for whom no model was given.
     pictures
         Whether detectors draw what they could not explain.
+    tell
+        Gets a line on what could not be fitted, or is doubtful.
     """
 
     fitter: Fitter
@@ -191,6 +205,7 @@ class FitOnItself:
     settings: Settings
     names: Sequence[str] = ("patterson",)
     pictures: bool = False
+    tell: Callable[[str], object] = tell_people
 
     def __call__(self, recording: Recording) -> Pipeline:
         """Fit, say what the fits warned of, and build."""
@@ -201,13 +216,13 @@ class FitOnItself:
                 report = self._fit(recording, name, model)
             except FitRefusedError as refusal:
                 others = [other for other in looking(settings) if other != name]
-                if not set(others) - {"domains"}:
+                if not set(others) - {"domains", "motifs"}:
                     raise
-                sys.stderr.write(f"{refusal}; {name} does not look, others do\n")
+                self.tell(f"{refusal}; {name} does not look, others do")
                 settings = with_detectors(settings, others)
                 continue
             for warning in report.warnings:
-                sys.stderr.write(f"{recording.path}: {warning}\n")
+                self.tell(f"{recording.path}: {warning}")
             settings = with_model(settings, name, model)
             # The file is gone after the run, and its folder has another name in each: say what
             # it was.

@@ -2,11 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from latticewatch.daemon.image_pool import ImagePool
 from latticewatch.daemon.material import Scaled
 from latticewatch.daemon.sights import Picture, Scene
 from latticewatch.wire.events import DefectEvent, Drift
+
+if TYPE_CHECKING:
+    from latticewatch.detectors.motifs.model import MotifModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,34 @@ class LateJob:
 
 
 @dataclass(frozen=True, slots=True)
+class MotifView:
+    """Every lattice site of a frame with its motif class, for a report. Rows of all domains.
+
+    Attributes
+    ----------
+    image : (H, W) float32
+        The frame, a copy.
+    places_yx : (N, 2)
+        Of the sites, pixels.
+    class_id : (N,)
+        Id in the model; 0 for new, -1 for unscored.
+    probability : (N,)
+        Of the class; NaN for unscored.
+    address : (N, 3)
+        Cell along a, cell along b, sublattice; those of the k-th further domain from 100 k on.
+    model
+        Whose classes they are.
+    """
+
+    image: NDArray[np.float32]
+    places_yx: NDArray[np.float64]
+    class_id: NDArray[np.int64]
+    probability: NDArray[np.float64]
+    address: NDArray[np.int64]
+    model: "MotifModel"
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """An event, without its envelope, and how long each stage took.
 
@@ -77,6 +112,10 @@ class Outcome:
         What is left to be looked at, None where nothing is.
     pictures
         What detectors could not explain, where that was asked for.
+    motifs
+        Every site with its motif class, where pictures were asked for, and motifs look.
+    n_motifs
+        Defects by what the motif classes said of them: named, new, unscored.
     """
 
     event: DefectEvent
@@ -87,6 +126,8 @@ class Outcome:
     n_refused: Mapping[str, int] = field(default_factory=dict)
     late: LateJob | None = None
     pictures: tuple[Picture, ...] = ()
+    motifs: MotifView | None = None
+    n_motifs: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def is_late(self) -> bool:

@@ -17,7 +17,6 @@ from latticewatch.daemon.exchange import PipelineSettings as PipelineSettings
 from latticewatch.daemon.image_pool import ImagePool
 from latticewatch.daemon.late_stage import LateStage
 from latticewatch.daemon.lookers import (
-    ARITHMETIC,
     Shares,
     ask_all,
     first_lookers,
@@ -25,13 +24,14 @@ from latticewatch.daemon.lookers import (
 )
 from latticewatch.daemon.material import MaterialScale, Scaled
 from latticewatch.daemon.models import ModelSet, digest_of
+from latticewatch.daemon.motif_verdicts import namings
 from latticewatch.daemon.outcome import LateJob
 from latticewatch.daemon.outcome import Outcome as Outcome
 from latticewatch.daemon.pixel_check import CheckedPixels, PixelCheck
 from latticewatch.daemon.ports import Clock
 from latticewatch.daemon.previews import Previews
 from latticewatch.daemon.report import Reporter
-from latticewatch.daemon.sights import Budget, Looker, Scene, Sight, period_of
+from latticewatch.daemon.sights import ARITHMETIC, Budget, Looker, Scene, Sight, period_of
 from latticewatch.daemon.stopwatch import Stopwatch
 from latticewatch.daemon.verdicts import verdict_of
 from latticewatch.detectors.follow import FrameLattice, Refusal
@@ -79,6 +79,8 @@ class Pipeline:
         Answers what `process` left, in whichever thread; None if nothing is left.
     model_set
         Digest of everything that decides.
+    motif_desk
+        Where defects of no known motif are handed in; None where no class is to be proposed.
     """
 
     def __init__(
@@ -120,12 +122,17 @@ class Pipeline:
             ]
         )
         self._reporter = Reporter(settings, self.model_set, margin_px)
+        self._naming, late_naming, self.motif_desk = namings(models.motifs, settings, clock)
         self._lookers += [looker for looker in slow if looker.name not in leaves_late]
         left = [looker for looker in slow if looker.name in leaves_late]
         self.late_stage: LateStage | None = None
         if left:
             self.late_stage = LateStage(
-                left, reporter=self._reporter, shares=self._shares, clock=clock
+                left,
+                reporter=self._reporter,
+                shares=self._shares,
+                clock=clock,
+                naming=late_naming,
             )
 
     def warm_up(self, shape_yx: tuple[int, int], dtype: str) -> None:
@@ -155,6 +162,7 @@ class Pipeline:
                     self.late_stage.process(outcome.late)
                     outcome.late.release()
         self._pictures = pictures
+        self._naming.warm_up()
         dead = crystal.astype(np.float32)
         dead[::16, ::16] = np.nan
         self._pixels.check(dead, None)
@@ -173,18 +181,22 @@ class Pipeline:
         verdict = verdict_of(seen.checked.quality, seen.sights, period_px)
         lattice = None if seen.scene is None else seen.scene.lattice
         scaled = self._scale.measure(incoming.header, None if lattice is None else lattice.lattice)
-        event = self._reporter.report(incoming.t_recv_ns, verdict, seen.drift, scaled)
+        named = self._naming.of(seen.scene, self._chain, verdict, shows=self._pictures)
+        event = self._reporter.report(
+            incoming.t_recv_ns, named.verdict, seen.drift, scaled, named.changes
+        )
         fuse.lap("fuse")
+        sights = named.verdict.sights
         stages = dict(seen.us)
-        for sight in seen.sights:
+        for sight in sights:
             stages |= sight.stage_us
-        stages |= fuse.us
+        stages["fuse"] = fuse.us["fuse"] - named.us
         stages["total"] = (self._clock.monotonic_ns() - start_ns) // 1000
         latency_us = {
             "queue": incoming.queue_us,
             "validate": incoming.validate_us + stages["validate"],
             "lattice": stages.get("lattice", 0),
-            **{sight.name: sum(sight.stage_us.values()) for sight in seen.sights},
+            **{sight.name: sum(sight.stage_us.values()) for sight in sights},
             "fuse": stages["fuse"],
             "total": incoming.queue_us + incoming.validate_us + stages["total"],
         }
@@ -193,11 +205,13 @@ class Pipeline:
             event,
             stages,
             event.n_defects,
-            seen.note,
+            named.note_after(seen.note),
             scaled.warning,
             n_refused={one.name: one.n_refused for one in seen.sights if one.n_refused},
             late=self._left_of(seen, event, scaled),
             pictures=tuple(one.picture for one in seen.sights if one.picture is not None),
+            motifs=named.view,
+            n_motifs=named.counts,
         )
 
     def _look(self, incoming: Incoming) -> _Seen:

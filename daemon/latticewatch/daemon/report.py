@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 from numpy.typing import NDArray
 
 from latticewatch.daemon.exchange import PipelineSettings
 from latticewatch.daemon.material import Scaled
-from latticewatch.daemon.sights import Sight
+from latticewatch.daemon.sights import Sight, SiteChange
 from latticewatch.daemon.verdicts import Verdict
 from latticewatch.detectors.calibration import score_of_p
 from latticewatch.detectors.protocols import Finding
@@ -25,6 +25,7 @@ from latticewatch.wire.events import (
 )
 from latticewatch.wire.frames import FrameHeader
 from latticewatch.wire.geometry import Geometry
+from latticewatch.wire.motifs import Motif, MotifChange
 
 
 class Reporter:
@@ -50,7 +51,12 @@ class Reporter:
             self._cut = Cut(rule="per_frame", value=settings.false_alarms_per_frame or 0.0)
 
     def report(
-        self, t_recv_ns: int, verdict: Verdict, drift: Drift | None, scaled: Scaled
+        self,
+        t_recv_ns: int,
+        verdict: Verdict,
+        drift: Drift | None,
+        scaled: Scaled,
+        changes: Sequence[SiteChange] = (),
     ) -> DefectEvent:
         """Build the event of a frame, envelope and latencies still empty.
 
@@ -91,6 +97,7 @@ class Reporter:
             missing_since_last=0,
             attrs=copy_attrs(header) if settings.copy_attrs else None,
             pixel_size=scaled.pixel_size or UNSET,
+            motif_changes=_changes(changes, geometry),
         )
 
     def _defects(
@@ -112,6 +119,7 @@ class Reporter:
             Defect(
                 i=i,
                 kind=finding.kind,
+                label=finding.label,
                 score=score_of_p(finding.p_value),
                 p_value=finding.p_value,
                 q_value=max(float(verdict.q_value[i]), 1e-300),
@@ -128,23 +136,57 @@ class Reporter:
                 edge=edge[i],
                 outline_px_yx=UNSET if finding.outline_px_yx is None else finding.outline_px_yx,
                 flags=(*finding.flags, *(("tail_p",) if finding.tail else ())),
+                motif=_motif(finding),
             )
             for i, finding in enumerate(findings)
         )
 
 
+def listed_rows(findings: Sequence[Finding], n_most: int) -> list[int]:
+    """Rows of so many findings, the strongest; dopants, of which there are many, give way first."""
+    order = sorted(range(len(findings)), key=lambda k: ("dopant" in findings[k].flags, k))
+    return sorted(order[:n_most])
+
+
 def _at_most(verdict: Verdict, n_most: int) -> Verdict:
-    """Keep so many findings, the strongest; dopants, of which there are many, give way first."""
+    """Keep so many findings."""
     if len(verdict.findings) <= n_most:
         return verdict
-    order = sorted(
-        range(len(verdict.findings)), key=lambda k: ("dopant" in verdict.findings[k].flags, k)
-    )
-    kept = sorted(order[:n_most])
+    kept = listed_rows(verdict.findings, n_most)
     return replace(
         verdict,
         findings=tuple(verdict.findings[k] for k in kept),
         q_value=verdict.q_value[kept],
+    )
+
+
+def _motif(finding: Finding) -> Motif | UnsetType:
+    """Class of a finding, not written where nobody named it."""
+    named = finding.motif
+    if named is None:
+        return UNSET
+    return Motif(id=named.class_id, p=named.p, distance=named.distance, role=named.role)
+
+
+def _changes(
+    changes: Sequence[SiteChange], geometry: Geometry
+) -> tuple[MotifChange, ...] | UnsetType:
+    """Sites that changed, not written where none did."""
+    if not changes:
+        return UNSET
+    frac_yx = geometry.to_fraction(np.array([one.pixel_yx for one in changes]))
+    return tuple(
+        MotifChange(
+            site=one.address,
+            pixel_yx=one.pixel_yx,
+            frac_yx=_pair(frac_yx[k]),
+            before=one.before[0],
+            after=one.after[0],
+            before_label=one.before[1],
+            after_label=one.after[1],
+            p=one.p,
+        )
+        for k, one in enumerate(changes)
     )
 
 

@@ -26,7 +26,8 @@ from latticewatch.daemon.lifecycle import EXIT_ASKED, Daemon
 from latticewatch.daemon.logs import LogBook, make_logger
 from latticewatch.daemon.metrics import Metrics, count_kernel_variants, resident_bytes
 from latticewatch.daemon.model_choices import late_names
-from latticewatch.daemon.models import ModelError, load_models
+from latticewatch.daemon.models import ModelError, ModelSet, load_models
+from latticewatch.daemon.motif_worker import MotifWorker, ProposesMotifs
 from latticewatch.daemon.opening import (
     CannotStartError,
     open_http,
@@ -62,6 +63,8 @@ class Analysis:
     ----------
     late
         Answers what the pipeline leaves, in a thread of its own; None if it leaves nothing.
+    motifs
+        What proposes motif classes, in a thread of its own; None where none are proposed.
     previews
         By which the pipeline knows whether a picture is due.
     """
@@ -70,6 +73,7 @@ class Analysis:
     model_set: str
     models: Sequence[Mapping[str, object]]
     late: LateAnalyser | None = None
+    motifs: ProposesMotifs | None = None
     previews: Previews = field(default_factory=Previews)
 
 
@@ -142,6 +146,7 @@ def load_analysis(settings: Settings, *, clock: Clock) -> Analysis:
         model_set=pipeline.model_set,
         models=models.describe(),
         late=pipeline.late_stage,
+        motifs=_proposing(models, pipeline),
         previews=previews,
     )
 
@@ -165,6 +170,7 @@ def build_daemon(*, settings: Settings, analysis: Analysis, log: LogBook, clock:
         undo.callback(publisher.close)
         outbox = _make_outbox(settings, publisher, books, analysis.previews)
         late = _make_late(settings, stage=analysis.late, outbox=outbox, books=books)
+        motifs = _make_motifs(settings, analysis.motifs, outbox=outbox, books=books)
         service = _make_service(settings, analysis=analysis, outbox=outbox, late=late, books=books)
         intake = Intake(
             source_name=settings.source.name,
@@ -175,7 +181,7 @@ def build_daemon(*, settings: Settings, analysis: Analysis, log: LogBook, clock:
             books=books,
         )
         http = open_http(settings, service=service, books=books)
-        _watch(settings, books=books, intake=intake, outbox=outbox)
+        _watch(settings, books=books, intake=intake, outbox=outbox, motifs=motifs)
         undo.pop_all()
     return Daemon(
         source_name=settings.source.name,
@@ -187,6 +193,7 @@ def build_daemon(*, settings: Settings, analysis: Analysis, log: LogBook, clock:
         intake=intake,
         service=service,
         late=late,
+        motifs=motifs,
         outbox=outbox,
     )
 
@@ -250,7 +257,31 @@ def _make_service(
     )
 
 
-def _watch(settings: Settings, *, books: Books, intake: Intake, outbox: Outbox) -> None:
+def _proposing(models: ModelSet, pipeline: Pipeline) -> ProposesMotifs | None:
+    """Take what proposes classes for the pipeline; None where none are asked for."""
+    if models.motifs is None or pipeline.motif_desk is None:
+        return None
+    return ProposesMotifs(pipeline.motif_desk, models.motifs.reservoir(), models.motifs.class_of)
+
+
+def _make_motifs(
+    settings: Settings, proposing: ProposesMotifs | None, *, outbox: Outbox, books: Books
+) -> MotifWorker | None:
+    if proposing is None:
+        return None
+    return MotifWorker(
+        proposing=proposing, sink=outbox, books=books, source_name=settings.source.name
+    )
+
+
+def _watch(
+    settings: Settings,
+    *,
+    books: Books,
+    intake: Intake,
+    outbox: Outbox,
+    motifs: MotifWorker | None,
+) -> None:
     books.metrics.watch(
         {
             "ready": lambda: float(books.readiness.is_ready),
@@ -259,6 +290,7 @@ def _watch(settings: Settings, *, books: Books, intake: Intake, outbox: Outbox) 
             "clock_synchronised": lambda: float(settings.ingest.clock_synchronised),
             "kernel_signatures": count_kernel_variants,
             "resident_bytes": resident_bytes,
+            "motif_reservoir_sites": lambda: 0.0 if motifs is None else float(motifs.n_sites),
         }
     )
 

@@ -1,7 +1,7 @@
 """What one detector is given of a frame, and what it says: the same words for all of them."""
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,10 @@ from latticewatch.daemon.exchange import PipelineSettings
 from latticewatch.detectors.follow import FrameLattice
 from latticewatch.detectors.protocols import Finding
 from latticewatch.wire.words import DetectorCondition
+
+ARITHMETIC: Final = (ArithmeticError, np.linalg.LinAlgError)
+"""What pixels can do to arithmetic that nobody foresaw; anything else is a mistake of ours and ends
+the thread, loudly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +189,29 @@ class Sight:
     note: str = ""
     n_refused: int = 0
     picture: Picture | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SiteChange:
+    """A site that is of another class than before, in the terms of an event.
+
+    Attributes
+    ----------
+    address
+        Cell along a, cell along b, sublattice.
+    pixel_yx
+        Of the site.
+    before, after
+        Id and name of a class.
+    p
+        Of the class after.
+    """
+
+    address: tuple[int, int, int]
+    pixel_yx: tuple[float, float]
+    before: tuple[int, str]
+    after: tuple[int, str]
+    p: float
 
 
 class Looker(Protocol):

@@ -19,12 +19,14 @@ from latticewatch.client import (
     DefectClient,
     DefectEvent,
     Message,
+    MotifChange,
     ReceiveTimeout,
     Status,
 )
 
 N_EVENTS = 12
 N_STATUSES = 4
+N_CHANGES = 3  # of sites, in one line
 REFRESH_PER_SECOND = 4  # faster than anyone reads, slow enough to leave the cores alone
 WAIT_S = 0.5
 NS_PER_MS = 1e6
@@ -126,6 +128,7 @@ def event_line(event: DefectEvent) -> str:
     The age is that of the frame when its event came here.
     """
     strongest = f"  {describe_defect(event.defects[0])}" if event.defects else ""
+    strongest += "".join(f"  {describe_change(one)}" for one in event.motif_changes[:N_CHANGES])
     return (
         f"event {event.seq}  frame {event.frame.seq}  {age_ms(event):.1f} ms  {verdict(event)}  "
         f"{event.n_scored}/{event.n_sites} sites  {event.n_defects} defects{strongest}"
@@ -144,9 +147,16 @@ def verdict(event: DefectEvent) -> str:
 
 
 def describe_defect(defect: Defect) -> str:
-    """Kind, place in fractions of the context, and chance of being none."""
+    """Kind, motif class, place in fractions of the context, and chance of being none."""
     y, x = defect.frac_yx
-    return f"{defect.kind} at {y:.4f}, {x:.4f} (p {defect.p_value:.0e})"
+    kind = defect.kind if defect.label is None else f"{defect.kind} ({defect.label})"
+    return f"{kind} at {y:.4f}, {x:.4f} (p {defect.p_value:.0e})"
+
+
+def describe_change(change: MotifChange) -> str:
+    """Classes before and after, and place of the site in fractions of the context."""
+    y, x = change.frac_yx
+    return f"{change.before_label} became {change.after_label} at {y:.4f}, {x:.4f}"
 
 
 def render(state: WatchState) -> RenderableType:

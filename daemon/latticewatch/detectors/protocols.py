@@ -39,6 +39,34 @@ class Scores:
 
 
 @dataclass(frozen=True, slots=True)
+class MotifName:
+    """Which motif class a finding belongs to.
+
+    Attributes
+    ----------
+    class_id
+        1 or more, stable; 0: far from all classes.
+    p
+        0..1: probability of the class; of id 0 the chance that a member of the nearest one lies so
+        far out.
+    distance
+        Mahalanobis, to the class, or to the nearest one.
+    role
+        pristine, defect, neighbour, proposed; new for id 0.
+    """
+
+    class_id: int
+    p: float
+    distance: float
+    role: str
+
+    @property
+    def is_new(self) -> bool:
+        """Far from all classes."""
+        return self.class_id == 0
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One place past the threshold, before it becomes a defect of an event.
 
@@ -68,6 +96,10 @@ class Finding:
         Words of the protocol.
     outline_px_yx
         Points of a boundary, or round a patch, the first not repeated; None for a point defect.
+    label
+        Name of its motif class, "new" where it is far from all; None where nobody named it.
+    motif
+        The class itself.
     """
 
     pixel_yx: tuple[float, float]
@@ -82,6 +114,8 @@ class Finding:
     displacement_px_yx: tuple[float, float] | None = None
     flags: tuple[str, ...] = ()
     outline_px_yx: tuple[tuple[float, float], ...] | None = None
+    label: str | None = None
+    motif: MotifName | None = None
 
 
 class Detector(Protocol):

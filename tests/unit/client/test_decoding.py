@@ -29,7 +29,7 @@ NAMES = sorted(
 
 
 # Left out of the wire where there is none, where other keys are written as nil.
-LEFT_OUT = frozenset({"outline_px_yx", "pixel_size"})
+LEFT_OUT = frozenset({"outline_px_yx", "pixel_size", "motif"})
 OF_LATER_STAGES = frozenset({"stage", "confirms"})
 
 
@@ -41,6 +41,7 @@ def as_json(message: Any) -> Any:  # noqa: ANN401 - any dataclass, any JSON
             for field in dataclasses.fields(message)
             if field.metadata.get("wire", True)
             and not (field.name in LEFT_OUT and getattr(message, field.name) is None)
+            and not (field.name == "motif_changes" and not message.motif_changes)
             and not (field.name in OF_LATER_STAGES and message.stage == "first")
         }
     )

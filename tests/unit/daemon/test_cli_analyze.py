@@ -81,7 +81,7 @@ def test_symmetry_maps_alone_answer_with_a_model_of_the_recording_itself(
         assert 0 < event["n_scored"] < event["n_sites"]
 
 
-@pytest.mark.parametrize("asked", ["motifs", "patterson,motifs", ""])
+@pytest.mark.parametrize("asked", ["monitor", "patterson,monitor", ""])
 def test_detectors_that_are_not_there_are_refused(crystal: Path, asked: str) -> None:
     done = CliRunner().invoke(app, ["analyze", str(crystal), "--detectors", asked])
 

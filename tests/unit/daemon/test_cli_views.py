@@ -64,7 +64,15 @@ def test_a_line_names_the_strongest_defect() -> None:
     line = watch.event_line(event)
 
     assert f"frame {event.frame.seq}" in line
-    assert f"{event.n_defects} defects  {event.defects[0].kind} at" in line
+    assert f"{event.n_defects} defects  vacancy (S vacancy) at" in line
+
+
+def test_a_line_names_motifs_and_sites_that_changed() -> None:
+    line = watch.event_line(golden_event("event_motifs"))
+
+    assert "3 defects  deficit (1S vacancy) at" in line
+    assert "S became 1S vacancy at" in line
+    assert "W became new at" in line
 
 
 def test_the_table_shows_events_statuses_and_a_lost_daemon() -> None:

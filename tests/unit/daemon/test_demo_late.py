@@ -107,6 +107,7 @@ def test_the_demo_lets_those_look_that_are_asked_for(tmp_path: Path) -> None:
         "domains": {"enabled": False},
         "vae": {"enabled": True},
         "symmetry": {"enabled": False},
+        "motifs": {"enabled": False},
     }
     assert load_settings(path).detectors.vae.late
 

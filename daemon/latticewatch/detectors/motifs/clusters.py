@@ -33,11 +33,12 @@ Labels = NDArray[np.intp]
 
 _ROUNDS = 10
 _REJECT_BELOW = 1e-3  # motifs.md 3.1: beyond this quantile of chi-square a site is of no class
-# Chance that a single pristine site in the whole sample lies further out: beyond, a site is strange.
+# Chance that one pristine site of the whole sample lies further out: beyond, a site is strange.
 _FAR_BELOW = 1e-2
 # A group of outliers is a class if so many of them are strange; of fewer than `min_cluster_size`
 # all must be so, and so many merge distances from every class.
 _MOST_FAR, _CLEARLY = 0.5, 2.0
+_MOST_COMPARED = 2000  # outliers, each with each other: two million pairs
 _LAYOUT_CLUSTER = 10  # motifs.md 3.3
 _PRISTINE = 0.975  # of the majority, which is one class whatever density finds in it
 _COMPONENTS = 5  # of one species, motifs.md 3.1
@@ -71,13 +72,8 @@ class Sample:
 
     def of(self, members: NDArray[np.intp]) -> "Sample":
         """Return some of the sites."""
-        return Sample(
-            self.z[members],
-            self.sublattice[members],
-            self.places_yx[members],
-            self.address[members],
-            self.frame[members],
-        )
+        z, places_yx, address = self.z[members], self.places_yx[members], self.address[members]
+        return Sample(z, self.sublattice[members], places_yx, address, self.frame[members])
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,8 +282,10 @@ def _with_outliers(
     if len(out) < 2:
         return labels
     labels = labels.copy()
-    where = occurrences(given.places_yx[out], given.frame[out], nearest_px)
     far_by2 = mixture.distance2(x[out]).min(axis=1)
+    furthest = np.sort(np.argsort(-far_by2)[:_MOST_COMPARED])
+    out, far_by2 = out[furthest], far_by2[furthest]
+    where = occurrences(given.places_yx[out], given.frame[out], nearest_px)
     groups = agreeing_groups(x[out], np.sqrt(far_by2), where)
     unlikely2 = stats.chi2.isf(_FAR_BELOW / len(x), x.shape[1])
     # Jitter has longer tails than counts: a few sites are a kind only if clearly another one.

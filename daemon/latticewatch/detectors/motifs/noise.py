@@ -17,7 +17,7 @@ Labels = NDArray[np.intp]
 _KEPT = 0.975  # of a sublattice: what lies further out has no say in the spread
 _ROUNDS = 8
 _STRANGE_BELOW = 1e-3  # chance of a pristine site to lie as far out
-# Moduli of moments that symmetry forbids are Rayleigh distributed, with longer tails than a Gaussian.
+# Moduli of moments that symmetry forbids are Rayleigh distributed, with longer tails.
 _LONG_TAILS = 1.4
 # Squares along a direction, over those at which one site is strange: several sites share it, or one
 # is far out. Else every site of a tail would have a component of its own, and be an outlier in it.
@@ -71,7 +71,7 @@ class Projection:
 
 
 def species_of(z: Values, sublattice: Labels) -> Labels:
-    """Number the sublattices that differ: 0.. of each site (N,).
+    """Tell which sites are of columns that differ: a number 0.. for each, (N,).
 
     Equivalent columns of a cell have equal invariant features, whichever way their surroundings
     are turned, and are one species.

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latticewatch.detectors.motifs.averages import mean_patches
-from latticewatch.detectors.motifs.clusters import ClusterSettings, Classes, find_classes
+from latticewatch.detectors.motifs.clusters import Classes, ClusterSettings, find_classes
 from latticewatch.detectors.motifs.matching import match_classes
 from latticewatch.detectors.motifs.noise import strange_components
 from support.motif_patches import sample_of, scene_sample

@@ -1,12 +1,13 @@
 """Sites are sorted into their kinds, at any dose and angle (methods/motifs.md, 8.4 to 8.8)."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from sklearn.cluster import HDBSCAN
 
-from latticewatch.detectors.motifs.clusters import ClusterSettings, Sample, find_classes
+from latticewatch.detectors.motifs.clusters import ClusterSettings, find_classes
 from latticewatch.detectors.motifs.layout import lay_out
 from latticewatch.detectors.motifs.noise import strange_components
 from support.motif_figures import adjusted_rand, macro_recall, neighbour_vote
@@ -73,7 +74,7 @@ def test_layout_of_ordinary_components_is_torn_where_nothing_is_merged() -> None
         z = off @ np.linalg.svd(off, full_matrices=False)[2][:5].T
         knots = HDBSCAN(min_cluster_size=10, copy=True).fit_predict(lay_out(z))
         torn.append(int(knots.max()) + 1)
-        plain = Sample(z, *_rest(given.sample))
+        plain = replace(given.sample, z=z)
         merged.append(len(find_classes(plain, LOW_DOSE).means))
     assert np.mean(torn) > 20
     assert all(10 <= n <= 14 for n in merged), (torn, merged)
@@ -144,10 +145,6 @@ def test_sites_that_are_all_equal_are_one_class() -> None:
     given = sample_of(
         np.ones((n_sites, 36)),
         np.zeros(n_sites, np.intp),
-        np.indices((6, 10)).reshape(2, -1).T * 9.0,
+        np.array(list(itertools.product(range(6), range(10))), np.float64) * 9.0,
     )
     assert set(find_classes(given).labels) == {0}
-
-
-def _rest(given: Sample) -> tuple[object, ...]:
-    return given.sublattice, given.places_yx, given.address, given.frame
