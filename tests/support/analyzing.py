@@ -11,6 +11,7 @@ from latticewatch.daemon.offline_pipeline import (
     with_detectors,
     with_models,
 )
+from latticewatch.daemon.offline_results import Destination
 
 USUAL = ("reference_cell", "patterson", "domains")
 
@@ -25,7 +26,12 @@ def analyze(
     """The lines that are written."""
     chosen = with_detectors(offline_settings(), detectors)
     settings, to_fit = with_models(chosen, [model] if model and "patterson" in detectors else [])
-    analyze_inputs(list(inputs), settings=settings, to_fit=to_fit, out=out, plot_folder=plot_folder)
+    analyze_inputs(
+        list(inputs),
+        settings=settings,
+        to_fit=to_fit,
+        to=Destination(out=out, plot_folder=plot_folder),
+    )
     return [json.loads(line) for line in out.read_text().splitlines()]
 
 

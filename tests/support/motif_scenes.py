@@ -142,7 +142,7 @@ class Recipe:
 
 
 @lru_cache(maxsize=32)
-def motif_scene(seed: int, recipe: Recipe = Recipe()) -> MotifScene:  # noqa: B008 - frozen
+def motif_scene(seed: int, recipe: Recipe = Recipe()) -> MotifScene:
     """Draw a frame; no two defects lie within three bonds of each other."""
     rng = np.random.default_rng(seed)
     crystal = CRYSTALS[recipe.crystal]

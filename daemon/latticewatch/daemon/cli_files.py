@@ -94,6 +94,13 @@ def analyze(  # noqa: PLR0913 - one for each option
     plot: Annotated[
         Path | None, typer.Option(help="Folder for a picture of each frame, defects marked.")
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="A page, as out.html, of the motif class of every site and defect; adds motifs to "
+            "the detectors."
+        ),
+    ] = None,
     detectors: Annotated[
         str,
         typer.Option(
@@ -123,10 +130,15 @@ def analyze(  # noqa: PLR0913 - one for each option
         with_material,
         with_models,
     )
+    from latticewatch.daemon.offline_results import Destination
 
     settings = offline_settings()
     with _naming("--detectors"):
-        settings = with_detectors(settings, chosen_detectors(detectors))
+        chosen = chosen_detectors(detectors)
+        if report is not None and "motifs" not in chosen:
+            typer.echo("motifs looks, too: the report is about what it says", err=True)
+            chosen = chosen_detectors(f"{detectors},motifs")
+        settings = with_detectors(settings, chosen)
     with _naming("--material"):
         settings = settings if material is None else with_material(settings, material)
     with _naming("--pixel-size-pm"):
@@ -137,8 +149,11 @@ def analyze(  # noqa: PLR0913 - one for each option
         inputs,
         settings=settings,
         to_fit=to_fit,
-        out=None if out == Path("-") else out,
-        plot_folder=plot,
+        to=Destination(
+            out=None if out == Path("-") else out,
+            plot_folder=plot,
+            page=report,
+        ),
         pixel_size_pm=pixel_size_pm,
     )
     if n_failed:

@@ -10,10 +10,12 @@ from latticewatch.adapters.errors import InputError
 from latticewatch.adapters.recorded import Recording, expand_inputs, open_recording
 from latticewatch.daemon.config import Settings
 from latticewatch.daemon.fitting import FitProcess, FitRefusedError
+from latticewatch.daemon.motif_page import MotifPage
+from latticewatch.daemon.motif_page_files import check_report
 from latticewatch.daemon.offline_frames import incoming_frame, numbered, with_pixel_size
 from latticewatch.daemon.offline_pipeline import FitOnItself, make_pipeline
 from latticewatch.daemon.offline_report import Report
-from latticewatch.daemon.offline_results import Results, make_folder, open_lines
+from latticewatch.daemon.offline_results import Destination, Results, make_folder, open_lines
 from latticewatch.daemon.pipeline import Pipeline
 from latticewatch.daemon.unfitted import event_without_model
 from latticewatch.wire.events import Cut
@@ -24,8 +26,7 @@ def analyze_inputs(
     *,
     settings: Settings,
     to_fit: Sequence[str],
-    out: Path | None,
-    plot_folder: Path | None,
+    to: Destination,
     pixel_size_pm: float | None = None,
 ) -> int:
     """Write an event for every frame of every input.
@@ -38,10 +39,8 @@ def analyze_inputs(
         Who looks, and at what.
     to_fit
         Detectors whose model is fitted on each input itself; those of others are in the settings.
-    out
-        File for the lines; None for standard output, and then people are told on standard error.
-    plot_folder
-        Made if absent; None for no pictures.
+    to
+        Where the results go.
     pixel_size_pm
         Of all inputs, in place of what their files say.
 
@@ -58,25 +57,38 @@ def analyze_inputs(
         A model is refused.
     """
     paths = expand_inputs(inputs)
-    pictures = plot_folder is not None
+    if to.page is not None:
+        check_report(to.page, inputs=paths, out=to.out)
+    pictures = to.plot_folder is not None or to.page is not None
     with ExitStack() as stack:
-        report = Report(sys.stderr if out is None else sys.stdout)
-        results = Results(open_lines(out, stack), make_folder(plot_folder), report)
-        choose = _way_to_choose(settings, to_fit, stack, pictures=pictures)
+        report = Report(sys.stderr if to.out is None else sys.stdout)
+        results = Results(open_lines(to.out, stack), make_folder(to.plot_folder), report)
+        if to.page is not None:
+            results.page = MotifPage(to.page)
+        choose = _way_to_choose(settings, to_fit, stack, pictures=pictures, tell=results.warn)
         for path in paths:
             try:
                 recording, note = with_pixel_size(open_recording(path), pixel_size_pm)
                 if note:
-                    sys.stderr.write(f"{path}: {note}\n")
+                    results.warn(f"{path}: {note}")
                 _analyze_one(recording, choose, settings, results)
             except InputError as failure:
                 results.fail(failure)
-        report.finish(n_failed=results.n_failed, out=out, plot_folder=plot_folder)
+        if results.page is not None:
+            results.page.write()
+        report.finish(
+            n_failed=results.n_failed, out=to.out, plot_folder=to.plot_folder, page=to.page
+        )
         return results.n_failed
 
 
 def _way_to_choose(
-    settings: Settings, to_fit: Sequence[str], stack: ExitStack, *, pictures: bool
+    settings: Settings,
+    to_fit: Sequence[str],
+    stack: ExitStack,
+    *,
+    pictures: bool,
+    tell: Callable[[str], object],
 ) -> Callable[[Recording], Pipeline]:
     """One pipeline for all recordings, or one for each with models fitted on it."""
     if not to_fit:
@@ -88,6 +100,7 @@ def _way_to_choose(
         settings=settings,
         names=to_fit,
         pictures=pictures,
+        tell=tell,
     )
 
 
@@ -116,7 +129,14 @@ def analyze_recording(recording: Recording, pipeline: Pipeline, results: Results
         outcome = pipeline.process(incoming)
         note = "; ".join(said for said in (outcome.note, outcome.warning) if said)
         event = numbered(outcome.event, incoming)
-        results.write(recording, index, event, note=note, pictures=outcome.pictures)
+        results.write(
+            recording,
+            index,
+            event,
+            note=note,
+            pictures=outcome.pictures,
+            sites=outcome.motifs,
+        )
 
 
 def write_unscored(recording: Recording, settings: Settings, results: Results) -> None:

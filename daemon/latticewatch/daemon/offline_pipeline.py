@@ -160,6 +160,11 @@ def make_pipeline(
     )
 
 
+def tell_people(line: str) -> None:
+    """Write a line for people."""
+    sys.stderr.write(f"{line}\n")
+
+
 class Fitter(Protocol):
     """Whatever fits a model to frames."""
 
@@ -191,6 +196,8 @@ class FitOnItself:
         Of those for whom no model was given.
     pictures
         Whether detectors draw what they could not explain.
+    tell
+        Gets a line on what could not be fitted, or is doubtful.
     """
 
     fitter: Fitter
@@ -198,6 +205,7 @@ class FitOnItself:
     settings: Settings
     names: Sequence[str] = ("patterson",)
     pictures: bool = False
+    tell: Callable[[str], object] = tell_people
 
     def __call__(self, recording: Recording) -> Pipeline:
         """Fit, say what the fits warned of, and build."""
@@ -210,11 +218,11 @@ class FitOnItself:
                 others = [other for other in looking(settings) if other != name]
                 if not set(others) - {"domains", "motifs"}:
                     raise
-                sys.stderr.write(f"{refusal}; {name} does not look, others do\n")
+                self.tell(f"{refusal}; {name} does not look, others do")
                 settings = with_detectors(settings, others)
                 continue
             for warning in report.warnings:
-                sys.stderr.write(f"{recording.path}: {warning}\n")
+                self.tell(f"{recording.path}: {warning}")
             settings = with_model(settings, name, model)
             # The file is gone after the run, and its folder has another name in each: say what
             # it was.

@@ -52,7 +52,14 @@ class Report:
             told = f"{told}; {note.removeprefix('not periodic: ')}"
         self._write(f"{recording.path} [{index}]: {told}")
 
-    def finish(self, *, n_failed: int, out: Path | None, plot_folder: Path | None) -> None:
+    def finish(
+        self,
+        *,
+        n_failed: int,
+        out: Path | None,
+        plot_folder: Path | None,
+        page: Path | None = None,
+    ) -> None:
         """Write what all inputs add up to, and where the results are."""
         total = (
             f"{counted(self.n_frames, 'frame')}, {self.n_scored} scored, "
@@ -61,7 +68,9 @@ class Report:
         if n_failed:
             total += f", {counted(n_failed, 'input')} failed"
         total += "; events on standard output" if out is None else f"; events in {out}"
-        self._write(total if plot_folder is None else f"{total}, plots in {plot_folder}")
+        total += "" if plot_folder is None else f", plots in {plot_folder}"
+        total += "" if page is None else f", report in {page}"
+        self._write(total)
 
     def _write(self, line: str) -> None:
         self.out.write(f"{line}\n")

@@ -12,11 +12,32 @@ from msgspec import UNSET
 
 from latticewatch.adapters.errors import InputError
 from latticewatch.adapters.recorded import Recording
+from latticewatch.daemon.motif_page import MotifPage
 from latticewatch.daemon.offline_report import Report, found_in
+from latticewatch.daemon.outcome import MotifView
 from latticewatch.daemon.plots import Mark, draw_frame, draw_residual, draw_severity
 from latticewatch.daemon.sights import Picture
 from latticewatch.wire.events import DefectEvent
 from latticewatch.wire.plain import to_jsonable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """What a run writes.
+
+    Attributes
+    ----------
+    out
+        File for the lines; None for standard output, and then people are told on standard error.
+    plot_folder
+        Made if absent; None for no pictures.
+    page
+        File for a page on the motif class of every site; None for none.
+    """
+
+    out: Path | None
+    plot_folder: Path | None = None
+    page: Path | None = None
 
 
 @dataclass(slots=True)
@@ -31,6 +52,8 @@ class Results:
         Receives the pictures; None for none.
     report
         Tells people.
+    page
+        Receives every frame for people to look at; None for none.
     n_failed
         Inputs that gave no answer.
     """
@@ -38,13 +61,20 @@ class Results:
     lines: TextIO
     plot_folder: Path | None
     report: Report
+    page: MotifPage | None = None
     n_failed: int = 0
     _names: set[str] = field(default_factory=set)
 
     def fail(self, failure: Exception) -> None:
         """Say in one line why an input gives no answer; the others go on."""
         self.n_failed += 1
-        sys.stderr.write(f"{failure}\n")
+        self.warn(str(failure))
+
+    def warn(self, line: str) -> None:
+        """Tell people what is doubtful, whatever else is written."""
+        sys.stderr.write(f"{line}\n")
+        if self.page is not None:
+            self.page.warn(line)
 
     def write(
         self,
@@ -54,6 +84,7 @@ class Results:
         *,
         note: str = "",
         pictures: Sequence[Picture] = (),
+        sites: MotifView | None = None,
     ) -> None:
         """Write the line of a frame and its pictures, and tell of it, with a note for people."""
         line = to_jsonable(event)
@@ -71,6 +102,15 @@ class Results:
                     continue
                 told = f"what {picture.layer} cannot explain: red too much, blue too little"
                 draw_residual(picture.values, marks, title=f"{title}\n{told}", path=beside)
+        if self.page is not None:
+            self.page.add(
+                event,
+                recording.frame(index),
+                name=recording.name,
+                index=index if recording.n_frames > 1 else None,
+                sites=sites,
+                notes=[note] if note else [],
+            )
         self.report.add(recording, index, event, note)
 
     def _new_name(self, recording: Recording, index: int) -> str:

@@ -18,7 +18,7 @@ from latticewatch.daemon.offline import analyze_inputs
 from latticewatch.daemon.offline_frames import incoming_frame
 from latticewatch.daemon.offline_pipeline import make_pipeline, offline_settings
 from latticewatch.daemon.offline_report import ADVICE, NO_SITES, Report, reason_of
-from latticewatch.daemon.offline_results import Results, title_of
+from latticewatch.daemon.offline_results import Destination, Results, title_of
 from latticewatch.wire.events import Cut
 from support.analyzing import analyze
 from support.crystals import specimen
@@ -93,8 +93,7 @@ def test_events_on_standard_output_stand_there_alone(
         [crystal],
         settings=offline_settings(),  # whose model is the shipped one
         to_fit=[],
-        out=None,
-        plot_folder=None,
+        to=Destination(out=None),
     )
 
     told = capsys.readouterr()

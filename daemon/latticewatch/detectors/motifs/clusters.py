@@ -33,10 +33,14 @@ Labels = NDArray[np.intp]
 
 _ROUNDS = 10
 _REJECT_BELOW = 1e-3  # motifs.md 3.1: beyond this quantile of chi-square a site is of no class
-# A group of fewer than `min_cluster_size` sites is a class if chance does not put one pristine
-# site in a hundred samples as far out as each of them.
+# Chance that one pristine site of the whole sample lies further out: beyond, a site is strange.
 _FAR_BELOW = 1e-2
+# A group of outliers is a class if so many of them are strange; of fewer than `min_cluster_size`
+# all must be so, and so many merge distances from every class.
+_MOST_FAR, _CLEARLY = 0.5, 2.0
+_MOST_COMPARED = 2000  # outliers, each with each other: two million pairs
 _LAYOUT_CLUSTER = 10  # motifs.md 3.3
+_PRISTINE = 0.975  # of the majority, which is one class whatever density finds in it
 _COMPONENTS = 5  # of one species, motifs.md 3.1
 # Deviations between the nearest classes, and share of lone sites, at which the layout is tried.
 _CROWDED, _MANY_LONE = 5.0, 0.03
@@ -68,13 +72,8 @@ class Sample:
 
     def of(self, members: NDArray[np.intp]) -> "Sample":
         """Return some of the sites."""
-        return Sample(
-            self.z[members],
-            self.sublattice[members],
-            self.places_yx[members],
-            self.address[members],
-            self.frame[members],
-        )
+        z, places_yx, address = self.z[members], self.places_yx[members], self.address[members]
+        return Sample(z, self.sublattice[members], places_yx, address, self.frame[members])
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +193,8 @@ def _by_route(
 ) -> tuple[Labels, int]:
     started = _proposed(x, route, settings)
     distance = settings.merge_distance
-    labels = _settled(x, merge_close(x, started, distance), given, settings, distance)
-    return labels, int(started.max()) + 1
+    merged = merge_close(x, _with_majority(x, started, distance), distance)
+    return _settled(x, merged, given, settings, distance), max(int(started.max()) + 1, 1)
 
 
 def _is_crowded(x: Values, labels: Labels) -> bool:
@@ -216,12 +215,25 @@ def _criterion(x: Values, labels: Labels) -> float:
 
 
 def _proposed(x: Values, route: str, settings: ClusterSettings) -> Labels:
-    """Clusters of density, of the features themselves or of their layout; at least one."""
+    """Clusters of density, of the features themselves or of their layout."""
     if route == "layout":
-        found = dense_clusters(lay_out(x, seed=settings.seed), _LAYOUT_CLUSTER)
-    else:
-        found = dense_clusters(x, settings.min_cluster_size)
-    return found if found.max(initial=-1) >= 0 else np.zeros(len(x), np.intp)
+        return dense_clusters(lay_out(x, seed=settings.seed), _LAYOUT_CLUSTER)
+    return dense_clusters(x, settings.min_cluster_size)
+
+
+def _with_majority(x: Values, labels: Labels, distance: float) -> Labels:
+    """Let the pristine majority, round the origin, be a cluster whole.
+
+    Density never finds a single cluster: of a perfect crystal it finds crumbs.
+    """
+    labels = labels.copy()
+    majority = int(labels.max(initial=-1)) + 1
+    for one in range(majority):
+        if np.linalg.norm(x[labels == one].mean(axis=0)) < distance:
+            labels[labels == one] = majority
+    inside = np.square(x).sum(axis=1) < stats.chi2.ppf(_PRISTINE, x.shape[1])
+    labels[inside] = majority
+    return labels if inside.any() else np.where(labels < 0, majority, labels)
 
 
 def _settled(
@@ -236,8 +248,11 @@ def _settled(
     for _ in range(_ROUNDS):
         mixture = mixture_of(x, labels)
         new = _assigned(x, mixture, _REJECT_BELOW)
-        new = _with_outliers(x, new, mixture, (given, nearest_px, settings.min_cluster_size))
-        for one in range(int(new.max(initial=-1)) + 1):
+        if new.max(initial=-1) < 0:
+            return np.zeros(len(x), np.intp)
+        new = _with_outliers(x, new, mixture, (given, nearest_px, settings))
+        # The largest class is no defect, however few sites there are.
+        for one in np.argsort(-np.bincount(new[new >= 0]))[1:]:
             if is_lone(new == one, given.places_yx, given.frame, nearest_px):
                 new[new == one] = -1
         new = merge_close(x, split_wide(x, new, distance), distance)
@@ -259,23 +274,28 @@ def _assigned(x: Values, mixture: Mixture, reject_below: float) -> Labels:
 
 
 def _with_outliers(
-    x: Values, labels: Labels, mixture: Mixture, rest: tuple[Sample, float, int]
+    x: Values, labels: Labels, mixture: Mixture, rest: tuple[Sample, float, ClusterSettings]
 ) -> Labels:
     """Add groups of outliers that agree within noise as classes of their own."""
-    given, nearest_px, min_cluster_size = rest
+    given, nearest_px, settings = rest
     out = np.flatnonzero(labels < 0)
     if len(out) < 2:
         return labels
     labels = labels.copy()
-    where = occurrences(given.places_yx[out], given.frame[out], nearest_px)
     far_by2 = mixture.distance2(x[out]).min(axis=1)
+    furthest = np.sort(np.argsort(-far_by2)[:_MOST_COMPARED])
+    out, far_by2 = out[furthest], far_by2[furthest]
+    where = occurrences(given.places_yx[out], given.frame[out], nearest_px)
     groups = agreeing_groups(x[out], np.sqrt(far_by2), where)
-    far = stats.chi2.isf(_FAR_BELOW / len(x), x.shape[1])
+    unlikely2 = stats.chi2.isf(_FAR_BELOW / len(x), x.shape[1])
+    # Jitter has longer tails than counts: a few sites are a kind only if clearly another one.
+    clearly2 = max(unlikely2, (_CLEARLY * settings.merge_distance) ** 2)
     n_classes = len(mixture.means)
     for one in range(int(groups.max(initial=-1)) + 1):
         members = out[groups == one]
-        is_far = far_by2[groups == one] > far
-        if is_far.all() or (len(members) >= min_cluster_size and is_far.mean() >= 0.5):
+        enough = len(members) >= settings.min_cluster_size
+        least2 = unlikely2 if enough else clearly2
+        if (far_by2[groups == one] > least2).mean() >= (_MOST_FAR if enough else 1.0):
             labels[members] = n_classes
             n_classes += 1
     return labels

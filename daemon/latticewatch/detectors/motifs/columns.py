@@ -178,7 +178,8 @@ def nearest_sites(
     # Of a skew cell the nearest point may be a step beside the rounded one.
     tried = np.round(away)[:, :, None] + _STEPS_BESIDE
     off = (away[:, :, None] - tried) @ lock.basis_px_yx
-    off_px = np.linalg.norm(off, axis=-1).reshape(len(away), -1)
+    n_tried = columns.n_sublattices * len(_STEPS_BESIDE)
+    off_px = np.linalg.norm(off, axis=-1).reshape(len(away), n_tried)
     sublattice, step = np.divmod(off_px.argmin(axis=1), len(_STEPS_BESIDE))
     row = np.arange(len(places_yx))
     address = np.column_stack([tried[row, sublattice, step], sublattice]).astype(np.int64)

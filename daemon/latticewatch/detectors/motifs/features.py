@@ -62,7 +62,7 @@ def shape_for(columns: CellColumns, parameters: MotifParameters) -> PatchShape:
     # Where shells follow each other closely the nearest columns are inside at the least.
     radius = max(min(radius, end), columns.nearest_px)
     stride = max(1, min(round(radius / _ENOUGH_PX), int(columns.sigma_px / _LEAST_WIDTH_PX)))
-    return PatchShape(stride, round(radius / stride), parameters.n_max)
+    return PatchShape(stride, float(round(radius / stride)), parameters.n_max)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

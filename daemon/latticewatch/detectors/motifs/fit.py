@@ -112,7 +112,7 @@ def fit(
     model = _model(found, sample, classes, projection, parameters)
     model = replace(model, n_sites=n_all)
     model = _with_ids(model, kept, notes)
-    if len(model.classes) <= model.columns.n_sublattices:
+    if all(one.role == "pristine" for one in model.classes):
         notes.append(
             "no class beside pristine sites: every defect will be called new; give frames with "
             "defects, five of a kind or more"

@@ -208,7 +208,7 @@ def _log_likelihood(values: Values) -> float:
     square = float(np.square(values - values.mean()).sum())
     n = len(values)
     variance = max((square + _FEW_OF_NOISE) / (n + _FEW_OF_NOISE), _NARROWEST)
-    return -0.5 * (n * np.log(variance) + square / variance)
+    return float(-0.5 * (n * np.log(variance) + square / variance))
 
 
 def _squares(members: Values) -> Values:

@@ -17,7 +17,11 @@ Labels = NDArray[np.intp]
 _KEPT = 0.975  # of a sublattice: what lies further out has no say in the spread
 _ROUNDS = 8
 _STRANGE_BELOW = 1e-3  # chance of a pristine site to lie as far out
-_FEWEST_STRANGE = 3
+# Moduli of moments that symmetry forbids are Rayleigh distributed, with longer tails.
+_LONG_TAILS = 1.4
+# Squares along a direction, over those at which one site is strange: several sites share it, or one
+# is far out. Else every site of a tail would have a component of its own, and be an outlier in it.
+_SHARED = 2.5
 # Sublattices whose pristine sites differ by less than so much noise are one species.
 _ALIKE = 0.5
 # Of the largest direction: those that say nothing new are left out.
@@ -67,7 +71,7 @@ class Projection:
 
 
 def species_of(z: Values, sublattice: Labels) -> Labels:
-    """Number the sublattices that differ: 0.. of each site (N,).
+    """Tell which sites are of columns that differ: a number 0.. for each, (N,).
 
     Equivalent columns of a cell have equal invariant features, whichever way their surroundings
     are turned, and are one species.
@@ -123,7 +127,9 @@ def pooled_noise(found: list[Noise]) -> Noise:
     return Noise(np.asarray(mean), np.asarray(covariance), n)
 
 
-def strange_components(features: Values, sublattice: Labels, n_each: int = 3) -> Projection:
+def strange_components(
+    features: Values, sublattice: Labels, n_each: int = 3, probes: Values | None = None
+) -> Projection:
     """Choose the components in which strange sites differ from pristine ones.
 
     Principal components, but of features in units of the noise and of strange sites alone, for
@@ -138,6 +144,9 @@ def strange_components(features: Values, sublattice: Labels, n_each: int = 3) ->
         Column of the cell.
     n_each
         Components of each species; those in which the species differ come on top.
+    probes : (P, F), optional
+        Changes of the features that must show, also where no site of the sample has them: a model
+        of a perfect crystal that is to see vacancies needs the one of an absent column.
     """
     species = species_of(features, sublattice)
     n_species = int(species.max()) + 1
@@ -149,6 +158,8 @@ def strange_components(features: Values, sublattice: Labels, n_each: int = 3) ->
     white = pooled.whitening()
     # Direction of the best linear discriminant between species.
     apart = [white @ (white.T @ (one.mean - found[0].mean)) for one in found[1:]]
+    if probes is not None:
+        apart += [np.linalg.solve(noise.covariance, probe) for noise in found for probe in probes]
     wanted = np.concatenate([np.reshape(apart, (-1, features.shape[1])).T, *chosen], axis=1)
     inner = np.linalg.solve(white, wanted)
     inner /= np.linalg.norm(inner, axis=0)
@@ -164,11 +175,15 @@ def own_components(z: Values, noise: Noise, n_components: int) -> Values:
     """
     white = noise.whitening()
     x = (z - noise.mean) @ white
-    strange = np.square(x).sum(axis=1) > stats.chi2.isf(_STRANGE_BELOW, x.shape[1])
-    if strange.sum() >= _FEWEST_STRANGE:
-        x = x[strange]
-    axes = np.linalg.eigh(x.T @ x)[1][:, ::-1]
-    matrix: Values = white @ axes[:, :n_components]
+    strange2 = _LONG_TAILS * float(stats.chi2.isf(_STRANGE_BELOW, x.shape[1]))
+    strange = x[np.square(x).sum(axis=1) > strange2]
+    power, axes = np.linalg.eigh(strange.T @ strange)
+    axes = axes[:, power > _SHARED * strange2][:, ::-1]
+    # Where nothing else is strange, as noise has most power: not where sites spread most, which is
+    # along the tails of this very sample.
+    others = np.eye(x.shape[1])[:, ::-1]
+    others = np.linalg.qr(np.concatenate([axes, others], axis=1))[0][:, axes.shape[1] :]
+    matrix: Values = white @ np.concatenate([axes, others], axis=1)[:, :n_components]
     return matrix
 
 

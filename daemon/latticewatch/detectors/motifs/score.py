@@ -305,7 +305,11 @@ def _some_sites(
     shape: tuple[int, ...], lock: LatticeLock, columns: CellColumns
 ) -> tuple[Values, NDArray[np.intp]]:
     """Sites all over the frame, of every sublattice, where the lattice holds."""
-    y, x = ((np.arange(_GRID) + 0.5) * size / _GRID for size in shape)
+    # Not nearer than a period: each site is asked once.
+    counts = [int(np.clip(size / lock.period_px, 1, _GRID)) for size in shape]
+    y, x = (
+        (np.arange(count) + 0.5) * size / count for count, size in zip(counts, shape, strict=True)
+    )
     grid = np.stack(np.meshgrid(y, x, indexing="ij"), axis=-1).reshape(-1, 2)
     # The nearest column would favour the one that has more room round it.
     sublattice = np.arange(len(grid)) % columns.n_sublattices

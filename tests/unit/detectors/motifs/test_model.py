@@ -1,0 +1,180 @@
+"""The file of a motif model: equal after a round trip, and refused in one line when it is odd."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from latticewatch.detectors.artifact import Artifact, write_artifact
+from latticewatch.detectors.motifs.model import DETECTOR, MOST_NAME, MotifModel
+from latticewatch.detectors.motifs.score import MotifDetector
+from latticewatch.detectors.protocols import ModelError
+from support.motif_models import fitted, stand
+from support.motif_scenes import Recipe, motif_scene
+
+Plain = dict[str, Any]  # Any: JSON
+
+
+def stored(path: Path, header: Plain, arrays: dict[str, NDArray[Any]]) -> MotifModel:
+    write_artifact(path, detector=DETECTOR, header=header, arrays=arrays)
+    return MotifModel.from_artifact(Artifact.read(path), "mine.model")
+
+
+def test_model_is_the_same_after_a_round_trip(tmp_path: Path) -> None:
+    model = fitted()[0]
+
+    read = stored(tmp_path / "m", model.header(), model.arrays())
+
+    assert read.classes == model.classes
+    assert read.shape == model.shape
+    assert read.next_id == model.next_id
+    for name, array in model.arrays().items():
+        assert np.array_equal(read.arrays()[name], array), name
+    assert json.dumps(read.header()) == json.dumps(model.header())
+
+
+def test_read_model_names_as_the_fitted_one(tmp_path: Path) -> None:
+    model = fitted()[0]
+    image = motif_scene(7, Recipe(side_px=380, n_each=8)).image
+    places = np.random.default_rng(0).uniform(50, 330, (50, 2))
+
+    rows = []
+    for one in (model, stored(tmp_path / "m", model.header(), model.arrays())):
+        detector = MotifDetector(one)
+        rows.append(detector.name(stand(detector, image)[2], places).class_index)
+
+    assert np.array_equal(rows[0], rows[1])
+
+
+def test_a_user_renames_a_class_and_no_other() -> None:
+    model = fitted()[0]
+    one = model.classes[3]
+
+    named = model.renamed(one.class_id, "  Te on  S ")
+
+    assert named.classes[3] == replace(one, name="Te on S", named_by_user=True)
+    assert named.classes[:3] == model.classes[:3]
+    assert model.classes[3] == one
+    assert named.renamed(one.class_id, "Te on S").classes == named.classes
+
+
+@pytest.mark.parametrize("name", ["", "  ", "x" * (MOST_NAME + 1), "a\x00b", "\u202ename"])
+def test_names_that_nobody_can_read_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="1 to"):
+        fitted()[0].renamed(1, name)
+
+
+def test_unknown_classes_and_taken_names_are_refused() -> None:
+    model = fitted()[0]
+    with pytest.raises(ValueError, match="class 99: there is none, the classes are 1"):
+        model.renamed(99, "x")
+    with pytest.raises(ValueError, match="is the name of class 1 already"):
+        model.renamed(2, model.classes[0].name)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"radius_px": None},
+        {"radius_px": float("1e30")},
+        {"radius_px": 0.0},
+        {"stride": 0},
+        {"stride": 1.5},
+        {"n_max": 31},
+        {"n_max": True},
+        {"contrast": 0},
+        {"reject_chi2": -1.0},
+        {"next_id": 1},
+        {"sigma_px": "3"},
+        {"classes": []},
+        {"classes": {}},
+        {"classes": [3]},
+        {"classes": "all"},
+    ],
+)
+def test_odd_headers_are_refused_in_one_line(change: Plain, tmp_path: Path) -> None:
+    model = fitted()[0]
+
+    with pytest.raises(ModelError, match=r"^mine\.model: [^\n]+$"):
+        stored(tmp_path / "m", model.header() | change, model.arrays())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"class_id": 0},
+        {"class_id": 2},
+        {"class_id": "1"},
+        {"class_id": True},
+        {"name": ""},
+        {"name": "a\nb"},
+        {"name": 3},
+        {"role": None},
+        {"role": "king"},
+        {"kind": "banana"},
+        {"sublattice": 0.5},
+        {"n_members": "many"},
+        {"n_members": -1},
+        {"stands_beside": 3},
+        {"stands_beside": ["x"]},
+        {"intensity_ratio": "high"},
+        {"intensity_ratio": 1e300},
+        {"named_by_user": 1},
+    ],
+)
+def test_odd_classes_are_refused_in_one_line(change: Plain, tmp_path: Path) -> None:
+    model = fitted()[0]
+    header = model.header()
+    header["classes"][0] |= change
+
+    with pytest.raises(ModelError, match=r"^mine\.model: [^\n]+$"):
+        stored(tmp_path / "m", header, model.arrays())
+
+
+@pytest.mark.parametrize("name", [
+    "basis_px_yx", "pca_mean", "pca_matrix", "means", "covariances", "noise_covariance",
+    "feature_means", "patches", "patch_errors", "sample_z", "sample_class", "layout_yx",
+    "fraction", "height", "pristine_moments", "pristine_features",
+])  # fmt: skip
+def test_missing_and_cut_arrays_are_refused_in_one_line(name: str, tmp_path: Path) -> None:
+    model = fitted()[0]
+    whole = model.arrays()
+    missing = {key: array for key, array in whole.items() if key != name}
+    cut = whole | {name: whole[name][:1] if len(whole[name]) > 1 else whole[name][..., :1]}
+
+    for arrays in (missing, cut, whole | {name: whole[name][..., None]}):
+        with pytest.raises(ModelError, match=r"^mine\.model: [^\n]+$"):
+            stored(tmp_path / "m", model.header(), arrays)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("covariances", 0.0),
+        ("noise_covariance", -1.0),
+        ("basis_px_yx", 0.0),
+        ("sample_class", 10_000),
+        ("sample_class", -2),
+        ("height", 0.0),
+    ],
+)
+def test_arrays_without_sense_are_refused(name: str, value: float, tmp_path: Path) -> None:
+    model = fitted()[0]
+    arrays = model.arrays()
+    arrays[name] = np.full_like(arrays[name], value)
+
+    with pytest.raises(ModelError, match=r"^mine\.model: [^\n]+$"):
+        stored(tmp_path / "m", model.header(), arrays)
+
+
+def test_model_of_another_detector_is_refused(tmp_path: Path) -> None:
+    model = fitted()[0]
+    path = tmp_path / "m"
+    write_artifact(path, detector="vae", header=model.header(), arrays=model.arrays())
+
+    with pytest.raises(ModelError, match="model of vae, expected motifs"):
+        MotifModel.from_artifact(Artifact.read(path), "mine.model")
