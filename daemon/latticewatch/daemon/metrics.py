@@ -15,10 +15,9 @@ from prometheus_client import (
     Histogram,
     disable_created_metrics,
 )
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 from latticewatch.daemon.choosing import DETECTORS
+from latticewatch.daemon.frame_metrics import FrameCollector
 from latticewatch.daemon.ledger import Counts
 from latticewatch.wire.errors import UNREADABLE_REASONS, UnreadableReason
 from latticewatch.wire.events import Kind, Quality
@@ -72,7 +71,7 @@ class Metrics:
         # A time of creation beside each counter doubles the page and tells nobody anything.
         disable_created_metrics()  # type: ignore[no-untyped-call]  # theirs has no types
         self.registry = CollectorRegistry()
-        self.registry.register(_FrameCollector(counts))
+        self.registry.register(FrameCollector(counts))
         # Children are bound once: 3 us an observation, 6 with a look-up by label.
         self._latency = self._make_latency()
         self._unreadable = self._make_counters(
@@ -250,45 +249,6 @@ GAUGES: Final = {
     "motif_reservoir_sites": "Sites with defects that no motif class fits, waiting to agree",
 }
 """Values that are computed when somebody asks, with their meaning."""
-
-
-class _FrameCollector(Collector):
-    """The balance of frames, all of one instant."""
-
-    def __init__(self, counts: Callable[[], Counts]) -> None:
-        self._counts = counts
-
-    def collect(self) -> Iterable[Metric]:
-        counts = self._counts()
-        plain = {
-            "frames_received": (counts.received, "Frames admitted, each once"),
-            "frames_processed": (counts.processed, "Frames that got an event"),
-            "frames_duplicate": (counts.duplicate, "Frames that came again"),
-            "frames_late": (counts.late, "Frames that came after a newer one"),
-            "frames_old_session": (counts.old_session, "Messages of a session that was replaced"),
-        }
-        for name, (value, text) in plain.items():
-            yield CounterMetricFamily(f"latticewatch_{name}", text, value=value)
-        dropped = CounterMetricFamily(
-            "latticewatch_frames_dropped", "Frames admitted and not processed", labels=["reason"]
-        )
-        for reason, n_frames in counts.dropped.items():
-            dropped.add_metric([reason], n_frames)
-        yield dropped
-        missing = CounterMetricFamily(
-            "latticewatch_frames_missing", "Numbers whose frame never came", labels=["cause"]
-        )
-        for cause, n_frames in counts.missing.items():
-            missing.add_metric([cause], n_frames)
-        yield missing
-        yield GaugeMetricFamily(
-            "latticewatch_frames_in_flight", "Frames admitted and not settled", counts.in_flight
-        )
-        yield GaugeMetricFamily(
-            "latticewatch_frames_unaccounted",
-            "Numbers without a fate: anything but 0 is a bug",
-            counts.unaccounted,
-        )
 
 
 def resident_bytes() -> float:

@@ -37,6 +37,7 @@ _FORGOTTEN_AFTER = 32  # frames out of view
 # of a normal law. The second demand, another class, comes on top.
 _P_DOUBT = 1e-2
 _P_FALSE = 1e-4
+_ENOUGH_FOR_SCALE = 500  # of more, every second, third, ...
 _FEWEST_FOR_SCALE = 12  # sites of a sublattice that can say how noisy this frame is
 _MOST_WAYS = 30  # from a class to others: each is a chance of a false one
 _MAD_TO_SIGMA = 1.4826
@@ -221,7 +222,7 @@ class _Law:
 
 
 def address_keys(addresses: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Number addresses (N, 3), each by itself; 24 bits for a cell along either vector."""
+    """Turn each address (N, 3) into one number; 24 bits for a cell along either vector."""
     cells = (addresses[:, :2] + (1 << 23)) & 0xFFFFFF
     keys: NDArray[np.int64] = (addresses[:, 2] << 48) | (cells[:, 0] << 24) | cells[:, 1]
     return keys
@@ -235,15 +236,21 @@ def _of_the_frame(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Measure what all sites of a sublattice do in this frame, and how far they scatter, (N, C)."""
     shift, scale = np.zeros_like(moved), np.ones_like(moved)
-    for label in (None, *np.unique(sublattice)):
-        own = np.ones(len(moved), bool) if label is None else sublattice == label
-        sample = own & known
-        if np.count_nonzero(sample) < _FEWEST_FOR_SCALE:
+    groups = [sublattice == label for label in np.unique(sublattice)]
+    spoken = [own for own in groups if np.count_nonzero(own & known) >= _FEWEST_FOR_SCALE]
+    # Sublattices too small to speak for themselves: all sites speak for them.
+    left = np.ones(len(moved), bool)
+    for own in spoken:
+        left &= ~own
+    for members, sample in (*((own, own & known) for own in spoken), (left, known)):
+        rows = np.flatnonzero(sample)
+        if len(rows) < _FEWEST_FOR_SCALE or not members.any():
             continue
-        middle = np.median(moved[sample], axis=0)
-        off = np.abs(moved[sample] - middle) / widened[sample]
-        shift[own] = middle
-        scale[own] = np.maximum(_MAD_TO_SIGMA * np.median(off, axis=0), 1e-12)
+        rows = rows[:: 1 + len(rows) // _ENOUGH_FOR_SCALE]
+        middle = np.median(moved[rows], axis=0)
+        off = np.abs(moved[rows] - middle) / widened[rows]
+        shift[members] = middle
+        scale[members] = np.maximum(_MAD_TO_SIGMA * np.median(off, axis=0), 1e-12)
     return shift, scale
 
 

@@ -1,7 +1,7 @@
 """The fitted model of motifs: what patches are measured by, and which kinds of sites there are."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -17,55 +17,15 @@ from latticewatch.detectors.model_files import (
 from latticewatch.detectors.motifs.columns import CellColumns
 from latticewatch.detectors.motifs.features import PatchShape
 from latticewatch.detectors.motifs.level import Pristine
+from latticewatch.detectors.motifs.motif_class import MOST_NAME as MOST_NAME
+from latticewatch.detectors.motifs.motif_class import MotifClass as MotifClass
+from latticewatch.detectors.motifs.motif_class import classes_in
 from latticewatch.detectors.protocols import ModelError
 from latticewatch.kernels.zernike import n_invariants
 
 DETECTOR = "motifs"
-MOST_NAME = 64
-ROLES = ("pristine", "defect", "neighbour", "proposed")
-KINDS = ("none", "vacancy", "deficit", "excess", "extra", "displaced", "unknown")
 
 Values = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class MotifClass:
-    """One kind of site.
-
-    Attributes
-    ----------
-    class_id
-        At least 1; stays through refits, and is never given to another kind.
-    name
-        Shown: the user's, or else `automatic_name`.
-    automatic_name
-        From physics.
-    named_by_user
-        A refit keeps the name.
-    role
-        "pristine", "defect", "neighbour" of a defect, or "proposed" while a daemon runs.
-    kind
-        Word of the protocol for a defect; "none" for others.
-    sublattice
-        That most members are on, 0 the brightest; -1 for several.
-    n_members
-        Sites of the fit.
-    stands_beside
-        Ids of the defects that a neighbour stands beside.
-    intensity_ratio
-        Of the central column to that of pristine sites; None where it cannot be told.
-    """
-
-    class_id: int
-    name: str
-    automatic_name: str
-    named_by_user: bool
-    role: str
-    kind: str
-    sublattice: int
-    n_members: int
-    stands_beside: tuple[int, ...] = ()
-    intensity_ratio: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -204,7 +164,7 @@ class MotifModel:
             raise ModelError(f"{where}: is a model of {artifact.detector}, expected {DETECTOR}")
         numbers = read_numbers(artifact, where, _NUMBERS, _WHOLE)
         arrays: dict[str, NDArray[Any]] = dict(read_arrays(artifact, where, _AXES))
-        classes = _classes_in(artifact.header, where)
+        classes = classes_in(artifact.header, where)
         _refuse(arrays, numbers, classes, where)
         plain: dict[str, Any] = {  # Any: by name
             **{name: arrays[name].astype(np.float64) for name in _DOUBLE},
@@ -262,46 +222,6 @@ _WHOLE = ("contrast", "stride", "n_max", "next_id", "n_sites", "n_frames")
 _NUMBERS = (*_WHOLE, "sigma_px", "nearest_px", "second_px", "radius_px", "reject_chi2")
 _LARGEST_RADIUS_PX = 512
 _LARGEST_ORDER = 30
-_LARGEST = float(np.finfo(np.float32).max)
-
-
-def _classes_in(header: Mapping[str, Any], where: str) -> tuple[MotifClass, ...]:  # Any: JSON
-    found = header.get("classes")
-    if not isinstance(found, list) or not found:
-        raise ModelError(f"{where}: classes: expected a list of one or more")
-    return tuple(_class_of(one, f"{where}: classes[{row}]") for row, one in enumerate(found))
-
-
-def _class_of(found: object, where: str) -> MotifClass:
-    if not isinstance(found, dict):
-        raise ModelError(f"{where}: expected a map")
-    wanted: dict[str, type] = {
-        **{"class_id": int, "name": str, "automatic_name": str, "named_by_user": bool},
-        **{"role": str, "kind": str, "sublattice": int, "n_members": int, "stands_beside": list},
-    }
-    for name, kind in wanted.items():
-        value = found.get(name)
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise ModelError(f"{where}.{name} = {value!r:.40}, expected {kind.__name__}")
-    ratio = found.get("intensity_ratio")
-    if ratio is not None and (isinstance(ratio, bool) or not isinstance(ratio, int | float)):
-        raise ModelError(f"{where}.intensity_ratio = {ratio!r:.40}, expected a number or null")
-    if ratio is not None and not 0 <= ratio <= _LARGEST:
-        raise ModelError(f"{where}.intensity_ratio = {ratio!r:.40}, expected 0 or more")
-    for key, words in (("role", ROLES), ("kind", KINDS)):
-        if found[key] not in words:
-            raise ModelError(f"{where}.{key} = {found[key]!r:.40}, expected one of {words}")
-    if found["n_members"] < 0 or found["sublattice"] < -1:
-        raise ModelError(f"{where}: n_members and sublattice: expected no less than 0 and -1")
-    beside = found["stands_beside"]
-    if not all(isinstance(one, int) and not isinstance(one, bool) for one in beside):
-        raise ModelError(f"{where}.stands_beside: expected ids of classes")
-    name = found["name"]
-    if not name.strip() or len(name) > MOST_NAME or not name.isprintable():
-        raise ModelError(f"{where}.name: expected 1 to {MOST_NAME} printable characters")
-    known = {one.name for one in fields(MotifClass)}
-    plain = {key: value for key, value in found.items() if key in known}
-    return MotifClass(**plain | {"stands_beside": tuple(beside)})
 
 
 def _refuse(

@@ -47,7 +47,7 @@ def test_read_model_names_as_the_fitted_one(tmp_path: Path) -> None:
         detector = MotifDetector(one)
         rows.append(detector.name(stand(detector, image)[2], places).class_index)
 
-    assert np.array_equal(*rows)
+    assert np.array_equal(rows[0], rows[1])
 
 
 def test_a_user_renames_a_class_and_no_other() -> None:

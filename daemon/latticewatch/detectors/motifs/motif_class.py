@@ -1,0 +1,113 @@
+"""One kind of site, as people and model files know it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from latticewatch.detectors.protocols import ModelError
+
+MOST_NAME = 64
+ROLES = ("pristine", "defect", "neighbour", "proposed")
+KINDS = ("none", "vacancy", "deficit", "excess", "extra", "displaced", "unknown")
+_LARGEST = float(np.finfo(np.float32).max)
+_KIND_OF: dict[str, type] = {
+    **{"class_id": int, "name": str, "automatic_name": str, "named_by_user": bool},
+    **{"role": str, "kind": str, "sublattice": int, "n_members": int, "stands_beside": list},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MotifClass:
+    """One kind of site.
+
+    Attributes
+    ----------
+    class_id
+        At least 1; stays through refits, and is never given to another kind.
+    name
+        Shown: the user's, or else `automatic_name`.
+    automatic_name
+        From physics.
+    named_by_user
+        A refit keeps the name.
+    role
+        "pristine", "defect", "neighbour" of a defect, or "proposed" while a daemon runs.
+    kind
+        Word of the protocol for a defect; "none" for others.
+    sublattice
+        That most members are on, 0 the brightest; -1 for several.
+    n_members
+        Sites of the fit.
+    stands_beside
+        Ids of the defects that a neighbour stands beside.
+    intensity_ratio
+        Of the central column to that of pristine sites; None where it cannot be told.
+    """
+
+    class_id: int
+    name: str
+    automatic_name: str
+    named_by_user: bool
+    role: str
+    kind: str
+    sublattice: int
+    n_members: int
+    stands_beside: tuple[int, ...] = ()
+    intensity_ratio: float | None = None
+
+
+def classes_in(header: Mapping[str, Any], where: str) -> tuple[MotifClass, ...]:  # Any: JSON
+    """Read the classes of a model out of its header.
+
+    Raises
+    ------
+    ModelError
+        Something in one of them is missing or odd; the message opens with `where`.
+    """
+    found = header.get("classes")
+    if not isinstance(found, list) or not found:
+        raise ModelError(f"{where}: classes: expected a list of one or more")
+    return tuple(_class_of(one, f"{where}: classes[{row}]") for row, one in enumerate(found))
+
+
+def _class_of(found: object, where: str) -> MotifClass:
+    if not isinstance(found, dict):
+        raise ModelError(f"{where}: expected a map")
+    for name, kind in _KIND_OF.items():
+        value = found.get(name)
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise ModelError(f"{where}.{name} = {value!r:.40}, expected {kind.__name__}")
+    name = found["name"]
+    ratio, beside = found.get("intensity_ratio"), found["stands_beside"]
+    claims = {
+        "intensity_ratio": ratio is None or (_is_number(ratio) and 0 <= ratio <= _LARGEST),
+        "role": found["role"] in ROLES,
+        "kind": found["kind"] in KINDS,
+        "n_members": found["n_members"] >= 0,
+        "sublattice": found["sublattice"] >= -1,
+        "stands_beside": all(isinstance(one, int) and _is_number(one) for one in beside),
+        "name": bool(name.strip()) and len(name) <= MOST_NAME and name.isprintable(),
+    }
+    for claim, holds in claims.items():
+        if not holds:
+            raise ModelError(f"{where}.{claim} = {found[claim]!r:.80}, expected {_EXPECTED[claim]}")
+    known = {one.name for one in fields(MotifClass)}
+    plain = {key: value for key, value in found.items() if key in known}
+    return MotifClass(**plain | {"stands_beside": tuple(beside)})
+
+
+_EXPECTED = {
+    "intensity_ratio": "a number from 0, or null",
+    "role": f"one of {', '.join(ROLES)}",
+    "kind": f"one of {', '.join(KINDS)}",
+    "n_members": "0 or more",
+    "sublattice": "-1 or more",
+    "stands_beside": "ids of classes",
+    "name": f"1 to {MOST_NAME} printable characters",
+}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
