@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from latticewatch.detectors.binning import to_unit_scale
 from latticewatch.detectors.cell_sites import find_sites
-from latticewatch.detectors.held import usable_pixels
+from latticewatch.detectors.held import at_blocks, usable_pixels, well_within
 from latticewatch.detectors.lattice_sites import cell_coordinates
 from latticewatch.detectors.lock import LatticeLock
 from latticewatch.detectors.mean_cell import (
@@ -27,6 +27,9 @@ _CELL_BLUR_PX = 0.5
 _LEAST_HEIGHT = 0.08
 _SHELL_APART = 1.15  # distances that differ by less are one shell: a distorted lattice splits them
 
+# Sites along each axis that tell the unit of a frame, half a millisecond; more where a cell has so
+# many columns that fewer than two dozen of each were asked.
+_GRID, _OF_EACH = 12, 24
 _STEPS_BESIDE = np.mgrid[-1:2, -1:2].reshape(2, -1).T
 
 
@@ -185,3 +188,23 @@ def nearest_sites(
     address = np.column_stack([tried[row, sublattice, step], sublattice]).astype(np.int64)
     site_yx = lock.places(address[:, :2], columns.fraction[sublattice])
     return site_yx, address, np.linalg.norm(site_yx - places_yx, axis=1)
+
+
+def some_sites(
+    shape: tuple[int, ...], lock: LatticeLock, columns: CellColumns
+) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Sites all over the frame, of every sublattice, where the lattice holds."""
+    # Not nearer than a period: each site is asked once.
+    most = max(_GRID, int(np.ceil(np.sqrt(_OF_EACH * columns.n_sublattices))))
+    counts = [int(np.clip(size / lock.period_px, 1, most)) for size in shape]
+    y, x = (
+        (np.arange(count) + 0.5) * size / count for count, size in zip(counts, shape, strict=True)
+    )
+    grid = np.stack(np.meshgrid(y, x, indexing="ij"), axis=-1).reshape(-1, 2)
+    # The nearest column would favour the one that has more room round it.
+    sublattice = np.arange(len(grid)) % columns.n_sublattices
+    fraction = columns.fraction[sublattice]
+    address = np.round(cell_coordinates(grid, lock) - fraction).astype(np.int64)
+    places = lock.places(address, fraction)
+    held = at_blocks(well_within(lock), lock.step_px, places)
+    return places[held], sublattice[held]

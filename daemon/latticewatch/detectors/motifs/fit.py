@@ -19,7 +19,7 @@ from latticewatch.detectors.motifs.features import FeatureMaker
 from latticewatch.detectors.motifs.gathering import Gathered, gather, reference_of
 from latticewatch.detectors.motifs.layout import lay_out
 from latticewatch.detectors.motifs.matching import match_classes
-from latticewatch.detectors.motifs.model import MotifClass, MotifModel
+from latticewatch.detectors.motifs.model import MOST_NAME, MotifClass, MotifModel
 from latticewatch.detectors.motifs.naming import ClassName, ColumnScale, name_classes
 from latticewatch.detectors.motifs.noise import Projection, strange_components
 from latticewatch.detectors.motifs.parameters import MotifParameters
@@ -112,6 +112,7 @@ def fit(
     model = _model(found, sample, classes, projection, parameters)
     model = replace(model, n_sites=n_all)
     model = _with_ids(model, kept, notes)
+    model = replace(model, classes=tuple(_with_short_name(one) for one in model.classes))
     if all(one.role == "pristine" for one in model.classes):
         notes.append(
             "no class beside pristine sites: every defect will be called new; give frames with "
@@ -246,6 +247,14 @@ def _with_ids(model: MotifModel, kept: MotifModel | None, notes: list[str]) -> M
             one = replace(one, name=kept.classes[row].name, named_by_user=True)
         classes.append(one)
     return replace(model, classes=_without_twins(classes), next_id=max(kept.next_id, max(ids) + 1))
+
+
+def _with_short_name(one: MotifClass) -> MotifClass:
+    """Cut a name that is longer than a table has room for; what physics says stays whole."""
+    if len(one.name) <= MOST_NAME:
+        return one
+    mark = f"... [{one.class_id}]"
+    return replace(one, name=one.name[: MOST_NAME - len(mark)].rstrip() + mark)
 
 
 def _without_twins(classes: Sequence[MotifClass]) -> tuple[MotifClass, ...]:

@@ -8,10 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtr, chdtri
 
-from latticewatch.detectors.held import at_blocks, well_within
-from latticewatch.detectors.lattice_sites import cell_coordinates
 from latticewatch.detectors.lock import LatticeLock
-from latticewatch.detectors.motifs.columns import CellColumns, columns_of
+from latticewatch.detectors.motifs.columns import CellColumns, columns_of, some_sites
 from latticewatch.detectors.motifs.features import FeatureMaker, Taken
 from latticewatch.detectors.motifs.level import (
     Unit,
@@ -26,9 +24,7 @@ from latticewatch.detectors.motifs.stale import Mismatch, other_crystal, other_s
 NEW = -1
 UNSCORED = -2
 
-# Ordinary sites that tell the unit of a frame: 144 places, half a millisecond.
-_GRID = 12
-_FEWEST = 8
+_FEWEST = 8  # ordinary sites of a sublattice that tell the unit of a frame
 # A frame is never taken for quieter than a third of the model's noise, nor for a hundred times it.
 _SPREAD = (0.3, 100.0)
 
@@ -167,7 +163,7 @@ class MotifDetector:
     def level(
         self, image: NDArray[np.float32], lock: LatticeLock, columns: CellColumns
     ) -> Level | Mismatch:
-        """Measure the unit of a frame on ordinary sites; 0.7 ms.
+        """Measure the unit of a frame on ordinary sites; 1.8 ms for 1024 x 1024.
 
         Parameters
         ----------
@@ -180,7 +176,7 @@ class MotifDetector:
         """
         model, maker = self.model, self._maker
         taken = maker.take(image, columns.contrast, lock)
-        places, sublattice = _some_sites(image.shape, lock, columns)
+        places, sublattice = some_sites(image.shape, lock, columns)
         described = maker.describe(taken, places)
         scored = described.scored
         moments, sublattice = described.moments[scored], sublattice[scored]
@@ -299,22 +295,3 @@ class MotifDetector:
             probability[rows] = np.where(is_new, 1.0 - chdtr(n_components, nearest), p)
             distance2[rows] = np.where(is_new, nearest, square[at, best])
         return Named(index, probability, distance2, z)
-
-
-def _some_sites(
-    shape: tuple[int, ...], lock: LatticeLock, columns: CellColumns
-) -> tuple[Values, NDArray[np.intp]]:
-    """Sites all over the frame, of every sublattice, where the lattice holds."""
-    # Not nearer than a period: each site is asked once.
-    counts = [int(np.clip(size / lock.period_px, 1, _GRID)) for size in shape]
-    y, x = (
-        (np.arange(count) + 0.5) * size / count for count, size in zip(counts, shape, strict=True)
-    )
-    grid = np.stack(np.meshgrid(y, x, indexing="ij"), axis=-1).reshape(-1, 2)
-    # The nearest column would favour the one that has more room round it.
-    sublattice = np.arange(len(grid)) % columns.n_sublattices
-    fraction = columns.fraction[sublattice]
-    address = np.round(cell_coordinates(grid, lock) - fraction).astype(np.int64)
-    places = lock.places(address, fraction)
-    held = at_blocks(well_within(lock), lock.step_px, places)
-    return places[held], sublattice[held]

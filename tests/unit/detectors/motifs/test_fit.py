@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ from numpy.typing import NDArray
 
 from latticewatch.detectors import fit as process
 from latticewatch.detectors.artifact import Artifact, write_artifact
+from latticewatch.detectors.motifs import fit as motifs_fit
 from latticewatch.detectors.motifs.fit import fit
-from latticewatch.detectors.motifs.model import DETECTOR, MotifModel
+from latticewatch.detectors.motifs.model import DETECTOR, MOST_NAME, MotifModel
+from latticewatch.detectors.motifs.naming import ClassName, name_classes
 from latticewatch.detectors.motifs.parameters import MotifParameters
 from latticewatch.detectors.reference_rule import FitError
 from support.crystals import net_frame
@@ -182,10 +185,30 @@ def test_same_frames_give_the_same_model() -> None:
     assert np.array_equal(one.layout_yx, other.layout_yx)
 
 
+def test_name_that_is_too_long_for_a_file_is_cut_and_stays_one_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def long_names(*given: Any) -> list[ClassName]:  # noqa: ANN401 - as the one replaced
+        names = name_classes(*given)
+        return [replace(one, automatic_name="x" * 90 + one.automatic_name) for one in names]
+
+    monkeypatch.setattr(motifs_fit, "name_classes", long_names)
+
+    model = fit([motif_scene(1, SMALL).image])[0]
+
+    names = [one.name for one in model.classes]
+    assert all(len(name) <= MOST_NAME for name in names)
+    assert len(set(names)) == len(names)
+    assert all(one.automatic_name.startswith("x" * 90) for one in model.classes)
+
+
 # The process that fits.
 
 
-def answer(tmp_path: Path, **changes: Any) -> dict[str, Any]:  # Any: JSON
+def answer(
+    tmp_path: Path,
+    **changes: Any,  # noqa: ANN401 - JSON
+) -> dict[str, Any]:
     frames = tmp_path / "frames.npz"
     np.savez(frames, f0=motif_scene(1, SMALL).image)
     job = {"detector": DETECTOR, "frames": str(frames), "out": str(tmp_path / "m.model")}

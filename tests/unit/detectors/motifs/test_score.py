@@ -1,4 +1,4 @@
-"""What a fitted model says of frames that differ from those of its fit, and when it says nothing."""
+"""What a fitted model says of frames that differ from those of its fit, and when it is silent."""
 
 import numpy as np
 import pytest
@@ -98,7 +98,7 @@ def test_another_crystal_of_the_same_period_is_refused_with_a_number(crystal: st
 def test_frame_of_a_few_patches_is_refused() -> None:
     scene = motif_scene(7, OTHER)
     detector = MotifDetector(fitted()[0])
-    lock, columns, _ = stand(detector, scene.image)
+    _, columns, _ = stand(detector, scene.image)
     part = scene.image[:70, :70]
     small = lock_of(scene.image).cut_out((slice(0, 70), slice(0, 70)))
 
