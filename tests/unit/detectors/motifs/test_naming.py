@@ -5,6 +5,7 @@ import pytest
 
 from latticewatch.detectors.motifs.averages import mean_patches
 from latticewatch.detectors.motifs.clusters import find_classes
+from latticewatch.detectors.motifs.displacement import column_dipoles
 from latticewatch.detectors.motifs.naming import ClassName, ColumnScale, name_classes
 from support.motif_patches import scene_sample
 from support.motif_scenes import CRYSTALS, Recipe
@@ -16,7 +17,8 @@ def names_of(recipe: Recipe, side: int, seed: int = 3) -> tuple[list[ClassName],
     labels = find_classes(given.sample).labels
     patches, errors = mean_patches(given.described.patches, labels)
     scale = ColumnScale(CRYSTALS[recipe.crystal].height, recipe.sigma_px)
-    names = name_classes(given.sample, labels, patches, errors, scale)
+    dipoles = column_dipoles(given.described.patches, recipe.sigma_px)
+    names = name_classes(given.sample, labels, patches, errors, scale, dipoles)
     true = [
         given.scene.names[int(np.bincount(given.kind[labels == one]).argmax())]
         for one in range(len(names))
