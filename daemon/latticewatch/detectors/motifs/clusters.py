@@ -136,8 +136,6 @@ def find_classes(given: Sample, settings: ClusterSettings | None = None) -> Clas
     ----------
     given
         At least a few dozen sites: fewer are one class.
-    settings
-        The defaults are those of the published comparison.
     """
     settings = settings or ClusterSettings()
     species = species_of(given.z, given.sublattice)

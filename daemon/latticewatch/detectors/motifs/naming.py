@@ -25,6 +25,8 @@ _SIGNIFICANT = 4.0  # standard errors
 # A deficit or an excess of less than this may come from tails of the columns around.
 _LEAST_CHANGE = 0.06
 _TAIL_SIGMA = 2.0
+_NO_KIND = ("none", "unknown")
+_MOST_NAMED = 2  # defects in the name of their neighbour
 _CORE_SIGMA = 1.5  # radius in which a column is measured
 # Dipole of a column that is displaced by so many of its widths.
 _LEAST_SHIFT = 0.15
@@ -123,21 +125,34 @@ def name_classes(
     # A defect beyond the edge of a patch still reaches into it, displaced towards it all the more.
     reach_px = (patches.shape[1] - 1) / 2 + _TAIL_SIGMA * columns.sigma_px
     beside = _beside(given, labels, set(pristine.values()), cores, reach_px)
-    names: list[ClassName] = []
     kinds = [
         "none" if one in pristine.values() or beside[one] else _kind(core)
         for one, core in enumerate(cores)
     ]
-    words = [_word(one, pristine, home[one], kinds[one], cores[one]) for one in range(n_classes)]
+    # A sound column that is where it should be has its defect elsewhere, if no class tells where.
+    roles = [
+        "pristine" if one in pristine.values() else "neighbour" if word in _NO_KIND else "defect"
+        for one, word in enumerate(kinds)
+    ]
+    kinds = ["none" if role != "defect" else word for role, word in zip(roles, kinds, strict=True)]
+    words = _unique(
+        [_word(one, pristine, home[one], kinds[one], cores[one]) for one in range(n_classes)], home
+    )
     for one in range(n_classes):
-        if beside[one]:
-            words[one] = "beside " + " or ".join(words[other] for other in beside[one])
+        if roles[one] == "neighbour":
+            words[one] = _beside_what([words[other] for other in beside[one]], home[one])
     words = _unique(words, home)
-    for one, core in enumerate(cores):
-        role = "pristine" if one in pristine.values() else "neighbour" if beside[one] else "defect"
-        ratio = 1.0 if role == "pristine" else core.ratio
-        names.append(ClassName(role, kinds[one], home[one], ratio, beside[one], words[one]))
-    return names
+    return [
+        ClassName(
+            roles[one],
+            kinds[one],
+            home[one],
+            1.0 if roles[one] == "pristine" else cores[one].ratio,
+            beside[one],
+            words[one],
+        )
+        for one in range(n_classes)
+    ]
 
 
 def sublattice_letter(label: int) -> str:
@@ -256,6 +271,14 @@ def _word(one: int, pristine: dict[int, int], home: int, kind: str, core: _Core)
     if kind in ("deficit", "excess"):
         return f"{kind} on {where} ({core.ratio:.2f})"
     return f"{kind} on {where}"
+
+
+def _beside_what(defects: list[str], home: int) -> str:
+    if not defects:
+        return f"{sublattice_letter(home)} in disturbed surroundings"
+    if len(defects) > _MOST_NAMED:
+        return "beside several defects"
+    return "beside " + " or ".join(defects)
 
 
 def _unique(words: list[str], home: list[int]) -> list[str]:
