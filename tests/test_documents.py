@@ -8,7 +8,14 @@ import pytest
 import typer
 
 from latticewatch.daemon.cli import app
-from latticewatch.daemon.models import load_patterson, load_symmetry, load_vae, pretrained_models
+from latticewatch.daemon.config_detect import MotifsSettings
+from latticewatch.daemon.models import (
+    load_motifs,
+    load_patterson,
+    load_symmetry,
+    load_vae,
+    pretrained_models,
+)
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -67,6 +74,8 @@ def test_every_shipped_model_loads_and_has_a_card(name: str) -> None:
     known = f"pretrained:{name}"
     if name.endswith("-vae"):
         assert load_vae(known).sha256
+    elif name.endswith("-motifs"):
+        assert load_motifs(MotifsSettings(model=known)).sha256
     elif name.endswith("-symmetry"):
         assert load_symmetry(known).sha256
     else:

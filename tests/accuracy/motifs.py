@@ -35,9 +35,8 @@ from latticewatch.detectors.motifs.clusters import (  # noqa: E402 - the support
     find_classes,
 )
 from latticewatch.detectors.motifs.features import FeatureMaker  # noqa: E402
-from latticewatch.detectors.motifs.gathering import gather, reference_of  # noqa: E402
+from latticewatch.detectors.motifs.gathering import gather, reduced, reference_of  # noqa: E402
 from latticewatch.detectors.motifs.layout import lay_out  # noqa: E402
-from latticewatch.detectors.motifs.noise import strange_components  # noqa: E402
 from latticewatch.detectors.motifs.parameters import MotifParameters  # noqa: E402
 from latticewatch.detectors.motifs.published import (  # noqa: E402
     PublishedSettings,
@@ -203,9 +202,9 @@ def _detected(image: NDArray[np.float32]) -> tuple[Values, Sample]:
     parameters = MotifParameters()
     notes: list[str] = []
     reference = reference_of([image], parameters, notes, None)
-    found = gather(reference, FeatureMaker(reference.shape), notes, None)
-    to_z = strange_components(found.features, found.sublattice, parameters.components)
-    return found.features, found.sample((found.features - to_z.mean) @ to_z.matrix)
+    maker = FeatureMaker(reference.shape)
+    found = gather(reference, maker, notes, None)
+    return found.features, reduced(found, maker, parameters)[1]
 
 
 def _kinds(

@@ -134,8 +134,8 @@ class Motif:
     """Which motif class a defect belongs to; the `label` of the defect is its name.
 
     `id` 0: far from all classes. `p` is the probability of the class, of id 0 the chance that a
-    member of the nearest lies so far out; `distance` is the Mahalanobis distance. With `role` ``pristine`` or ``neighbour`` the motif speaks against a
-    defect of the site itself.
+    member of the nearest lies so far out; `distance` is the Mahalanobis distance. With `role`
+    ``pristine`` or ``neighbour`` the motif speaks against a defect of the site itself.
     """
 
     id: int

@@ -122,8 +122,9 @@ def test_a_model_without_a_folder_to_go_to_is_refused_before_anything_is_read(
             [
                 'http.port = "tcp://127.0.0.1:5610": is taken by ingest.endpoint: choose another',
                 "detectors.patterson.model: pretrained:graphene: no such model is shipped, "
-                "there is: mos2, mos2-symmetry, mos2-vae, srtio3, srtio3-symmetry, srtio3-vae, "
-                "zincblende, zincblende-symmetry, zincblende-vae",
+                "there is: mos2, mos2-motifs, mos2-symmetry, mos2-vae, srtio3, srtio3-motifs, "
+                "srtio3-symmetry, srtio3-vae, zincblende, zincblende-motifs, "
+                "zincblende-symmetry, zincblende-vae",
             ],
         ),
     ],

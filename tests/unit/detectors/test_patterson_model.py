@@ -248,12 +248,12 @@ def test_shipped_models_give_their_own_answers(crystal: str) -> None:
 
 
 def test_every_model_in_the_list_is_shipped_and_no_other() -> None:
-    others = {f"{crystal}-{name}" for crystal in CRYSTALS for name in ("vae", "symmetry")}
+    others = {f"{crystal}-{name}" for crystal in CRYSTALS for name in ("vae", "symmetry", "motifs")}
     assert set(pretrained.MODELS) == set(CRYSTALS) | others
 
 
 def test_name_of_no_shipped_model_is_answered_with_those_there_are() -> None:
-    with pytest.raises(ModelError, match="mos2, mos2-symmetry, mos2-vae, srtio3"):
+    with pytest.raises(ModelError, match="mos2, mos2-motifs, mos2-symmetry, mos2-vae, srtio3"):
         load_patterson("pretrained:graphene")
 
 

@@ -62,6 +62,8 @@ class Sample:
         Cell.
     frame : (N,)
         Number of the frame.
+    probes : (P, C) or None
+        Changes of z that must show, whatever else varies: that of an absent column.
     """
 
     z: Values
@@ -69,11 +71,13 @@ class Sample:
     places_yx: Values
     address: NDArray[np.int64]
     frame: Labels
+    probes: Values | None = None
 
     def of(self, members: NDArray[np.intp]) -> "Sample":
         """Return some of the sites."""
         z, places_yx, address = self.z[members], self.places_yx[members], self.address[members]
-        return Sample(z, self.sublattice[members], places_yx, address, self.frame[members])
+        sublattice, frame = self.sublattice[members], self.frame[members]
+        return Sample(z, sublattice, places_yx, address, frame, self.probes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +180,7 @@ def _sort_species(
     Where classes lie so near to each other that density may not have parted them, the layout is
     tried as well, and the better description is taken (Schwarz 1978).
     """
-    x = (z - noise.mean) @ own_components(z, noise, _COMPONENTS)
+    x = (z - noise.mean) @ own_components(z, noise, _COMPONENTS, given.probes)
     routes = ("density",) if settings.route == "auto" else (settings.route,)
     tried = [_by_route(x, route, given, settings) for route in routes]
     if settings.route == "auto" and _is_crowded(x, tried[0][0]):

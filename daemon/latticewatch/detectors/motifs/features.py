@@ -112,6 +112,20 @@ class FeatureMaker:
         self._patches = np.empty((BLOCK_SITES, n_pixels), np.float32)
         self._binned = np.empty((0, 0), np.float32)
 
+    def column_features(self, sigma_px: float) -> NDArray[np.float64]:
+        """Features (F,) of a Gaussian column of height 1 in the middle of an empty patch.
+
+        Parameters
+        ----------
+        sigma_px
+            Its width, pixels of the binned frame.
+        """
+        radius2 = np.square(self._basis.offsets_yx).sum(axis=1)
+        column = np.exp(-0.5 * radius2 / sigma_px**2)
+        moments = (self._basis.values.astype(np.float64) @ column)[None]
+        features: NDArray[np.float64] = self.features(moments.astype(np.float32))[0].astype(float)
+        return features
+
     @property
     def terms(self) -> NDArray[np.int64]:
         """Rows (n, m) of the moments."""

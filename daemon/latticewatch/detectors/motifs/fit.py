@@ -16,12 +16,12 @@ from latticewatch.detectors.motifs.clusters import (
 )
 from latticewatch.detectors.motifs.displacement import column_dipoles
 from latticewatch.detectors.motifs.features import FeatureMaker
-from latticewatch.detectors.motifs.gathering import Gathered, gather, reference_of
+from latticewatch.detectors.motifs.gathering import Gathered, gather, reduced, reference_of
 from latticewatch.detectors.motifs.layout import lay_out
 from latticewatch.detectors.motifs.matching import match_classes
 from latticewatch.detectors.motifs.model import MOST_NAME, MotifClass, MotifModel
 from latticewatch.detectors.motifs.naming import ClassName, ColumnScale, name_classes
-from latticewatch.detectors.motifs.noise import Projection, strange_components
+from latticewatch.detectors.motifs.noise import Projection
 from latticewatch.detectors.motifs.parameters import MotifParameters
 from latticewatch.detectors.reference_rule import FitError
 
@@ -99,9 +99,8 @@ def fit(
             "larger frames"
         )
     n_all = len(found.features)
-    found = _at_most(found, parameters)
-    projection = strange_components(found.features, found.sublattice, parameters.components)
-    sample = found.sample((found.features - projection.mean) @ projection.matrix)
+    found = _at_most(found, maker, parameters)
+    projection, sample = reduced(found, maker, parameters)
     settings = ClusterSettings(
         min_cluster_size=parameters.min_cluster_size,
         route=parameters.route,
@@ -130,13 +129,12 @@ def fit(
     return model, report
 
 
-def _at_most(found: Gathered, parameters: MotifParameters) -> Gathered:
+def _at_most(found: Gathered, maker: FeatureMaker, parameters: MotifParameters) -> Gathered:
     """Keep so many sites: half of them those farthest from ordinary, the others by chance."""
     n_sites = len(found.features)
     if n_sites <= parameters.most_sites:
         return found
-    projection = strange_components(found.features, found.sublattice, parameters.components)
-    z = (found.features - projection.mean) @ projection.matrix
+    z = reduced(found, maker, parameters)[1].z
     distance2 = np.full(n_sites, np.inf)
     for label in np.unique(found.sublattice):
         off = z - np.median(z[found.sublattice == label], axis=0)

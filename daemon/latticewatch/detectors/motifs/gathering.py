@@ -16,6 +16,7 @@ from latticewatch.detectors.motifs.features import (
     shape_for,
 )
 from latticewatch.detectors.motifs.level import Pristine, Unit, pristine_of, turn_between, unit_of
+from latticewatch.detectors.motifs.noise import Projection, strange_components
 from latticewatch.detectors.motifs.parameters import MotifParameters
 from latticewatch.detectors.motifs.stale import other_crystal
 from latticewatch.detectors.polarity import contrast_of_frame
@@ -100,10 +101,10 @@ class Gathered:
             patches=self.patches[rows],
         )
 
-    def sample(self, z: Values) -> Sample:
+    def sample(self, z: Values, probes: Values) -> Sample:
         """Give the sites to whoever sorts them, places in pixels of the patches."""
         stride = self.reference.shape.stride
-        return Sample(z, self.sublattice, self.places_yx / stride, self.address, self.frame)
+        return Sample(z, self.sublattice, self.places_yx / stride, self.address, self.frame, probes)
 
 
 def reference_of(
@@ -190,6 +191,21 @@ def gather(
         reference=reference,
         n_frames=len(parts),
     )
+
+
+def reduced(
+    found: Gathered, maker: FeatureMaker, parameters: MotifParameters
+) -> tuple[Projection, Sample]:
+    """Project features to the components in which sites differ, for whoever sorts them.
+
+    A column that is not there changes moments without an angle alone, which are linear in the
+    pixels: whatever else varies, that direction is among the components.
+    """
+    columns, stride = found.reference.columns, found.reference.shape.stride
+    absent = -maker.column_features(columns.sigma_px / stride)[None]
+    to_z = strange_components(found.features, found.sublattice, parameters.components, absent)
+    z = (found.features - to_z.mean) @ to_z.matrix
+    return to_z, found.sample(z, absent @ to_z.matrix)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

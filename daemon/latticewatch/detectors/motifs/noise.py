@@ -168,17 +168,24 @@ def strange_components(
     return Projection(pooled.mean, white @ axes)
 
 
-def own_components(z: Values, noise: Noise, n_components: int) -> Values:
+def own_components(
+    z: Values, noise: Noise, n_components: int, probes: Values | None = None
+) -> Values:
     """Matrix (C, n) to the components in which strange sites of one species differ most.
 
-    Noise has unit variance in each. Fewer where z has fewer.
+    Noise has unit variance in each. Fewer where z has fewer. Changes (P, C) that must show come
+    first: in a real frame what is strange most often is dirt, and five columns are missing.
     """
     white = noise.whitening()
     x = (z - noise.mean) @ white
+    first = np.zeros((x.shape[1], 0))
+    if probes is not None and len(probes):
+        first = np.linalg.qr((probes @ white).T)[0]
+        x = x - (x @ first) @ first.T
     strange2 = _LONG_TAILS * float(stats.chi2.isf(_STRANGE_BELOW, x.shape[1]))
     strange = x[np.square(x).sum(axis=1) > strange2]
     power, axes = np.linalg.eigh(strange.T @ strange)
-    axes = axes[:, power > _SHARED * strange2][:, ::-1]
+    axes = np.concatenate([first, axes[:, power > _SHARED * strange2][:, ::-1]], axis=1)
     # Where nothing else is strange, as noise has most power: not where sites spread most, which is
     # along the tails of this very sample.
     others = np.eye(x.shape[1])[:, ::-1]

@@ -20,10 +20,12 @@ class MotifParameters:
         Radius of a patch over the distance of nearest columns. At 1.2 to 1.35 the first shell is
         in it (motifs.md 5.2).
     widths_to_second
-        So many column widths before the second shell the patch ends at the latest: tails of the
-        shell blur rare kinds.
+        So many column widths before the second shell the patch ends at the latest. At 1.5, as in
+        motifs.md 5.2, tails of that shell reach in, and sites two columns from a defect are kinds
+        of their own; at 2.5 they are not, and nothing else is lost on drawn crystals.
     components
-        Directions of the features that are kept.
+        Directions kept for each species of columns, beside what tells species apart and what an
+        absent column changes.
     min_cluster_size
         Sites of the smallest cluster of density.
     route
@@ -40,8 +42,8 @@ class MotifParameters:
 
     n_max: int = 10
     radius_of_nearest: float = 1.33
-    widths_to_second: float = 1.5
-    components: int = 5
+    widths_to_second: float = 2.5
+    components: int = 3
     min_cluster_size: int = 5
     route: Route = "auto"
     merge_distance: float = 4.0

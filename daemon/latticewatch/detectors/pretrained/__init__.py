@@ -11,4 +11,7 @@ MODELS = {
     "mos2-symmetry": "the same MoS2, for the symmetry maps",
     "srtio3-symmetry": "the same SrTiO3, for the symmetry maps",
     "zincblende-symmetry": "the same zinc blende, for the symmetry maps",
+    "mos2-motifs": "the same MoS2, kinds of sites for the motifs",
+    "srtio3-motifs": "the same SrTiO3, kinds of sites for the motifs",
+    "zincblende-motifs": "the same zinc blende, kinds of sites for the motifs",
 }

@@ -7,8 +7,7 @@ from scipy.spatial import cKDTree
 
 from latticewatch.detectors.motifs.clusters import Sample, find_classes
 from latticewatch.detectors.motifs.features import FeatureMaker
-from latticewatch.detectors.motifs.gathering import gather, reference_of
-from latticewatch.detectors.motifs.noise import strange_components
+from latticewatch.detectors.motifs.gathering import gather, reduced, reference_of
 from latticewatch.detectors.motifs.parameters import MotifParameters
 from support.motif_figures import adjusted_rand, macro_recall
 from support.motif_scenes import MotifScene, Recipe, motif_scene
@@ -19,9 +18,9 @@ def detected(scene: MotifScene) -> tuple[Sample, NDArray[np.intp]]:
     counts = scene.image * 1000.0
     parameters, notes = MotifParameters(), list[str]()
     reference = reference_of([counts], parameters, notes, None)
-    found = gather(reference, FeatureMaker(reference.shape), notes, None)
-    to_z = strange_components(found.features, found.sublattice)
-    sample = found.sample((found.features - to_z.mean) @ to_z.matrix)
+    maker = FeatureMaker(reference.shape)
+    found = gather(reference, maker, notes, None)
+    sample = reduced(found, maker, parameters)[1]
     off_px, row = cKDTree(scene.ideal_yx).query(found.places_yx)
     assert off_px.max() < 1.0
     return sample, row
