@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from latticewatch.daemon.sights import Scene
 from latticewatch.detectors.lock import LatticeLock
 from latticewatch.detectors.motifs.columns import (
     CellColumns,
@@ -194,6 +195,15 @@ def rejects_of(
         z = points.named.z[k].copy()
         rejects.append(Reject((chain, i, j, label), z, one.kind, one.intensity_ratio, patch.copy()))
     return rejects
+
+
+def owner_of(scene: Scene, places_yx: NDArray[np.float64]) -> list[int]:
+    """Name the domain that holds each place (N, 2); the first where none does."""
+    lattices = scene.lattices
+    owner = np.full(len(places_yx), lattices[0].domain)
+    for one in reversed(lattices):
+        owner[one.lock.holds_at(places_yx)] = one.domain
+    return [int(domain) for domain in owner]
 
 
 def _shape_of(image: NDArray[np.float32]) -> tuple[int, int]:

@@ -19,6 +19,7 @@ from latticewatch.daemon.motif_domains import (
     Points,
     Sites,
     Standing,
+    owner_of,
     rejects_of,
 )
 from latticewatch.daemon.motif_rehearsal import rehearsal_findings, rehearsal_scene
@@ -171,7 +172,7 @@ class MotifNamer:
         return MotifSight(
             findings=self._with_names(told, findings),
             sight=seen,
-            changes=self._changes(sites, told) if self._follows else (),
+            changes=self._changes(sites, told, findings) if self._follows else (),
             counts=_counts(told, sum(one.outline_px_yx is None for one in findings)),
             view=self._view(scene.image, list(sites.values())) if shows else None,
         )
@@ -207,7 +208,7 @@ class MotifNamer:
         rows = [row for row, one in enumerate(findings) if one.outline_px_yx is None]
         if not rows:
             return []
-        owner = _owner(scene, np.array([findings[row].pixel_yx for row in rows]))
+        owner = owner_of(scene, np.array([findings[row].pixel_yx for row in rows]))
         told = []
         for domain, at in standing.items():
             own = [row for row, of in zip(rows, owner, strict=True) if of == domain]
@@ -238,21 +239,30 @@ class MotifNamer:
         for points in told:
             self._desk.hand_in(rejects_of(points, self._detector, n_known, chain, findings))
 
-    def _changes(self, sites: dict[int, Sites], told: list[Points]) -> tuple[SiteChange, ...]:
-        listed = [points.address for points in told]
-        addresses = np.concatenate(listed) if listed else np.empty((0, 3), np.int64)
-        changes = []
+    def _changes(
+        self, sites: dict[int, Sites], told: list[Points], findings: Sequence[Finding]
+    ) -> tuple[SiteChange, ...]:
+        addresses = np.concatenate([np.empty((0, 3), np.int64), *(one.address for one in told)])
+        # A site has one address in an event: that of the defect that is listed there.
+        known = {
+            tuple(points.address[k].tolist()): findings[row].address
+            for points in told
+            for k, row in enumerate(points.rows)
+        }
+        changes: list[SiteChange] = []
         for domain, seen in sites.items():
             changed = self._domains[domain].follow(seen, addresses, self._names.plain)
-            changes += [self._change(one, seen) for one in changed]
+            changes += [
+                self._change(one, seen, known.get(one.address) or one.address) for one in changed
+            ]
         return tuple(changes)
 
-    def _change(self, one: Transition, seen: Sites) -> SiteChange:
+    def _change(self, one: Transition, seen: Sites, address: tuple[int, int, int]) -> SiteChange:
         y, x = seen.places_yx[one.row].tolist()
         before, after = (
             (self._names.id_of(row), self._names.label_of(row)) for row in (one.before, one.after)
         )
-        return SiteChange(one.address, (y, x), before, after, one.p)
+        return SiteChange(address, (y, x), before, after, one.p)
 
     def _view(self, image: NDArray[np.float32], sites: Sequence[Sites]) -> MotifView:
         index = np.concatenate([one.named.class_index for one in sites])
@@ -282,15 +292,6 @@ class MotifNamer:
         note = "" if about == self._last_note else sight.note
         self._last_note = about
         return note
-
-
-def _owner(scene: Scene, places_yx: NDArray[np.float64]) -> list[int]:
-    """Name the domain that holds each place (N, 2); the first where none does."""
-    lattices = scene.lattices
-    owner = np.full(len(places_yx), lattices[0].domain)
-    for one in reversed(lattices):
-        owner[one.lock.holds_at(places_yx)] = one.domain
-    return [int(domain) for domain in owner]
 
 
 def _counts(told: list[Points], n_points: int) -> dict[str, int]:
