@@ -120,7 +120,9 @@ def measure_pipeline(settings: Settings, incoming: Incoming, *, repeats: int) ->
     )
 
 
-def run_bench(*, size_px: int, repeats: int) -> dict[str, Any]:  # Any: JSON
+def run_bench(
+    *, size_px: int, repeats: int, tell: Callable[[str], None] = str
+) -> dict[str, Any]:  # Any: JSON
     """Measure every row; see `latticewatch bench --json`.
 
     Parameters
@@ -129,6 +131,8 @@ def run_bench(*, size_px: int, repeats: int) -> dict[str, Any]:  # Any: JSON
         Side of the frame.
     repeats
         Timed calls per row; the straightforward version gets fewer, it is slow enough to time.
+    tell
+        Takes what was measured last; all of it takes two minutes.
     """
     settings = load_settings()
     twin = find_twin()
@@ -138,7 +142,7 @@ def run_bench(*, size_px: int, repeats: int) -> dict[str, Any]:  # Any: JSON
     pixels = incoming.pixels
     model = load_patterson(settings.detectors.patterson.model).detector.model
     ready = prepare(pixels, model)
-    row = RowMaker(frame=f"{size_px}x{size_px}", repeats=repeats, twin=twin)
+    row = RowMaker(frame=f"{size_px}x{size_px}", repeats=repeats, twin=twin, tell=tell)
     vae_cases, notes = autoencoder_cases(pixels)
     maps, against_paper, missing = symmetry_cases(pixels)
     motifs, unnamed = motif_cases(pixels)
@@ -196,6 +200,7 @@ class RowMaker:
     frame: str
     repeats: int
     twin: ModuleType | None
+    tell: Callable[[str], None]
 
     def of_case(self, case: Case, *, n_sites: int) -> dict[str, Any]:  # Any: JSON
         """Measure one kernel."""
@@ -217,6 +222,7 @@ class RowMaker:
         plain_ms = (
             None if plain is None else time_calls(plain, max(self.repeats // 10, 3)).median_ms
         )
+        self.tell(f"{name}: {timing.median_ms:.2f} ms")
         return {
             "name": name,
             "frame": self.frame,

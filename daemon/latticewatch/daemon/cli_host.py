@@ -1,6 +1,7 @@
 """Commands about this computer and its settings: config, doctor, bench."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -85,7 +86,8 @@ def bench(
     """Measure every kernel and the whole pipeline against a straightforward SciPy version."""
     from latticewatch.daemon.bench import run_bench, show_table
 
-    result = run_bench(size_px=size, repeats=repeats)
+    typer.echo("measuring for two minutes or so; compiling first", err=True)
+    result = run_bench(size_px=size, repeats=repeats, tell=partial(typer.echo, err=True))
     if as_json:
         typer.echo(json.dumps(result))
     else:
