@@ -121,7 +121,7 @@ def measure_pipeline(settings: Settings, incoming: Incoming, *, repeats: int) ->
 
 
 def run_bench(
-    *, size_px: int, repeats: int, tell: Callable[[str], None] = str
+    *, size_px: int, repeats: int, tell: Callable[[str], None]
 ) -> dict[str, Any]:  # Any: JSON
     """Measure every row; see `latticewatch bench --json`.
 
