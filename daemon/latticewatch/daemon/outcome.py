@@ -67,8 +67,6 @@ class MotifView:
 
     Attributes
     ----------
-    image : (H, W) float32
-        The frame, a copy.
     places_yx : (N, 2)
         Of the sites, pixels.
     class_id : (N,)
@@ -81,7 +79,6 @@ class MotifView:
         Whose classes they are.
     """
 
-    image: NDArray[np.float32]
     places_yx: NDArray[np.float64]
     class_id: NDArray[np.int64]
     probability: NDArray[np.float64]

@@ -253,7 +253,6 @@ def test_a_view_of_every_site_is_made_where_it_is_asked_for() -> None:
     assert view.address.shape == (n_sites, 3)
     assert set(view.class_id) <= {-1, 0} | {one.class_id for one in model().classes}
     assert np.array_equal(np.isnan(view.probability), view.class_id == -1)
-    assert np.array_equal(view.image, frame)
 
 
 def test_rehearsed_frames_leave_nothing_behind() -> None:
