@@ -17,8 +17,9 @@ from latticewatch.detectors.motifs.columns import (
     sites_of,
 )
 from latticewatch.detectors.motifs.follow import SiteFollower, Transition, address_keys
-from latticewatch.detectors.motifs.reservoir import BETWEEN_SITES, STEPS, Reject, SiteKey
+from latticewatch.detectors.motifs.reservoir import Reject
 from latticewatch.detectors.motifs.score import NEW, UNSCORED, Level, MotifDetector, Named
+from latticewatch.detectors.motifs.site_keys import BETWEEN_SITES, STEPS, SiteKey
 from latticewatch.detectors.motifs.stale import Mismatch
 from latticewatch.detectors.protocols import Finding
 
@@ -234,7 +235,7 @@ def rejects_of(
 
 
 def places_between(places_yx: NDArray[np.float64], lock: LatticeLock) -> NDArray[np.int64]:
-    """Cell coordinates (M, 2) of places in steps of `reservoir.STEPS`, which drift leaves alone."""
+    """Cell coordinates (M, 2) of places in steps of `site_keys.STEPS`, which drift leaves alone."""
     return np.rint(STEPS * cell_coordinates(places_yx, lock)).astype(np.int64)
 
 

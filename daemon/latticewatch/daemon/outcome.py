@@ -113,6 +113,8 @@ class Outcome:
         Every site with its motif class, where pictures were asked for, and motifs look.
     n_motifs
         Defects by what the motif classes said of them: named, new, unscored.
+    n_changes
+        Sites whose motif class changed, before the cap.
     """
 
     event: DefectEvent
@@ -125,6 +127,7 @@ class Outcome:
     pictures: tuple[Picture, ...] = ()
     motifs: MotifView | None = None
     n_motifs: Mapping[str, int] = field(default_factory=dict)
+    n_changes: int = 0
 
     @property
     def is_late(self) -> bool:

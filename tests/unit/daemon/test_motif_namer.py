@@ -10,16 +10,22 @@ from msgspec import UNSET
 from numpy.typing import NDArray
 
 from latticewatch.daemon import sights
+from latticewatch.daemon.logs import LogBook
+from latticewatch.daemon.measuring import measure_first
+from latticewatch.daemon.motif_classes import ClassNames
 from latticewatch.daemon.motif_desk import MotifDesk
 from latticewatch.daemon.motif_domains import DomainNamer, Standing, rejects_of
 from latticewatch.daemon.motif_rehearsal import rehearsal_scene
+from latticewatch.daemon.motif_verdicts import surest
 from latticewatch.daemon.outcome import Outcome
+from latticewatch.daemon.sights import SiteChange
 from latticewatch.detectors.motifs.model import MotifModel
 from latticewatch.detectors.motifs.score import NEW, MotifDetector
 from latticewatch.detectors.motifs.stale import Mismatch
 from latticewatch.wire.codec import decode_event, encode
 from latticewatch.wire.events import Defect, DefectEvent
 from support.crystals import net_frame
+from support.daemons import make_books
 from support.late import FakeLooker, finding
 from support.motif_frames import (
     SIDE_PX,
@@ -113,7 +119,7 @@ def test_a_column_that_loses_half_its_intensity_is_told_once_within_three_frames
     frames += [noisy(halved, 100 * seed + k) for k in range(6, 16)]
     told = [
         [] if one.event.motif_changes is UNSET else list(one.event.motif_changes)
-        for one in outcomes(naming_pipeline(loaded(model())), frames)
+        for one in outcomes(naming_pipeline(loaded(model(), follow=True)), frames)
     ]
     changes = [change for of_frame in told for change in of_frame]
     assert len(changes) == 1
@@ -139,7 +145,7 @@ def test_without_following_no_change_is_told() -> None:
     scene = specimen(5)
     frames = [noisy(scene.image, k) for k in range(3)]
     frames += [noisy(with_column(scene, plain_site(scene, 0), 0.5), k) for k in range(3, 7)]
-    pipeline = naming_pipeline(loaded(model(), follow=False))
+    pipeline = naming_pipeline(loaded(model()))
     assert all(one.event.motif_changes is UNSET for one in outcomes(pipeline, frames))
 
 
@@ -368,3 +374,38 @@ def test_extra_columns_of_one_cell_and_sites_of_two_domains_have_keys_of_their_o
     assert len(set(keys)) == 6
     assert {key.sublattice for key in keys} == {-1}
     assert {key.domain for key in keys} == {0, 1}
+
+
+def change(row: int, after: int, p: float) -> SiteChange:
+    return SiteChange((row, 0, 0), (1.0, 1.0), (1, "A"), (after, "B"), p)
+
+
+def test_of_too_many_changes_the_surest_are_told_in_their_order() -> None:
+    given = [change(0, 2, 0.9), change(1, 2, 0.5), change(2, 0, 1e-9), change(3, 0, 0.4)]
+    assert [one.address[0] for one in surest(given, 2)] == [0, 2]
+    assert surest(given, 9) == tuple(given)
+
+
+def test_an_event_tells_no_more_changes_than_defects_and_the_log_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pipeline = naming_pipeline(loaded(model(), follow=True), max_defects=1)
+    scene = specimen(5)
+    changed = scene.image
+    for seed in range(5):
+        changed = with_column(scene, plain_site(scene, 0, seed), 0.4, changed)
+    frames = [noisy(scene.image, k) for k in range(4)]
+    frames += [noisy(changed, k) for k in range(4, 8)]
+    told = list(outcomes(pipeline, frames))
+    most = max(told, key=lambda one: one.n_changes)
+    assert most.n_changes > 1
+    assert len(most.event.motif_changes or ()) == 1
+    logged: list[str] = []
+    monkeypatch.setattr(LogBook, "refused", lambda _, event, **__: logged.append(event))
+    measure_first(make_books(), most, label="frame")
+    assert "motif_changes_cut" in logged
+
+
+def test_a_distance_that_is_no_number_is_the_farthest() -> None:
+    names = ClassNames((1,), ("A",), ("pristine",))
+    assert names.name(-1, float("nan"), float("nan")).distance == pytest.approx(1e15)

@@ -10,7 +10,8 @@ from msgspec import UNSET
 
 from latticewatch.daemon.motif_desk import MotifDesk
 from latticewatch.daemon.motif_worker import MotifWorker, ProposesMotifs
-from latticewatch.detectors.motifs.reservoir import FIRST_PROPOSED_ID, Reject, Reservoir, SiteKey
+from latticewatch.detectors.motifs.reservoir import FIRST_PROPOSED_ID, Reject, Reservoir
+from latticewatch.detectors.motifs.site_keys import SiteKey
 from latticewatch.wire.words import Level, StatusCode
 from support.daemons import make_books
 from support.motif_frames import judge, loaded, motif_model, naming_pipeline, noisy, specimen

@@ -8,18 +8,17 @@ frames to the next, so that sites are counted within one chain.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtri
 
+from latticewatch.detectors.motifs.site_keys import SiteKey, most_sites
+
 FIRST_PROPOSED_ID: Final = 1_000_000
 """Ids of proposed classes: none that a fit gives to a lasting one."""
 MOST_PROPOSED: Final = 16
-BETWEEN_SITES: Final = -1
-"""Sublattice of what stands on none."""
-STEPS: Final = 4  # of a cell along either vector, in which a place between sites is counted
 
 # Entries kept, and bytes of their patches: 33 x 33 pixels are 8.7 MB in a thousand.
 MOST_ENTRIES: Final = 1000
@@ -31,28 +30,6 @@ _MOST_ROUNDS = 20  # of mean and members; the groups of the tests settle within 
 # beyond the limit lie the tails of the classes themselves.
 _CLEAR_SIGMAS = 1.0
 _PRIOR = 7.0  # sites that the covariance of the known classes counts for beside that of the group
-
-
-class SiteKey(NamedTuple):
-    """What makes a site another one.
-
-    Attributes
-    ----------
-    chain
-        Number of a chain of frames.
-    domain
-        Number of a domain in it.
-    i, j
-        Cell; of a place between sites its cell coordinates in `STEPS` of a cell.
-    sublattice
-        `BETWEEN_SITES` where the place is on none.
-    """
-
-    chain: int
-    domain: int
-    i: int
-    j: int
-    sublattice: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,25 +213,15 @@ class Reservoir:
 
     @staticmethod
     def _n_sites(keys: list[SiteKey], members: NDArray[np.intp]) -> int:
-        """Count the different sites of members, in the chain of frames that has most of them."""
-        counts: Counter[int] = Counter()
-        between: set[SiteKey] = set()
-        for row in members.tolist():
-            key = keys[row]
-            if key.sublattice == BETWEEN_SITES:
-                # A place at the border of two steps is now in one, now in the other.
-                if any(_touch(key, other) for other in between):
-                    continue
-                between.add(key)
-            counts[key.chain] += 1
-        return max(counts.values(), default=0)
+        return most_sites([keys[row] for row in members.tolist()])
 
     def _groups(
         self, white: NDArray[np.float64], free: NDArray[np.bool_], keys: list[SiteKey]
     ) -> Iterator[NDArray[np.intp]]:
         """Members of each group among the free entries that is large enough, the densest first."""
         rows = np.flatnonzero(free)
-        near = np.square(white[rows, None] - white[rows]).sum(axis=2) < self._same
+        squared = np.square(white[rows]).sum(axis=1)
+        near = squared[:, None] + squared - 2.0 * (white[rows] @ white[rows].T) < self._same
         free, left = free.copy(), np.ones(len(rows), bool)
         while True:
             company = np.where(left, (near & left).sum(axis=1), 0)
@@ -264,9 +231,11 @@ class Reservoir:
             middle = np.median(white[rows[near[seed] & left]], axis=0)
             members = self._around(white, middle, free)
             left[seed] = False
+            if len(members) >= self._propose_after:
+                # Looks at too few sites are not asked again one by one.
+                left &= ~np.isin(rows, members)
             if self._n_sites(keys, members) >= self._propose_after:
                 free[members] = False
-                left &= free[rows]
                 yield members
 
     def _around(
@@ -314,11 +283,6 @@ class Reservoir:
             nearest=nearest,
             distance=distance,
         )
-
-
-def _touch(one: SiteKey, other: SiteKey) -> bool:
-    near = abs(one.i - other.i) <= 1 and abs(one.j - other.j) <= 1
-    return near and (one.chain, one.domain) == (other.chain, other.domain)
 
 
 def _commonest(counts: Iterable[Counter[str]]) -> str:

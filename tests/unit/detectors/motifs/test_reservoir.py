@@ -12,8 +12,8 @@ from latticewatch.detectors.motifs.reservoir import (
     MOST_PROPOSED,
     Reject,
     Reservoir,
-    SiteKey,
 )
+from latticewatch.detectors.motifs.site_keys import SiteKey
 
 SIDE = 7
 
