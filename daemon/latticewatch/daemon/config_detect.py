@@ -144,8 +144,8 @@ class MotifsSettings(Section):
     follow: bool = Field(
         default=False,
         description="Whether every site is looked at and followed from frame to frame, and told "
-        "when its class changes, which takes 17 to 20 ms of each first event at 2,500 sites; "
-        "false: only defects that an event lists are looked at, which takes 2 to 3 ms.",
+        "when its class changes, which takes 15 to 20 ms of each first event at 2,500 sites; "
+        "false: only defects that an event lists are looked at, which takes 2 to 4 ms.",
     )
     propose: bool = Field(
         default=True,

@@ -26,7 +26,7 @@ class FrameContrast:
         self._known: int | None = None
 
     def of(self, image: NDArray[np.float32], period_px: float) -> int:
-        """+1: bright; -1: dark; 75 ms for 1024 x 1024 the first time."""
+        """+1: bright; -1: dark; 60 ms for 1024 x 1024 the first time."""
         if self._known is None:
             self._known = contrast_of_frame(image, period_px)
         return self._known
