@@ -144,7 +144,7 @@ class MotifsSettings(Section):
     follow: bool = Field(
         default=False,
         description="Whether every site is looked at and followed from frame to frame, and told "
-        "when its class changes, which takes 15 to 20 ms of each first event at 2,500 sites; "
+        "when its class changes, which takes 11 to 20 ms of each first event at 2,500 sites; "
         "false: only defects that an event lists are looked at, which takes 2 to 4 ms.",
     )
     propose: bool = Field(
