@@ -7,12 +7,18 @@ Run with `pytest -m benchmark -s` to see the figures.
 
 from functools import lru_cache
 
+import numpy as np
 import pytest
 
+from latticewatch.daemon.motif_namer import MotifNamer
+from latticewatch.daemon.ports import SystemClock
+from latticewatch.daemon.sights import Scene
+from latticewatch.detectors.follow import LatticeFollower, Refusal
 from latticewatch.detectors.lock import LatticeLock
 from latticewatch.detectors.motifs.columns import CellColumns, MotifSites, sites_of
 from latticewatch.detectors.motifs.score import Level, MotifDetector
 from support.budgets import check
+from support.late import finding
 from support.motif_models import Image, fitted, stand
 from support.motif_scenes import Recipe, motif_scene
 
@@ -52,6 +58,23 @@ def test_the_unit_of_a_frame() -> None:
     detector, image, lock, columns, _, _ = scene()
 
     check("unit of a frame", 5.0, lambda: detector.level(image, lock, columns))
+
+
+@pytest.mark.parametrize(("follows", "budget_ms"), [(False, 8.0), (True, 40.0)])
+def test_a_frame_in_the_pipeline(follows: bool, budget_ms: float) -> None:
+    detector, image, _, _, _, sites = scene()
+    found = LatticeFollower().look(image)
+    assert not isinstance(found, Refusal)
+    frame = Scene(image, np.empty((0, 2), np.intp), found, channel="HAADF")
+    places = sites.places_yx[:: len(sites.places_yx) // N_DEFECTS][:N_DEFECTS]
+    defects = tuple(finding((float(y), float(x))) for y, x in places)
+    namer = MotifNamer(
+        MotifDetector(detector.model), ("motifs", "", ""), SystemClock(), follows=follows
+    )
+    assert len(namer.look(frame, 0, defects).counts) > 0
+
+    told = f"{N_DEFECTS} defects" + (f", {len(sites.places_yx)} sites followed" if follows else "")
+    check(f"frame of {told}", budget_ms, lambda: namer.look(frame, 0, defects))
 
 
 def test_the_columns_of_a_lattice_that_is_new() -> None:

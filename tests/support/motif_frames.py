@@ -70,7 +70,7 @@ def motif_model(seed: int = 101, kinds: tuple[str, ...] | None = None) -> MotifM
 
 
 def loaded(
-    model: MotifModel, *, follow: bool = True, propose_after: int | None = None
+    model: MotifModel, *, follow: bool = False, propose_after: int | None = None
 ) -> LoadedMotifs:
     return LoadedMotifs(model, "drawn", "0" * 64, follow, propose_after)
 

@@ -14,7 +14,8 @@ class Motif(Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     id
-        Of the class; 0: far from all classes, "new".
+        Of the class; 0: far from all classes, "new"; from 1000000 on: of a class that the stream
+        proposes, which lasts while the daemon runs.
     p
         Probability of the class among all that the model has; of id 0 the chance that a member of
         the nearest class lies so far out.

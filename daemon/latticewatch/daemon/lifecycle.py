@@ -30,7 +30,7 @@ EXIT_THREAD_DIED: Final = 1
 INTAKE_STOP_S: Final = 0.5
 LOOP_STOP_S: Final = 2.0
 LATE_STOP_S: Final = 0.5  # told with the intake, so it has the time of the loop, too
-MOTIFS_STOP_S: Final = 0.3  # a proposal from a full reservoir takes some tens of milliseconds
+MOTIFS_STOP_S: Final = 0.3  # a proposal from a full reservoir takes 10 to 70 ms
 OUTBOX_STOP_S: Final = 1.0
 LOG_STOP_S: Final = 0.3
 

@@ -31,7 +31,7 @@ class LoadedMotifs:
     model: MotifModel
     artifact: str
     sha256: str
-    follow: bool = True
+    follow: bool = False
     propose_after: int | None = None
 
     @property

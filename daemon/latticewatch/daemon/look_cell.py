@@ -7,10 +7,9 @@ from numpy.typing import NDArray
 
 from latticewatch.daemon.point_findings import NAME, cell_findings
 from latticewatch.daemon.ports import Clock
-from latticewatch.daemon.sights import Budget, LatticeSight, Scene, Sight
+from latticewatch.daemon.sights import Budget, LatticeSight, Scene, Sight, contrast_of
 from latticewatch.daemon.stopwatch import Stopwatch
 from latticewatch.detectors.follow import FrameLattice
-from latticewatch.detectors.polarity import contrast_of_channel, contrast_of_frame
 from latticewatch.detectors.reference_cell.flaws import Flaws
 from latticewatch.detectors.reference_cell.residue import Strangers
 from latticewatch.detectors.reference_cell.score import CellResult, ReferenceCellDetector
@@ -69,9 +68,8 @@ class CellLooker:
             return []
         if not scene.lattice.followed:
             known = {}
-            period_px = scene.lattice.lattice.period_px
-            self._contrast = contrast_of_frame(scene.image, period_px)
-        said = None if scene.channel is None else contrast_of_channel(scene.channel)
+            self._contrast = contrast_of(scene)
+        said = scene.contrast_told
         contrast = self._contrast if said is None else said
         results = []
         for one in scene.lattices:

@@ -42,6 +42,10 @@ def measure_first(books: Books, outcome: Outcome, *, label: str) -> None:
     if outcome.warning:
         text = f"{label}: {outcome.warning}"
         books.log.refused("material_does_not_fit", reason="pixel_size", text=text)
+    n_told = len(outcome.event.motif_changes or ())  # UNSET is false
+    if outcome.n_changes > n_told:
+        text = f"{label}: {outcome.n_changes} sites changed their motif class, {n_told} are told"
+        books.log.refused("motif_changes_cut", reason="max_defects", text=text)
     _tell_of_detectors(books, outcome, label)
 
 

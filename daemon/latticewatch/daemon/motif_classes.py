@@ -11,7 +11,8 @@ from latticewatch.detectors.motifs.reservoir import ProposedClass
 from latticewatch.detectors.protocols import MotifName
 
 NEW_LABEL = "new"
-_NEW_ID = 0
+NEW_ID = 0
+_FARTHEST2 = 1e30
 _PLAIN = ("pristine", "neighbour")
 
 
@@ -45,7 +46,7 @@ class ClassNames:
 
     def id_of(self, row: int) -> int:
         """Return the id of a class, 0 for new."""
-        return self.ids[row] if row >= 0 else _NEW_ID
+        return self.ids[row] if row >= 0 else NEW_ID
 
     def label_of(self, row: int) -> str:
         """Return the name of a class."""
@@ -56,13 +57,14 @@ class ClassNames:
         role = self.roles[row] if row >= 0 else NEW_LABEL
         p = min(max(p, 0.0), 1.0) if np.isfinite(p) else 0.0
         # Of a number that the wire does not have, the largest that says the same.
-        distance = float(np.sqrt(min(max(distance2, 0.0), 1e30)))
+        distance2 = min(max(distance2, 0.0), _FARTHEST2) if not np.isnan(distance2) else _FARTHEST2
+        distance = float(np.sqrt(distance2))
         return MotifName(self.id_of(row), p, distance, role)
 
     def ids_of(
         self, rows: NDArray[np.intp], *, unscored: int, unscored_id: int = -1
     ) -> NDArray[np.int64]:
         """Ids (N,) of rows (N,): 0 for new, `unscored_id` where the row is `unscored`."""
-        table = np.array([*self.ids, _NEW_ID], np.int64)
+        table = np.array([*self.ids, NEW_ID], np.int64)
         ids: NDArray[np.int64] = table[np.where(rows >= 0, rows, len(self.ids))]
         return np.where(rows == unscored, unscored_id, ids)

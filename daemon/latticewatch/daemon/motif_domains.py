@@ -1,6 +1,6 @@
 """One domain of a frame as the motif classes see it: its sites, its points, what changes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.daemon.sights import Scene
+from latticewatch.detectors.lattice_sites import cell_coordinates
 from latticewatch.detectors.lock import LatticeLock
 from latticewatch.detectors.motifs.columns import (
     CellColumns,
@@ -18,14 +19,16 @@ from latticewatch.detectors.motifs.columns import (
 from latticewatch.detectors.motifs.follow import SiteFollower, Transition, address_keys
 from latticewatch.detectors.motifs.reservoir import Reject
 from latticewatch.detectors.motifs.score import NEW, UNSCORED, Level, MotifDetector, Named
+from latticewatch.detectors.motifs.site_keys import BETWEEN_SITES, STEPS, SiteKey
 from latticewatch.detectors.motifs.stale import Mismatch
 from latticewatch.detectors.protocols import Finding
 
 # As `look_cell` counts them: the address of a site stays three numbers.
 SUBLATTICES_OF_A_DOMAIN: Final = 100
 _NEAR_SITE: Final = 0.35  # of the way to the next site: farther off, the place itself is looked at
-_BETWEEN_SITES: Final = -1  # sublattice of what stands on none
-_TRIED_AGAIN_AFTER: Final = 32  # frames; the first of a chain may have been a bad one
+# Frames refused one after the other, after which columns and contrast are found anew: the first
+# of a chain may have been a bad one. Twice as many the next time: the crystal may be another one.
+_PATIENCE, _MOST_PATIENCE = 4, 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,8 @@ class Points:
         The site of each, or its own place where it stands on none.
     address : (M, 3)
         Of the site; sublattice -1 for none.
+    domain
+        Number of it.
     """
 
     rows: list[int]
@@ -69,6 +74,7 @@ class Points:
     named: Named
     looked_yx: NDArray[np.float64]
     address: NDArray[np.int64]
+    domain: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,21 +109,43 @@ class DomainNamer:
 
     def __init__(self, detector: MotifDetector, domain: int) -> None:
         self._detector = detector
-        self._first_sublattice = SUBLATTICES_OF_A_DOMAIN * domain
+        self._domain = domain
         self._columns: CellColumns | Mismatch | None = None
-        self._n_until_again = 0
+        self._n_refused, self._patience = 0, _PATIENCE
         self._follower: SiteFollower | None = None
 
     def stand(
-        self, image: NDArray[np.float32], lock: LatticeLock, contrast: int
+        self, image: NDArray[np.float32], lock: LatticeLock, contrast: Callable[[], int]
     ) -> Standing | Mismatch:
-        """Take up a frame; or say why the model does not fit it."""
+        """Take up a frame; or say why the model does not fit it.
+
+        Parameters
+        ----------
+        image, lock
+            Of the frame.
+        contrast
+            Whether columns are bright; asked where they are looked for, not in every frame.
+        """
         columns = self._columns
-        if columns is None or (isinstance(columns, Mismatch) and self._n_until_again <= 0):
-            columns = self._columns = self._detector.begin(image, lock, contrast)
-            self._n_until_again = _TRIED_AGAIN_AFTER
+        if columns is not None:
+            at = self._with(image, lock, columns)
+            if isinstance(at, Standing):
+                self._n_refused, self._patience = 0, _PATIENCE
+                return at
+            self._n_refused += 1
+            if self._n_refused < self._patience:
+                return at
+            self._n_refused, self._patience = 0, min(2 * self._patience, _MOST_PATIENCE)
+        found = self._detector.begin(image, lock, contrast())
+        at = self._with(image, lock, found)
+        if columns is None or isinstance(at, Standing):
+            self._columns, self._follower = found, None
+        return at
+
+    def _with(
+        self, image: NDArray[np.float32], lock: LatticeLock, columns: CellColumns | Mismatch
+    ) -> Standing | Mismatch:
         if isinstance(columns, Mismatch):
-            self._n_until_again -= 1
             return columns
         level = self._detector.level(image, lock, columns)
         return level if isinstance(level, Mismatch) else Standing(image, lock, columns, level)
@@ -130,9 +158,9 @@ class DomainNamer:
         is_extra = np.array([one.kind == "extra" for one in own], bool)
         on_site = (off_px <= _NEAR_SITE * at.columns.nearest_px) & ~is_extra
         looked = np.where(on_site[:, None], site_yx, places)
-        address[~on_site, 2] = _BETWEEN_SITES
+        address[~on_site, 2] = BETWEEN_SITES
         named = self._detector.name(at.level, looked, address[:, 2])
-        return Points(rows, at, named, looked, self._told(address))
+        return Points(rows, at, named, looked, self._told(address), self._domain)
 
     def sites(self, at: Standing) -> Sites:
         """Name every site."""
@@ -168,7 +196,7 @@ class DomainNamer:
 
     def _told(self, address: NDArray[np.int64]) -> NDArray[np.int64]:
         told = np.array(address, np.int64)
-        told[told[:, 2] >= 0, 2] += self._first_sublattice
+        told[told[:, 2] >= 0, 2] += SUBLATTICES_OF_A_DOMAIN * self._domain
         return told
 
 
@@ -188,13 +216,31 @@ def rejects_of(
     if not len(chosen):
         return []
     patches = detector.patches(points.standing.level, points.looked_yx[chosen])
+    places = places_between(points.looked_yx[chosen], points.standing.lock)
     rejects = []
-    for patch, k in zip(patches, chosen.tolist(), strict=True):
+    for patch, place, k in zip(patches, places.tolist(), chosen.tolist(), strict=True):
         i, j, label = points.address[k].tolist()
+        cell = (i, j) if label >= 0 else (place[0], place[1])
         one = findings[points.rows[k]]
-        z = points.named.z[k].copy()
-        rejects.append(Reject((chain, i, j, label), z, one.kind, one.intensity_ratio, patch.copy()))
+        rejects.append(
+            Reject(
+                key=SiteKey(chain, points.domain, *cell, _own_sublattice(label)),
+                z=points.named.z[k].copy(),
+                kind=one.kind,
+                intensity_ratio=one.intensity_ratio,
+                patch=patch.copy(),
+            )
+        )
     return rejects
+
+
+def places_between(places_yx: NDArray[np.float64], lock: LatticeLock) -> NDArray[np.int64]:
+    """Cell coordinates (M, 2) of places in steps of `site_keys.STEPS`, which drift leaves alone."""
+    return np.rint(STEPS * cell_coordinates(places_yx, lock)).astype(np.int64)
+
+
+def _own_sublattice(label: int) -> int:
+    return label % SUBLATTICES_OF_A_DOMAIN if label >= 0 else BETWEEN_SITES
 
 
 def owner_of(scene: Scene, places_yx: NDArray[np.float64]) -> list[int]:

@@ -6,10 +6,10 @@ frame, its defects go out without a name.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from latticewatch.daemon.model_trust import ModelTrust
 from latticewatch.daemon.motif_classes import ClassNames
@@ -25,20 +25,18 @@ from latticewatch.daemon.motif_domains import (
 from latticewatch.daemon.motif_rehearsal import rehearsal_findings, rehearsal_scene
 from latticewatch.daemon.outcome import MotifView
 from latticewatch.daemon.ports import Clock
-from latticewatch.daemon.sights import ARITHMETIC, Scene, Sight, SiteChange
+from latticewatch.daemon.sights import ARITHMETIC, Scene, Sight, SiteChange, contrast_of
 from latticewatch.daemon.stopwatch import Stopwatch
 from latticewatch.detectors.motifs.follow import Transition
 from latticewatch.detectors.motifs.model import DETECTOR
 from latticewatch.detectors.motifs.reservoir import ProposedClass
 from latticewatch.detectors.motifs.score import NEW, UNSCORED, MotifDetector
 from latticewatch.detectors.motifs.stale import Mismatch
-from latticewatch.detectors.polarity import contrast_of_channel, contrast_of_frame
 from latticewatch.detectors.protocols import Finding
 
 __all__ = ["MotifNamer", "MotifSight"]
 
 _REHEARSED: Final = -1  # chain of frames that nobody sent
-_ABOUT: Final = 40  # characters of a note that say what it is about
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +55,8 @@ class MotifSight:
         Points by what was said of them: named, new, unscored.
     view
         Every site, where that was asked for.
+    about
+        What the note is about: the same word from frame to frame, while its values change.
     """
 
     findings: tuple[Finding, ...]
@@ -64,6 +64,7 @@ class MotifSight:
     changes: tuple[SiteChange, ...] = ()
     counts: dict[str, int] = field(default_factory=dict)
     view: MotifView | None = None
+    about: str = ""
 
 
 class MotifNamer:
@@ -98,9 +99,8 @@ class MotifNamer:
         self._proposed: tuple[ProposedClass, ...] = ()
         self._names = ClassNames.of(detector.model)
         self._chain: tuple[str, int] | None = None
-        self._contrast = 1
         self._domains: dict[int, DomainNamer] = {}
-        self._last_note = ""
+        self._about = ""
 
     def look(
         self, scene: Scene, chain: int, findings: tuple[Finding, ...], *, shows: bool = False
@@ -124,9 +124,9 @@ class MotifNamer:
         except ARITHMETIC as error:
             self._domains = {}
             failed = Sight(*self._named, condition="error", note=f"{DETECTOR}: {error}")
-            seen = MotifSight(findings, failed)
+            seen = MotifSight(findings, failed, about=f"error {type(error).__name__}")
         watch.lap(DETECTOR)
-        told = replace(seen.sight, stage_us=watch.us, is_extended=True, note=self._once(seen.sight))
+        told = replace(seen.sight, stage_us=watch.us, is_extended=True, note=self._once(seen))
         return replace(seen, sight=told)
 
     def warm_up(self) -> None:
@@ -141,7 +141,7 @@ class MotifNamer:
     def forget(self) -> None:
         """Begin anew: nothing was seen, and nothing said."""
         self._trust.forget()
-        self._domains, self._chain, self._last_note = {}, None, ""
+        self._domains, self._chain, self._about = {}, None, ""
         if self._desk is not None:
             self._desk.clear()
 
@@ -150,7 +150,7 @@ class MotifNamer:
     ) -> MotifSight:
         other = self._trust.enter(scene, self._detector.model.columns.contrast)
         if other is not None:
-            return MotifSight(findings, other)
+            return MotifSight(findings, other, about="contrast")
         if scene.lattice is None:
             return MotifSight(findings, Sight(*self._named, condition=self._trust.condition))
         self._take_up_proposals()
@@ -158,12 +158,12 @@ class MotifNamer:
         seen = Sight(*self._named)
         standing, mismatches = self._standing(scene)
         if not standing:
-            return MotifSight(
-                findings, self._trust.against(scene, seen, mismatches[0], Stopwatch(self._clock))
-            )
+            why = mismatches[0]
+            against = self._trust.against(scene, seen, why.told, Stopwatch(self._clock))
+            return MotifSight(findings, against, about=why.code)
         trial = self._trust.on_trial(scene, seen, Stopwatch(self._clock))
         if trial is not None:
-            return MotifSight(findings, trial)
+            return MotifSight(findings, trial, about="trial")
         told = self._told(scene, standing, findings)
         self._hand_in(chain, told, findings)
         sites = {}
@@ -174,29 +174,25 @@ class MotifNamer:
             sight=seen,
             changes=self._changes(sites, told, findings) if self._follows else (),
             counts=_counts(told, sum(one.outline_px_yx is None for one in findings)),
-            view=self._view(scene.image, list(sites.values())) if shows else None,
+            view=self._view(list(sites.values())) if shows else None,
         )
 
     def _enter(self, scene: Scene, chain: int) -> None:
-        """Forget lattices that this frame is not of; tell anew whether columns are bright."""
+        """Forget lattices that this frame is not of."""
         now = (scene.session, chain)
         known = self._domains if now == self._chain else {}
         here = {one.domain for one in scene.lattices}
         self._domains = {domain: one for domain, one in known.items() if domain in here}
-        if scene.lattice is not None and now != self._chain:
-            self._contrast = contrast_of_frame(scene.image, scene.lattice.lattice.period_px)
-        said = None if scene.channel is None else contrast_of_channel(scene.channel)
-        self._contrast = self._contrast if said is None else said
         self._chain = now
 
-    def _standing(self, scene: Scene) -> tuple[dict[int, Standing], list[str]]:
+    def _standing(self, scene: Scene) -> tuple[dict[int, Standing], list[Mismatch]]:
         """Domains that the model fits, and why it does not fit others."""
         standing, mismatches = {}, []
         for one in scene.lattices:
             namer = self._domains.setdefault(one.domain, DomainNamer(self._detector, one.domain))
-            at = namer.stand(scene.image, one.lock, self._contrast)
+            at = namer.stand(scene.image, one.lock, partial(contrast_of, scene))
             if isinstance(at, Mismatch):
-                mismatches.append(str(at))
+                mismatches.append(at)
             else:
                 standing[one.domain] = at
         return standing, mismatches
@@ -264,11 +260,10 @@ class MotifNamer:
         )
         return SiteChange(address, (y, x), before, after, one.p)
 
-    def _view(self, image: NDArray[np.float32], sites: Sequence[Sites]) -> MotifView:
+    def _view(self, sites: Sequence[Sites]) -> MotifView:
         index = np.concatenate([one.named.class_index for one in sites])
         probability = np.concatenate([one.named.probability for one in sites])
         return MotifView(
-            image=image.copy(),
             places_yx=np.concatenate([one.places_yx for one in sites]),
             class_id=self._names.ids_of(index, unscored=UNSCORED),
             probability=np.where(index == UNSCORED, np.nan, probability),
@@ -283,14 +278,14 @@ class MotifNamer:
         self._detector.with_classes(self._proposed)
         self._names = ClassNames.of(self._detector.model, self._proposed)
 
-    def _once(self, sight: Sight) -> str:
+    def _once(self, seen: MotifSight) -> str:
         """Return a note the first time that it is due: a model that does not fit is told of once.
 
-        Values and limits in it differ from frame to frame; what it is about does not.
+        Values in it differ from frame to frame; what it is about does not.
         """
-        about = f"{sight.condition}: {sight.note[:_ABOUT]}" if sight.note else ""
-        note = "" if about == self._last_note else sight.note
-        self._last_note = about
+        about = seen.about if seen.sight.note else ""
+        note = "" if about == self._about else seen.sight.note
+        self._about = about
         return note
 
 

@@ -1,9 +1,11 @@
 """A verdict with the names of its defects."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from latticewatch.daemon.exchange import PipelineSettings
 from latticewatch.daemon.in_force import MotifsInForce
+from latticewatch.daemon.motif_classes import NEW_ID
 from latticewatch.daemon.motif_desk import MotifDesk
 from latticewatch.daemon.motif_namer import MotifNamer, MotifSight
 from latticewatch.daemon.outcome import MotifView
@@ -15,10 +17,21 @@ from latticewatch.daemon.verdicts import Verdict
 
 @dataclass(frozen=True, slots=True)
 class NamedVerdict:
-    """What is known of a frame, and what the motif classes say; None where nobody asked them."""
+    """What is known of a frame, and what the motif classes say.
+
+    Attributes
+    ----------
+    verdict
+        With the names of its defects.
+    motifs
+        None where nobody asked them.
+    n_changes
+        Sites that changed, those that are not told among them.
+    """
 
     verdict: Verdict
     motifs: MotifSight | None = None
+    n_changes: int = 0
 
     @property
     def changes(self) -> tuple[SiteChange, ...]:
@@ -55,7 +68,7 @@ class Naming:
     namer
         None: nothing is named.
     n_most
-        Most defects of an event: others are not looked at.
+        Most defects of an event, others are not looked at; and most changes of sites.
     """
 
     namer: MotifNamer | None = None
@@ -84,12 +97,26 @@ class Naming:
         for row, named in zip(rows, motifs.findings, strict=True):
             findings[row] = named
         sights = (*verdict.sights, motifs.sight)
-        return NamedVerdict(replace(verdict, findings=tuple(findings), sights=sights), motifs)
+        told = replace(motifs, changes=surest(motifs.changes, self.n_most))
+        verdict = replace(verdict, findings=tuple(findings), sights=sights)
+        return NamedVerdict(verdict, told, len(motifs.changes))
 
     def warm_up(self) -> None:
         """Run what rehearsed frames do not, and begin anew."""
         if self.namer is not None:
             self.namer.warm_up()
+
+
+def surest(changes: Sequence[SiteChange], n_most: int) -> tuple[SiteChange, ...]:
+    """So many changes, those to a class that is surest, in their order."""
+
+    def doubt(row: int) -> tuple[float, int]:
+        one = changes[row]
+        # The p of what is new is that of the nearest class.
+        return (one.p if one.after[0] == NEW_ID else 1.0 - one.p), row
+
+    kept = sorted(sorted(range(len(changes)), key=doubt)[:n_most])
+    return tuple(changes[row] for row in kept)
 
 
 def namings(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from latticewatch.adapters.recorded import Recording
-from latticewatch.daemon.choosing import DETECTORS
+from latticewatch.daemon.choosing import DETECTORS, POINTS
 from latticewatch.daemon.choosing import chosen_detectors as chosen_detectors
 from latticewatch.daemon.choosing import with_detectors as with_detectors
 from latticewatch.daemon.config import Settings, load_settings
@@ -211,6 +211,8 @@ class FitOnItself:
         """Fit, say what the fits warned of, and build."""
         settings, artifacts = self.settings, {}
         for name in self.names:
+            if name not in looking(settings):
+                continue
             model = self.folder / f"{name}{MODEL_SUFFIX}"
             try:
                 report = self._fit(recording, name, model)
@@ -219,7 +221,7 @@ class FitOnItself:
                 if not set(others) - {"domains", "motifs"}:
                     raise
                 self.tell(f"{refusal}; {name} does not look, others do")
-                settings = with_detectors(settings, others)
+                settings = with_detectors(settings, self._with_points(others))
                 continue
             for warning in report.warnings:
                 self.tell(f"{recording.path}: {warning}")
@@ -228,6 +230,13 @@ class FitOnItself:
             # it was.
             artifacts[name] = f"fitted:{recording.name}"
         return make_pipeline(settings, artifacts=artifacts, pictures=self.pictures)
+
+    def _with_points(self, names: list[str]) -> list[str]:
+        """Without motifs where nobody is left who finds what they would name."""
+        if "motifs" not in names or POINTS & set(names):
+            return names
+        self.tell("motifs names what others find, and nobody is left who looks for points")
+        return [name for name in names if name != "motifs"]
 
     def _fit(self, recording: Recording, name: str, model: Path) -> FitReport:
         reference = reference_of([recording])

@@ -67,8 +67,6 @@ class MotifView:
 
     Attributes
     ----------
-    image : (H, W) float32
-        The frame, a copy.
     places_yx : (N, 2)
         Of the sites, pixels.
     class_id : (N,)
@@ -81,7 +79,6 @@ class MotifView:
         Whose classes they are.
     """
 
-    image: NDArray[np.float32]
     places_yx: NDArray[np.float64]
     class_id: NDArray[np.int64]
     probability: NDArray[np.float64]
@@ -116,6 +113,8 @@ class Outcome:
         Every site with its motif class, where pictures were asked for, and motifs look.
     n_motifs
         Defects by what the motif classes said of them: named, new, unscored.
+    n_changes
+        Sites whose motif class changed, before the cap.
     """
 
     event: DefectEvent
@@ -128,6 +127,7 @@ class Outcome:
     pictures: tuple[Picture, ...] = ()
     motifs: MotifView | None = None
     n_motifs: Mapping[str, int] = field(default_factory=dict)
+    n_changes: int = 0
 
     @property
     def is_late(self) -> bool:

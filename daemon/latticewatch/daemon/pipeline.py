@@ -212,6 +212,7 @@ class Pipeline:
             pictures=tuple(one.picture for one in seen.sights if one.picture is not None),
             motifs=named.view,
             n_motifs=named.counts,
+            n_changes=named.n_changes,
         )
 
     def _look(self, incoming: Incoming) -> _Seen:

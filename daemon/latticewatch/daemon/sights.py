@@ -8,12 +8,28 @@ from numpy.typing import NDArray
 
 from latticewatch.daemon.exchange import PipelineSettings
 from latticewatch.detectors.follow import FrameLattice
+from latticewatch.detectors.polarity import contrast_of_channel, contrast_of_frame
 from latticewatch.detectors.protocols import Finding
 from latticewatch.wire.words import DetectorCondition
 
 ARITHMETIC: Final = (ArithmeticError, np.linalg.LinAlgError)
 """What pixels can do to arithmetic that nobody foresaw; anything else is a mistake of ours and ends
 the thread, loudly."""
+
+
+class FrameContrast:
+    """Whether the columns of a frame are bright or dark, found out once for all who ask."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: int | None = None
+
+    def of(self, image: NDArray[np.float32], period_px: float) -> int:
+        """+1: bright; -1: dark; 60 ms for 1024 x 1024 the first time."""
+        if self._known is None:
+            self._known = contrast_of_frame(image, period_px)
+        return self._known
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +53,8 @@ class Scene:
     pictures
         Whether somebody wants to see what the detectors made of this frame; it takes them some
         milliseconds more.
+    measured
+        What the frame itself says of the contrast of its columns, once somebody asked.
     """
 
     image: NDArray[np.float32]
@@ -46,11 +64,30 @@ class Scene:
     others: tuple[FrameLattice, ...] = ()
     session: str = ""
     pictures: bool = False
+    measured: FrameContrast = field(default_factory=FrameContrast, repr=False, compare=False)
+
+    @property
+    def contrast_told(self) -> int | None:
+        """Contrast of the columns by the name of the channel; None where that does not say it."""
+        return None if self.channel is None else contrast_of_channel(self.channel)
 
     @property
     def lattices(self) -> tuple[FrameLattice, ...]:
         """Of all domains, none where the frame holds none."""
         return () if self.lattice is None else (self.lattice, *self.others)
+
+
+def contrast_of(scene: Scene) -> int:
+    """Contrast of the columns, by the channel or else by the frame: +1 bright, -1 dark.
+
+    For the first frame of a chain: it takes long where the channel does not say it.
+    """
+    told = scene.contrast_told
+    if told is not None:
+        return told
+    if scene.lattice is None:
+        return 1
+    return scene.measured.of(scene.image, scene.lattice.lattice.period_px)
 
 
 def period_of(scene: Scene) -> float:

@@ -180,8 +180,8 @@ def render(state: WatchState) -> RenderableType:
             f"{age_ms(event):.1f}",
             f"{event.n_scored}/{event.n_sites}",
             f"[bold]{event.n_defects}[/]" if event.n_defects else "0",
-            strongest,
-            verdict(event),
+            Text(strongest),  # names of classes are anybody's words, and no markup
+            Text(verdict(event)),
         )
     for _ in range(N_EVENTS - len(state.events)):  # so that the view does not jump
         table.add_row()

@@ -45,7 +45,7 @@ class MotifName:
     Attributes
     ----------
     class_id
-        1 or more, stable; 0: far from all classes.
+        1 or more, stable; 0: far from all classes; from 1000000 on: proposed by the stream.
     p
         0..1: probability of the class; of id 0 the chance that a member of the nearest one lies so
         far out.

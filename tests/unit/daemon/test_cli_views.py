@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -105,3 +106,13 @@ def test_a_malformed_name_or_endpoint_is_the_users_to_mend() -> None:
         watch.watch_source("Not A Name", endpoint="tcp://127.0.0.1:1", as_table=False)
     with pytest.raises(InputError, match="nonsense"):
         watch.watch_source("haadf1", endpoint="nonsense", as_table=False)
+
+
+def test_names_of_classes_are_shown_as_they_are() -> None:
+    """They are anybody's words, and no markup."""
+    event = golden_event("event_motifs")
+    first = replace(event.defects[0], label="S [/b] gone")
+    event = replace(event, defects=(first, *event.defects[1:]))
+    state = watch.WatchState("haadf1", "tcp://127.0.0.1:5611")
+    state.accept(event)
+    assert "(S [/b] gone)" in text_of(watch.render(state), width=200)

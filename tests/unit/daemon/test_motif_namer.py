@@ -9,13 +9,24 @@ import pytest
 from msgspec import UNSET
 from numpy.typing import NDArray
 
+from latticewatch.daemon import sights
+from latticewatch.daemon.logs import LogBook
+from latticewatch.daemon.measuring import measure_first
+from latticewatch.daemon.motif_classes import ClassNames
 from latticewatch.daemon.motif_desk import MotifDesk
+from latticewatch.daemon.motif_domains import DomainNamer, Standing, rejects_of
+from latticewatch.daemon.motif_namer import MotifNamer
+from latticewatch.daemon.motif_rehearsal import rehearsal_scene
+from latticewatch.daemon.motif_verdicts import surest
 from latticewatch.daemon.outcome import Outcome
+from latticewatch.daemon.sights import SiteChange
 from latticewatch.detectors.motifs.model import MotifModel
-from latticewatch.detectors.motifs.score import MotifDetector
+from latticewatch.detectors.motifs.score import NEW, MotifDetector
+from latticewatch.detectors.motifs.stale import Mismatch
 from latticewatch.wire.codec import decode_event, encode
 from latticewatch.wire.events import Defect, DefectEvent
 from support.crystals import net_frame
+from support.daemons import make_books
 from support.late import FakeLooker, finding
 from support.motif_frames import (
     SIDE_PX,
@@ -109,7 +120,7 @@ def test_a_column_that_loses_half_its_intensity_is_told_once_within_three_frames
     frames += [noisy(halved, 100 * seed + k) for k in range(6, 16)]
     told = [
         [] if one.event.motif_changes is UNSET else list(one.event.motif_changes)
-        for one in outcomes(naming_pipeline(loaded(model())), frames)
+        for one in outcomes(naming_pipeline(loaded(model(), follow=True)), frames)
     ]
     changes = [change for of_frame in told for change in of_frame]
     assert len(changes) == 1
@@ -135,7 +146,7 @@ def test_without_following_no_change_is_told() -> None:
     scene = specimen(5)
     frames = [noisy(scene.image, k) for k in range(3)]
     frames += [noisy(with_column(scene, plain_site(scene, 0), 0.5), k) for k in range(3, 7)]
-    pipeline = naming_pipeline(loaded(model(), follow=False))
+    pipeline = naming_pipeline(loaded(model()))
     assert all(one.event.motif_changes is UNSET for one in outcomes(pipeline, frames))
 
 
@@ -253,7 +264,6 @@ def test_a_view_of_every_site_is_made_where_it_is_asked_for() -> None:
     assert view.address.shape == (n_sites, 3)
     assert set(view.class_id) <= {-1, 0} | {one.class_id for one in model().classes}
     assert np.array_equal(np.isnan(view.probability), view.class_id == -1)
-    assert np.array_equal(view.image, frame)
 
 
 def test_rehearsed_frames_leave_nothing_behind() -> None:
@@ -296,3 +306,103 @@ def test_late_findings_are_named_too() -> None:
     assert {one.role for one in told.values() if one is not UNSET} == {"pristine"}
     assert late.n_motifs == {"named": 2}
     assert late.event.latency_us["motifs"] == motifs_state(late).us
+
+
+@pytest.mark.parametrize(("channel", "n_measured"), [("HAADF", 0), ("detector 3", 1)])
+def test_whether_columns_are_bright_is_measured_once_for_all_who_ask(
+    monkeypatch: pytest.MonkeyPatch, channel: str, n_measured: int
+) -> None:
+    asked: list[float] = []
+
+    def measured(_: object, period_px: float) -> int:
+        asked.append(period_px)
+        return 1
+
+    monkeypatch.setattr(sights, "contrast_of_frame", measured)
+    pipeline = naming_pipeline(loaded(model()))
+    for seq in range(3):
+        outcome = judge(pipeline, noisy(specimen(5).image, seq), seq, channel=channel)
+        assert outcome.n_motifs["named"] > 20
+    assert len(asked) == n_measured
+
+
+def test_a_chain_that_begins_with_a_bad_frame_is_named_a_few_frames_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Columns of the first frame, and whether they are bright, are not kept for ever."""
+    frame = specimen(5).image
+    monkeypatch.setattr(sights, "contrast_of_frame", lambda *_: -1)
+    pipeline = naming_pipeline(loaded(model()))
+    assert not judge(pipeline, noisy(frame, 0), 0, channel="detector 3").n_motifs.get("named")
+    monkeypatch.undo()
+    told = [judge(pipeline, noisy(frame, k), k, channel="detector 3") for k in range(1, 24)]
+    assert motifs_state(told[-1]).state == "ok"
+    # The reference cell keeps to dark columns, and finds little to name.
+    assert told[-1].n_motifs.get("named")
+
+
+def test_a_mismatch_is_told_once_whatever_its_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = iter(range(100))
+
+    def refuse(*_: object) -> Mismatch:
+        return Mismatch("crystal", f"{next(numbers)} is a number that changes from frame to frame")
+
+    monkeypatch.setattr(MotifDetector, "level", refuse)
+    pipeline = naming_pipeline(loaded(model()))
+    frames = [noisy(specimen(5).image, k) for k in range(6)]
+    notes = [one.note for one in outcomes(pipeline, frames) if "a number that" in one.note]
+    assert len(notes) == 1
+
+
+def test_extra_columns_of_one_cell_and_sites_of_two_domains_have_keys_of_their_own() -> None:
+    scene = rehearsal_scene(model())
+    assert scene is not None
+    assert scene.lattice is not None
+    lock = scene.lattice.lock
+    middle = (np.array(scene.image.shape) - 1) / 2
+    steps = np.array([[0.0, 0.0], [0.4, 0.0], [0.0, 0.4]]) @ lock.basis_px_yx
+    extra = tuple(replace(finding((float(y), float(x))), kind="extra") for y, x in middle + steps)
+    keys = []
+    for domain in (0, 1):
+        detector = MotifDetector(model())
+        namer = DomainNamer(detector, domain)
+        at = namer.stand(scene.image, lock, lambda: model().columns.contrast)
+        assert isinstance(at, Standing)
+        points = namer.points(at, [0, 1, 2], extra)
+        points.named.class_index[:] = NEW
+        rejects = rejects_of(points, detector, len(model().classes), 3, extra)
+        keys += [one.key for one in rejects]
+    assert len(set(keys)) == 6
+    assert {key.sublattice for key in keys} == {-1}
+    assert {key.domain for key in keys} == {0, 1}
+
+
+def change(row: int, after: int, p: float) -> SiteChange:
+    return SiteChange((row, 0, 0), (1.0, 1.0), (1, "A"), (after, "B"), p)
+
+
+def test_of_too_many_changes_the_surest_are_told_in_their_order() -> None:
+    given = [change(0, 2, 0.9), change(1, 2, 0.5), change(2, 0, 1e-9), change(3, 0, 0.4)]
+    assert [one.address[0] for one in surest(given, 2)] == [0, 2]
+    assert surest(given, 9) == tuple(given)
+
+
+def test_an_event_tells_no_more_changes_than_defects_and_the_log_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    many = tuple(change(row, 2, 0.9) for row in range(5))
+    monkeypatch.setattr(MotifNamer, "_changes", lambda *_: many)
+    pipeline = naming_pipeline(loaded(model(), follow=True), max_defects=3)
+    outcome = judge(pipeline, noisy(specimen(5).image, 0))
+    assert outcome.n_changes == 5
+    assert outcome.event.motif_changes is not UNSET
+    assert len(outcome.event.motif_changes) == 3
+    logged: list[str] = []
+    monkeypatch.setattr(LogBook, "refused", lambda _, event, **__: logged.append(event))
+    measure_first(make_books(), outcome, label="frame")
+    assert "motif_changes_cut" in logged
+
+
+def test_a_distance_that_is_no_number_is_the_farthest() -> None:
+    names = ClassNames((1,), ("A",), ("pristine",))
+    assert names.name(-1, float("nan"), float("nan")).distance == pytest.approx(1e15)

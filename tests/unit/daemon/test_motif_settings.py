@@ -59,6 +59,7 @@ def test_a_model_of_another_detector_is_refused(tmp_path: Path) -> None:
 def test_nothing_is_named_unless_asked_for_and_nothing_proposed_offline() -> None:
     assert not load_settings().detectors.motifs.enabled
     assert load_settings().detectors.motifs.propose
+    assert not load_settings().detectors.motifs.follow  # the first event comes fast
     assert not offline_settings().detectors.motifs.propose
 
 
@@ -90,7 +91,7 @@ def test_the_digest_tells_how_motifs_are_asked() -> None:
     sets = [
         ModelSet(None, reference_cell=True),
         ModelSet(None, reference_cell=True, motifs=loaded(model)),
-        ModelSet(None, reference_cell=True, motifs=loaded(model, follow=False)),
+        ModelSet(None, reference_cell=True, motifs=loaded(model, follow=True)),
         ModelSet(None, reference_cell=True, motifs=loaded(model, propose_after=5)),
     ]
     assert len({one.digest for one in sets}) == 4

@@ -10,7 +10,8 @@ from msgspec import UNSET
 
 from latticewatch.daemon.motif_desk import MotifDesk
 from latticewatch.daemon.motif_worker import MotifWorker, ProposesMotifs
-from latticewatch.detectors.motifs.reservoir import Reject, Reservoir
+from latticewatch.detectors.motifs.reservoir import FIRST_PROPOSED_ID, Reject, Reservoir
+from latticewatch.detectors.motifs.site_keys import SiteKey
 from latticewatch.wire.words import Level, StatusCode
 from support.daemons import make_books
 from support.motif_frames import judge, loaded, motif_model, naming_pipeline, noisy, specimen
@@ -41,15 +42,14 @@ class TwoClasses:
     means = np.array([[0.0] * 5, [10.0, 0, 0, 0, 0]])
     covariances = np.stack([np.eye(5), np.eye(5)])
     reject_chi2 = 20.5
-    next_id = 7
 
 
 def group(n: int, *, first: int = 0) -> list[Reject]:
     dice = np.random.default_rng(first)
     patch = np.zeros((SIDE, SIDE), np.float32)
     return [
-        Reject((0, first + k, 0, 1), np.array([0, 12.0, 0, 0, 0]) + dice.normal(0, 1, 5), "excess",
-               None, patch)
+        Reject(SiteKey(0, 0, first + k, 0, 1),
+               np.array([0, 12.0, 0, 0, 0]) + dice.normal(0, 1, 5), "excess", None, patch)
         for k in range(n)
     ]  # fmt: skip
 
@@ -72,11 +72,12 @@ def test_a_group_is_announced_once_with_its_numbers() -> None:
         bench.worker.turn()
     ((code, text, detail),) = bench.statuses.told
     assert code == "motif_proposed"
-    assert "class 7 (new excess 7)" in text
+    assert "class 1000000 (new excess 1000000)" in text
     assert {key: detail[key] for key in ("id", "n", "kind", "name", "nearest_id", "nearest")} == {
-        "id": 7, "n": 6, "kind": "excess", "name": "new excess 7", "nearest_id": 1, "nearest": "A",
+        "id": 1_000_000, "n": 6, "kind": "excess", "name": "new excess 1000000",
+        "nearest_id": 1, "nearest": "A",
     }  # fmt: skip
-    assert [one.class_id for one in bench.desk.proposed] == [7]
+    assert [one.class_id for one in bench.desk.proposed] == [1_000_000]
     registry = bench.books.metrics.registry
     assert registry.get_sample_value("latticewatch_motifs_proposed_total") == 1
 
@@ -134,7 +135,7 @@ def test_an_unknown_kind_is_proposed_and_named_from_the_next_frame_on() -> None:
     worker.turn()
     assert [code for code, _, _ in statuses.told] == ["motif_proposed"]
     detail = statuses.told[0][2]
-    assert (detail["kind"], detail["id"]) == ("excess", motifs.model.next_id)
+    assert (detail["kind"], detail["id"]) == ("excess", FIRST_PROPOSED_ID)
     event = judge(pipeline, noisy(scene.image, 1), 1).event
     proposed = [
         one for one in event.defects if one.motif is not UNSET and one.motif.role == "proposed"

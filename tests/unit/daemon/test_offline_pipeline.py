@@ -95,6 +95,46 @@ def test_where_no_model_can_be_fitted_and_nobody_else_looks_that_is_the_answer(
         choose(open_recording(crystal))
 
 
+class RefusingPatterson:
+    """Fits symmetry with a shipped model, and nothing else."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def fit(self, reference: Reference, *, out: Path, detector: str, **_: object) -> FitReport:
+        self.asked.append(detector)
+        if detector != "symmetry":
+            raise FitRefusedError(f"{reference.labels[0]}: 12 sites, 60 are needed")
+        with resources.as_file(
+            resources.files(pretrained) / f"mos2-symmetry{MODEL_SUFFIX}"
+        ) as path:
+            shutil.copy(path, out)
+        return FitReport(out, sha256="", told="1 site", warnings=())
+
+
+def test_where_nobody_finds_points_motifs_are_left_out_too_and_the_rest_looks(
+    crystal: Path, tmp_path: Path
+) -> None:
+    names = ("patterson", "symmetry", "motifs")
+    told: list[str] = []
+    fitter = RefusingPatterson()
+    choose = FitOnItself(
+        fitter=fitter,
+        folder=tmp_path,
+        settings=with_detectors(offline_settings(), names),
+        names=names,
+        tell=told.append,
+    )
+    recording, lines = open_recording(crystal), io.StringIO()
+    analyze_recording(
+        recording, choose(recording), Results(lines, plot_folder=None, report=Report(io.StringIO()))
+    )
+    event = json.loads(lines.getvalue().splitlines()[0])
+    assert [one["name"] for one in event["detectors"]] == ["symmetry"]
+    assert fitter.asked == ["patterson", "symmetry"]
+    assert any("motifs names what others find" in line for line in told)
+
+
 def test_settings_make_room_for_every_defect_and_keep_the_rest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

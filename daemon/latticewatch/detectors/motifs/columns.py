@@ -86,7 +86,7 @@ class MotifSites:
 def columns_of(
     image: NDArray[np.float32], lock: LatticeLock, contrast: int = 1
 ) -> CellColumns | None:
-    """Find the columns of the cell; 8 ms for 1024 x 1024, once for each chain of frames.
+    """Find the columns of the cell; 10 ms for 1024 x 1024, once for each chain of frames.
 
     Parameters
     ----------

@@ -1,23 +1,28 @@
 """Defects that no class of a model fits, and the classes that groups of them propose.
 
 A group is proposed where enough of them, at different sites, agree within what sites of one class
-differ by. A lone defect, seen however often, is none.
+differ by. A lone defect, seen however often, is none: addresses mean nothing from one chain of
+frames to the next, so that sites are counted within one chain.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtri
 
-Key = tuple[int, int, int, int]
-"""Number of a chain of frames, and the lattice address in it: what makes a site another one."""
+from latticewatch.detectors.motifs.site_keys import SiteKey, most_sites
 
-# Entries kept: at 33 x 33 pixels each, the patches are 4 MB.
-MOST_ENTRIES = 1000
+FIRST_PROPOSED_ID: Final = 1_000_000
+"""Ids of proposed classes: none that a fit gives to a lasting one."""
+MOST_PROPOSED: Final = 16
+
+# Entries kept, and bytes of their patches: 33 x 33 pixels are 8.7 MB in a thousand.
+MOST_ENTRIES: Final = 1000
+_MOST_BYTES: Final = 16_000_000
 # Of the entries nearest to one, those within this chance belong to its group, as in `reject_chi2`.
 _P_MEMBER = 1e-3
 _MOST_ROUNDS = 20  # of mean and members; the groups of the tests settle within 4
@@ -45,7 +50,7 @@ class Reject:
         In the unit of the model.
     """
 
-    key: Key
+    key: SiteKey
     z: NDArray[np.float64]
     kind: str
     intensity_ratio: float | None
@@ -59,7 +64,7 @@ class ProposedClass:
     Attributes
     ----------
     class_id
-        Stays from proposal to proposal.
+        From `FIRST_PROPOSED_ID` on; stays from proposal to proposal.
     name, kind, intensity_ratio, sublattice
         As most of its members have them; the sublattice is -1 where they are on several.
     mean : (C,)
@@ -67,7 +72,7 @@ class ProposedClass:
     covariance : (C, C)
         Of a site.
     n_sites
-        Members.
+        Members in the chain of frames that has most of them.
     patch : (side, side)
         Mean over all their looks.
     nearest
@@ -105,11 +110,6 @@ class KnownClasses(Protocol):
     @property
     def reject_chi2(self) -> float:
         """Squared distance beyond which no class fits."""
-        ...
-
-    @property
-    def next_id(self) -> int:
-        """First id that no class has."""
         ...
 
 
@@ -150,9 +150,9 @@ class Reservoir:
         self._to_white = _whitening(self._covariance)
         self._inverses = np.linalg.inv(covariances)
         self._reject = float(model.reject_chi2)
-        self._next_id = model.next_id
+        self._next_id = FIRST_PROPOSED_ID
         self._propose_after = propose_after
-        self._entries: dict[Key, _Entry] = {}
+        self._entries: dict[SiteKey, _Entry] = {}
         self._proposed: list[ProposedClass] = []
         # Two of a class differ by twice its covariance.
         self._same = 2.0 * float(chdtri(self._means.shape[1], _P_MEMBER))
@@ -164,7 +164,7 @@ class Reservoir:
         return len(self._entries)
 
     def add(self, rejects: Sequence[Reject]) -> None:
-        """Take in what a frame shows; beyond `MOST_ENTRIES` the sites not seen longest go."""
+        """Take in what a frame shows; of too many, the sites not seen longest go."""
         for reject in rejects:
             # Taken out and put in again, so that the order is that of the last look.
             entry = self._entries.pop(reject.key, None)
@@ -172,37 +172,56 @@ class Reservoir:
                 entry = _Entry(np.zeros_like(reject.z), np.zeros(reject.patch.shape))
             entry.add(reject)
             self._entries[reject.key] = entry
-        while len(self._entries) > MOST_ENTRIES:
+        while len(self._entries) > self._most():
             del self._entries[next(iter(self._entries))]
 
     def propose(self) -> tuple[ProposedClass, ...]:
-        """Tell every class proposed so far, in order of id; those of before keep theirs."""
+        """Tell the classes that are proposed, in order of id; those of before keep theirs.
+
+        One that lost all its members is none any more, and its id is never given again.
+        """
         keys = sorted(self._entries)
         if not keys:
-            return tuple(self._proposed)
+            return ()
         entries = [self._entries[key] for key in keys]
         z = np.array([entry.z / entry.n for entry in entries])
         white = z @ self._to_white
         free = np.ones(len(keys), bool)
-        for place, known in enumerate(self._proposed):
+        kept = []
+        for known in self._proposed:
             members = self._around(white, known.mean @ self._to_white, free)
+            if not len(members):
+                continue
             free[members] = False
-            if len(members) >= self._propose_after:
+            told = None
+            if self._n_sites(keys, members) >= self._propose_after:
                 told = self._told(known.class_id, keys, entries, members)
-                self._proposed[place] = told or known
-        for members in self._groups(white, free):
-            told = self._told(self._next_id, keys, entries, members)
+            kept.append(told or known)
+        self._proposed = kept
+        groups = self._groups(white, free, keys)
+        while len(kept) < MOST_PROPOSED and (found := next(groups, None)) is not None:
+            told = self._told(self._next_id, keys, entries, found)
             if told is not None:
-                self._proposed.append(told)
+                kept.append(told)
                 self._next_id += 1
-        return tuple(self._proposed)
+        return tuple(kept)
+
+    def _most(self) -> int:
+        """How many sites there is room for."""
+        first = next(iter(self._entries.values()))
+        return min(MOST_ENTRIES, max(1, _MOST_BYTES // max(first.patch.nbytes, 1)))
+
+    @staticmethod
+    def _n_sites(keys: list[SiteKey], members: NDArray[np.intp]) -> int:
+        return most_sites([keys[row] for row in members.tolist()])
 
     def _groups(
-        self, white: NDArray[np.float64], free: NDArray[np.bool_]
+        self, white: NDArray[np.float64], free: NDArray[np.bool_], keys: list[SiteKey]
     ) -> Iterator[NDArray[np.intp]]:
         """Members of each group among the free entries that is large enough, the densest first."""
         rows = np.flatnonzero(free)
-        near = np.square(white[rows, None] - white[rows]).sum(axis=2) < self._same
+        squared = np.square(white[rows]).sum(axis=1)
+        near = squared[:, None] + squared - 2.0 * (white[rows] @ white[rows].T) < self._same
         free, left = free.copy(), np.ones(len(rows), bool)
         while True:
             company = np.where(left, (near & left).sum(axis=1), 0)
@@ -213,8 +232,10 @@ class Reservoir:
             members = self._around(white, middle, free)
             left[seed] = False
             if len(members) >= self._propose_after:
+                # Looks at too few sites are not asked again one by one.
+                left &= ~np.isin(rows, members)
+            if self._n_sites(keys, members) >= self._propose_after:
                 free[members] = False
-                left &= free[rows]
                 yield members
 
     def _around(
@@ -231,7 +252,7 @@ class Reservoir:
         return members
 
     def _told(
-        self, class_id: int, keys: list[Key], entries: list[_Entry], members: NDArray[np.intp]
+        self, class_id: int, keys: list[SiteKey], entries: list[_Entry], members: NDArray[np.intp]
     ) -> ProposedClass | None:
         """Describe a group; None where it may be the tail of a class that is known."""
         own = [entries[row] for row in members.tolist()]
@@ -247,7 +268,7 @@ class Reservoir:
         covariance = (scatter + _PRIOR * self._covariance) / (len(own) - 1 + _PRIOR)
         kind = _commonest(entry.kinds for entry in own)
         ratios = [ratio for entry in own for ratio in entry.ratios]
-        labels = {keys[row][3] for row in members.tolist()}
+        labels = {keys[row].sublattice for row in members.tolist()}
         n_looks = sum(entry.n for entry in own)
         return ProposedClass(
             class_id=class_id,
@@ -257,7 +278,7 @@ class Reservoir:
             sublattice=labels.pop() if len(labels) == 1 else -1,
             mean=mean,
             covariance=covariance,
-            n_sites=len(own),
+            n_sites=self._n_sites(keys, members),
             patch=(np.sum([entry.patch for entry in own], axis=0) / n_looks).astype(np.float32),
             nearest=nearest,
             distance=distance,

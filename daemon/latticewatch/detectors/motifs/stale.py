@@ -11,8 +11,17 @@ _LEAST_AGREEMENT = 0.75
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """Why the model has no word on a frame, in one line with numbers."""
+    """Why the model has no word on a frame.
 
+    Attributes
+    ----------
+    code
+        What it is about: the same word from frame to frame, whatever the numbers.
+    told
+        In one line with numbers.
+    """
+
+    code: str
     told: str
 
     def __str__(self) -> str:
@@ -25,8 +34,9 @@ def other_scale(model: MotifModel, period_px: float) -> Mismatch | None:
     if 1 / _MOST_SCALE <= ratio <= _MOST_SCALE:
         return None
     return Mismatch(
+        "scale",
         f"the lattice has a period of {period_px:.1f} px, that of the model {model.period_px:.1f}: "
-        "another pixel size or crystal, fit a model for it"
+        "another pixel size or crystal, fit a model for it",
     )
 
 
@@ -35,6 +45,7 @@ def other_crystal(agreement: float) -> Mismatch | None:
     if agreement >= _LEAST_AGREEMENT:
         return None
     return Mismatch(
+        "crystal",
         f"ordinary sites agree with those of the model by {agreement:.2f}, at least "
-        f"{_LEAST_AGREEMENT} expected: another crystal or focus, fit a model for it"
+        f"{_LEAST_AGREEMENT} expected: another crystal or focus, fit a model for it",
     )
