@@ -9,6 +9,8 @@ import numpy as np
 from latticewatch.detectors.protocols import ModelError
 
 MOST_NAME = 64
+MOST_AUTOMATIC_NAME = 200
+LARGEST_ID = 2**31 - 1
 ROLES = ("pristine", "defect", "neighbour", "proposed")
 KINDS = ("none", "vacancy", "deficit", "excess", "extra", "displaced", "unknown")
 _LARGEST = float(np.finfo(np.float32).max)
@@ -85,10 +87,12 @@ def _class_of(found: object, where: str) -> MotifClass:
         "intensity_ratio": ratio is None or (_is_number(ratio) and 0 <= ratio <= _LARGEST),
         "role": found["role"] in ROLES,
         "kind": found["kind"] in KINDS,
-        "n_members": found["n_members"] >= 0,
-        "sublattice": found["sublattice"] >= -1,
-        "stands_beside": all(isinstance(one, int) and _is_number(one) for one in beside),
-        "name": bool(name.strip()) and len(name) <= MOST_NAME and name.isprintable(),
+        "class_id": 1 <= found["class_id"] <= LARGEST_ID,
+        "n_members": 0 <= found["n_members"] <= LARGEST_ID,
+        "sublattice": -1 <= found["sublattice"] <= LARGEST_ID,
+        "stands_beside": all(_is_id(one) for one in beside),
+        "name": _is_plain(name, MOST_NAME),
+        "automatic_name": _is_plain(found["automatic_name"], MOST_AUTOMATIC_NAME),
     }
     for claim, holds in claims.items():
         if not holds:
@@ -102,12 +106,22 @@ _EXPECTED = {
     "intensity_ratio": "a number from 0, or null",
     "role": f"one of {', '.join(ROLES)}",
     "kind": f"one of {', '.join(KINDS)}",
-    "n_members": "0 or more",
-    "sublattice": "-1 or more",
+    "class_id": f"1 to {LARGEST_ID}",
+    "n_members": f"0 to {LARGEST_ID}",
+    "sublattice": f"-1 to {LARGEST_ID}",
     "stands_beside": "ids of classes",
     "name": f"1 to {MOST_NAME} printable characters",
+    "automatic_name": f"1 to {MOST_AUTOMATIC_NAME} printable characters",
 }
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_ID
+
+
+def _is_plain(name: str, longest: int) -> bool:
+    return bool(name.strip()) and len(name) <= longest and name.isprintable()

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from latticewatch.detectors import pretrained
 from latticewatch.detectors.artifact import Artifact, write_artifact
 from latticewatch.detectors.motifs.model import DETECTOR, MOST_NAME, MotifModel
 from latticewatch.detectors.motifs.score import MotifDetector
@@ -89,7 +91,15 @@ def test_unknown_classes_and_taken_names_are_refused() -> None:
         {"contrast": 0},
         {"reject_chi2": -1.0},
         {"next_id": 1},
+        {"next_id": 2**31},
+        {"next_id": 10**400},
         {"sigma_px": "3"},
+        {"sigma_px": 0.0},
+        {"sigma_px": 1e9},
+        {"nearest_px": -3.0},
+        {"nearest_px": 4097.0},
+        {"second_px": 0.0},
+        {"second_px": 1e30},
         {"classes": []},
         {"classes": {}},
         {"classes": [3]},
@@ -107,18 +117,26 @@ def test_odd_headers_are_refused_in_one_line(change: Plain, tmp_path: Path) -> N
     "change",
     [
         {"class_id": 0},
+        {"class_id": 10**20},
+        {"class_id": 2**31},
         {"class_id": 2},
         {"class_id": "1"},
         {"class_id": True},
         {"name": ""},
         {"name": "a\nb"},
         {"name": 3},
+        {"automatic_name": ""},
+        {"automatic_name": "a\nb"},
+        {"automatic_name": "x" * 201},
         {"role": None},
         {"role": "king"},
         {"kind": "banana"},
         {"sublattice": 0.5},
         {"n_members": "many"},
         {"n_members": -1},
+        {"n_members": 10**20},
+        {"sublattice": 10**20},
+        {"stands_beside": [10**20]},
         {"stands_beside": 3},
         {"stands_beside": ["x"]},
         {"intensity_ratio": "high"},
@@ -169,6 +187,50 @@ def test_arrays_without_sense_are_refused(name: str, value: float, tmp_path: Pat
 
     with pytest.raises(ModelError, match=r"^mine\.model: [^\n]+$"):
         stored(tmp_path / "m", model.header(), arrays)
+
+
+@pytest.mark.parametrize("length_px", [1.9, 4100.0])
+def test_lattice_vectors_of_no_crystal_are_refused(length_px: float, tmp_path: Path) -> None:
+    model = fitted()[0]
+    arrays = model.arrays() | {"basis_px_yx": np.diag([length_px, 20.0])}
+
+    with pytest.raises(ModelError, match=r"^mine\.model: [^\n]*2 to 4096 px long[^\n]*$"):
+        stored(tmp_path / "m", model.header(), arrays)
+
+
+@pytest.mark.parametrize("name", ["covariances", "noise_covariance"])
+@pytest.mark.parametrize("fault", ["one triangle", "flat"])
+def test_covariances_that_cannot_be_inverted_are_refused(
+    name: str, fault: str, tmp_path: Path
+) -> None:
+    model = fitted()[0]
+    arrays = model.arrays()
+    array = arrays[name].copy()
+    last = array[-1] if name == "covariances" else array
+    if fault == "flat":
+        last[:] = np.diag([1e-13, *np.ones(len(last) - 1)])
+    else:
+        last[0, 1] += 1e-5 * np.abs(last).max()
+
+    with pytest.raises(ModelError, match=r"^mine\.model: not so: covariances are symmetric"):
+        stored(tmp_path / "m", model.header(), arrays | {name: array})
+
+
+def test_patches_that_take_all_memory_are_refused_before_their_size_is_compared(
+    tmp_path: Path,
+) -> None:
+    model = fitted()[0]
+
+    with pytest.raises(ModelError, match=r"^mine\.model: not so: 496 squares of 1025 px fit"):
+        stored(tmp_path / "m", model.header() | {"radius_px": 512.0, "n_max": 30}, model.arrays())
+
+
+@pytest.mark.parametrize("name", ["mos2-motifs", "srtio3-motifs", "zincblende-motifs"])
+def test_shipped_models_are_read(name: str) -> None:
+    with resources.as_file(resources.files(pretrained) / f"{name}.model") as path:
+        model = MotifModel.from_artifact(Artifact.read(path), name)
+
+    assert len(model.classes) > 10
 
 
 def test_model_of_another_detector_is_refused(tmp_path: Path) -> None:
