@@ -14,7 +14,7 @@ from latticewatch.detectors.motifs.level import Pristine
 from latticewatch.detectors.motifs.model_checks import refuse_model
 from latticewatch.detectors.motifs.motif_class import MOST_NAME as MOST_NAME
 from latticewatch.detectors.motifs.motif_class import MotifClass as MotifClass
-from latticewatch.detectors.motifs.motif_class import classes_in
+from latticewatch.detectors.motifs.motif_class import classes_in, plain_name, twin_of
 from latticewatch.detectors.protocols import ModelError
 
 DETECTOR = "motifs"
@@ -102,18 +102,16 @@ class MotifModel:
         Raises
         ------
         ValueError
-            No such class, or a name that is empty, too long, not plain text, or taken.
+            No such class, a name that `plain_name` refuses, or one that is taken, in whatever case.
         """
         row = self.row_of(class_id)
         if row is None:
             known = ", ".join(str(one.class_id) for one in self.classes)
             raise ValueError(f"class {class_id}: there is none, the classes are {known}")
-        plain = " ".join(name.split())
-        if not plain or len(plain) > MOST_NAME or not plain.isprintable():
-            raise ValueError(f"{name!r:.80}: a name has 1 to {MOST_NAME} printable characters")
-        taken = [one.class_id for one in self.classes if one.name == plain]
-        if taken and taken != [class_id]:
-            raise ValueError(f"{plain!r} is the name of class {taken[0]} already")
+        plain = plain_name(name)
+        twin = twin_of(plain, (one for one in self.classes if one.class_id != class_id))
+        if twin is not None:
+            raise ValueError(f"{plain!r} is the name of class {twin.class_id} already")
         classes = list(self.classes)
         classes[row] = replace(classes[row], name=plain, named_by_user=True)
         return replace(self, classes=tuple(classes))

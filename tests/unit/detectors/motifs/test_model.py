@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from latticewatch.daemon.motif_classes import NEW_LABEL
 from latticewatch.detectors import pretrained
 from latticewatch.detectors.artifact import Artifact, write_artifact
 from latticewatch.detectors.motifs.model import DETECTOR, MOST_NAME, MotifModel
+from latticewatch.detectors.motifs.motif_class import NEW_NAME
 from latticewatch.detectors.motifs.score import MotifDetector
 from latticewatch.detectors.protocols import ModelError
 from support.motif_models import fitted, stand
@@ -64,10 +66,43 @@ def test_a_user_renames_a_class_and_no_other() -> None:
     assert named.renamed(one.class_id, "Te on S").classes == named.classes
 
 
-@pytest.mark.parametrize("name", ["", "  ", "x" * (MOST_NAME + 1), "a\x00b", "\u202ename"])
-def test_names_that_nobody_can_read_are_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="1 to"):
-        fitted()[0].renamed(1, name)
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("", "empty name"),
+        ("  ", "empty name"),
+        ("x" * (MOST_NAME + 1), "65 characters, at most 64"),
+        ("a\x00b", "no control characters"),
+        ("two\nlines", "line breaks"),
+        ("\u202ename", "no control characters"),
+        ("new", "no class fits"),
+        (" NEW ", "no class fits"),
+    ],
+)
+def test_one_rule_refuses_names_given_and_names_in_files(
+    name: str, told: str, tmp_path: Path
+) -> None:
+    model = fitted()[0]
+    header = model.header()
+    header["classes"][2]["name"] = name
+
+    with pytest.raises(ValueError, match=told):
+        model.renamed(1, name)
+    with pytest.raises(ModelError, match=rf"^mine\.model: classes\[2\]\.name[^\n]*{told}[^\n]*$"):
+        stored(tmp_path / "m", header, model.arrays())
+
+
+def test_names_in_files_differ_by_more_than_their_case(tmp_path: Path) -> None:
+    model = fitted()[0]
+    header = model.header()
+    header["classes"][1]["name"] = " " + header["classes"][0]["name"].swapcase()
+
+    with pytest.raises(ModelError, match=r"^mine\.model: classes\[1\]\.name = .* of class 1$"):
+        stored(tmp_path / "m", header, model.arrays())
+
+
+def test_what_events_call_new_is_the_name_that_no_class_may_have() -> None:
+    assert NEW_NAME == NEW_LABEL
 
 
 def test_unknown_classes_and_taken_names_are_refused() -> None:
@@ -76,6 +111,8 @@ def test_unknown_classes_and_taken_names_are_refused() -> None:
         model.renamed(99, "x")
     with pytest.raises(ValueError, match="is the name of class 1 already"):
         model.renamed(2, model.classes[0].name)
+    with pytest.raises(ValueError, match="is the name of class 1 already"):
+        model.renamed(2, model.classes[0].name.swapcase())
 
 
 @pytest.mark.parametrize(
