@@ -107,7 +107,7 @@ def fit(
         seed=parameters.seed,
     )
     classes = find_classes(sample, settings)
-    model = _model(found, sample, classes, projection, parameters)
+    model = _model(found, found.patches(maker), (sample, classes, projection), parameters)
     model = carried_over(replace(model, n_sites=n_all), kept, notes)
     if all(one.role == "pristine" for one in model.classes):
         notes.append(
@@ -145,16 +145,16 @@ def _at_most(found: Gathered, maker: FeatureMaker, parameters: MotifParameters) 
 
 def _model(
     found: Gathered,
-    sample: Sample,
-    classes: Classes,
-    projection: Projection,
+    cut: NDArray[np.float32],
+    sorted_by: tuple[Sample, Classes, Projection],
     parameters: MotifParameters,
 ) -> MotifModel:
+    sample, classes, projection = sorted_by
     columns = found.reference.columns
-    patches, errors = mean_patches(found.patches, classes.labels)
+    patches, errors = mean_patches(cut, classes.labels)
     patches, errors = (np.nan_to_num(one, posinf=0.0) for one in (patches, errors))
     scale = ColumnScale(columns.height, columns.sigma_px / found.reference.shape.stride)
-    dipoles = column_dipoles(found.patches, scale.sigma_px)
+    dipoles = column_dipoles(cut, scale.sigma_px)
     names = name_classes(sample, classes.labels, patches, errors, scale, dipoles)
     shown = _shown(classes.labels, names, parameters.seed)
     rows = range(len(classes.means))
