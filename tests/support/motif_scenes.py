@@ -3,7 +3,7 @@
 Drawn without the simulator and without any code under test (methods/motifs.md, 5.2).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 
 import numpy as np
@@ -143,7 +143,10 @@ class Recipe:
 
 @lru_cache(maxsize=32)
 def motif_scene(seed: int, recipe: Recipe = Recipe()) -> MotifScene:
-    """Draw a frame; no two defects lie within three bonds of each other."""
+    """Draw a frame; no two defects lie within three bonds of each other.
+
+    Scenes are drawn once for all tests: their arrays are read-only.
+    """
     rng = np.random.default_rng(seed)
     crystal = CRYSTALS[recipe.crystal]
     second_px = _shells(crystal)[1] * recipe.bond_px
@@ -169,7 +172,7 @@ def motif_scene(seed: int, recipe: Recipe = Recipe()) -> MotifScene:
         beside[near] = kind[one]
     beside[taken] = -1
     pristine = tuple(chr(ord("A") + label) for label in range(len(crystal.height)))
-    return MotifScene(
+    scene = MotifScene(
         expected.astype(np.float32),
         drawn,
         places,
@@ -182,6 +185,11 @@ def motif_scene(seed: int, recipe: Recipe = Recipe()) -> MotifScene:
         second_px,
         recipe.sigma_px,
     )
+    for field in fields(scene):
+        array = getattr(scene, field.name)
+        if isinstance(array, np.ndarray):
+            array.setflags(write=False)
+    return scene
 
 
 def _shells(crystal: Crystal) -> NDArray[np.float64]:

@@ -14,13 +14,13 @@ class Motif(Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     id
-        Of the class; 0: far from all classes, "new"; from 1000000 on: of a class that the stream
-        proposes, which lasts while the daemon runs.
+        Of the most probable class within whose limit the site lies; 0: within none, "new"; from
+        1000000 on: of a class that the stream proposes, which lasts while the daemon runs.
     p
-        Probability of the class among all that the model has; of id 0 the chance that a member of
-        the nearest class lies so far out.
+        Probability of the class among those within whose limit the site lies; of id 0 the chance
+        that a member of the nearest class lies so far out.
     distance
-        Mahalanobis distance to the nearest class.
+        Mahalanobis distance to that class; of id 0 to the nearest one.
     role
         Word of an open set: pristine, defect, neighbour, proposed; new for id 0.
     """

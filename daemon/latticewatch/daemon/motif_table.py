@@ -5,13 +5,11 @@ from pathlib import Path
 from typing import Final
 
 from latticewatch.daemon.model_reading import PRETRAINED, read_model
-from latticewatch.daemon.motif_classes import NEW_LABEL
 from latticewatch.detectors.artifact import Artifact, write_artifact
 from latticewatch.detectors.motifs.model import DETECTOR, MotifModel
 
 __all__ = ["class_lines", "read_classes", "rename_classes"]
 
-LONGEST_NAME: Final = 64
 _HEADINGS: Final = ("id", "name", "role", "n", "ratio", "stands beside")
 
 
@@ -79,26 +77,14 @@ def _parsed(renames: Sequence[str], model: MotifModel) -> list[tuple[int, str]]:
         number, equals, name = text.partition("=")
         if not equals or not number.strip().isdecimal():
             raise ValueError(f"{text!r:.80}: expected ID=NAME")
-        class_id, name = int(number), name.strip()
+        class_id = int(number)
         if class_id not in known:
             ids = ", ".join(map(str, known))
             raise ValueError(f"{text!r:.80}: no class has the id {class_id}, there are {ids}")
         if class_id in [one for one, _ in named]:
             raise ValueError(f"{text!r:.80}: class {class_id} is named twice")
-        _refuse_name(name)
         named.append((class_id, name))
     return named
-
-
-def _refuse_name(name: str) -> None:
-    if not name:
-        raise ValueError("a class cannot have an empty name")
-    if len(name) > LONGEST_NAME:
-        raise ValueError(f"{name[:20]!r}...: {len(name)} characters, at most {LONGEST_NAME}")
-    if not name.isprintable():
-        raise ValueError(f"{name!r:.80}: a name has no control characters or line breaks")
-    if name.casefold() == NEW_LABEL:
-        raise ValueError(f"{name!r}: that is what events say of a defect that no class fits")
 
 
 def _write(path: Path, artifact: Artifact, model: MotifModel) -> None:

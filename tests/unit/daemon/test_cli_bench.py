@@ -84,7 +84,7 @@ def test_a_whole_frame_can_be_scored_straightforwardly(
 def test_every_kernel_of_a_frame_is_measured_both_ways(
     ready: Prepared, model: PattersonModel
 ) -> None:
-    make = RowMaker(frame="160x224", repeats=3, twin=straightforward)
+    make = RowMaker(frame="160x224", repeats=3, twin=straightforward, tell=list[str]().append)
 
     rows = [make.of_case(case, n_sites=ready.n_sites) for case in kernel_cases(ready, model)]
 
@@ -104,7 +104,7 @@ def test_every_kernel_of_a_frame_is_measured_both_ways(
 
 
 def test_a_row_without_a_twin_says_nothing_of_a_ratio() -> None:
-    row = RowMaker(frame="16x16", repeats=3, twin=None)
+    row = RowMaker(frame="16x16", repeats=3, twin=None, tell=list[str]().append)
     case = Case("nothing", lambda: None, lambda _: None)
 
     measured: dict[str, Any] = row.of_case(case, n_sites=5)
@@ -115,7 +115,7 @@ def test_a_row_without_a_twin_says_nothing_of_a_ratio() -> None:
 
 
 def test_a_row_with_a_twin_has_a_ratio() -> None:
-    row = RowMaker(frame="16x16", repeats=3, twin=straightforward)
+    row = RowMaker(frame="16x16", repeats=3, twin=straightforward, tell=list[str]().append)
 
     measured = row.make("sum", Timing(0.5, 0.6), n_sites=1, plain=lambda: sum(range(20_000)))
 

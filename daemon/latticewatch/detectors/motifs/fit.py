@@ -17,9 +17,9 @@ from latticewatch.detectors.motifs.clusters import (
 from latticewatch.detectors.motifs.displacement import column_dipoles
 from latticewatch.detectors.motifs.features import FeatureMaker
 from latticewatch.detectors.motifs.gathering import Gathered, gather, reduced, reference_of
+from latticewatch.detectors.motifs.keeping import carried_over
 from latticewatch.detectors.motifs.layout import lay_out
-from latticewatch.detectors.motifs.matching import match_classes
-from latticewatch.detectors.motifs.model import MOST_NAME, MotifClass, MotifModel
+from latticewatch.detectors.motifs.model import MotifClass, MotifModel
 from latticewatch.detectors.motifs.naming import ClassName, ColumnScale, name_classes
 from latticewatch.detectors.motifs.noise import Projection
 from latticewatch.detectors.motifs.parameters import MotifParameters
@@ -28,7 +28,6 @@ from latticewatch.detectors.reference_rule import FitError
 FEWEST_SITES = 30
 _REJECT_BELOW = 1e-3  # motifs.md 3.1
 _MOST_SHOWN = 3000  # sites in the layout of a report
-_SAME_RADIUS = 0.05  # of the patch radius: features of another one are not comparable
 
 Values = NDArray[np.float64]
 
@@ -84,8 +83,8 @@ def fit(
     Raises
     ------
     FitError
-        No frame shows a lattice, frames show different ones, or fewer than thirty sites have room
-        for a patch.
+        No frame shows a lattice, frames show different ones, fewer than thirty sites have room for
+        a patch, or ids are used up.
     """
     parameters = parameters or MotifParameters()
     notes: list[str] = []
@@ -108,10 +107,8 @@ def fit(
         seed=parameters.seed,
     )
     classes = find_classes(sample, settings)
-    model = _model(found, sample, classes, projection, parameters)
-    model = replace(model, n_sites=n_all)
-    model = _with_ids(model, kept, notes)
-    model = replace(model, classes=tuple(_with_short_name(one) for one in model.classes))
+    model = _model(found, found.patches(maker), (sample, classes, projection), parameters)
+    model = carried_over(replace(model, n_sites=n_all), kept, notes)
     if all(one.role == "pristine" for one in model.classes):
         notes.append(
             "no class beside pristine sites: every defect will be called new; give frames with "
@@ -148,16 +145,16 @@ def _at_most(found: Gathered, maker: FeatureMaker, parameters: MotifParameters) 
 
 def _model(
     found: Gathered,
-    sample: Sample,
-    classes: Classes,
-    projection: Projection,
+    cut: NDArray[np.float32],
+    sorted_by: tuple[Sample, Classes, Projection],
     parameters: MotifParameters,
 ) -> MotifModel:
+    sample, classes, projection = sorted_by
     columns = found.reference.columns
-    patches, errors = mean_patches(found.patches, classes.labels)
+    patches, errors = mean_patches(cut, classes.labels)
     patches, errors = (np.nan_to_num(one, posinf=0.0) for one in (patches, errors))
     scale = ColumnScale(columns.height, columns.sigma_px / found.reference.shape.stride)
-    dipoles = column_dipoles(found.patches, scale.sigma_px)
+    dipoles = column_dipoles(cut, scale.sigma_px)
     names = name_classes(sample, classes.labels, patches, errors, scale, dipoles)
     shown = _shown(classes.labels, names, parameters.seed)
     rows = range(len(classes.means))
@@ -214,65 +211,6 @@ def _shown(labels: NDArray[np.intp], names: Sequence[ClassName], seed: int) -> N
     strange = dice.permutation(strange)[: _MOST_SHOWN * 2 // 3]
     common = dice.permutation(common)[: _MOST_SHOWN - len(strange)]
     return np.sort(np.concatenate([strange, common]))
-
-
-def _with_ids(model: MotifModel, kept: MotifModel | None, notes: list[str]) -> MotifModel:
-    """Give classes the ids, and the names that a user gave, of an earlier fit."""
-    if kept is None:
-        return model
-    if not _is_comparable(model, kept):
-        notes.append(
-            f"ids and names of the earlier model are not kept: its lattice has a period of "
-            f"{kept.period_px:.1f} px and patches of {2 * kept.shape.reach_px:.0f} px, this one "
-            f"{model.period_px:.1f} and {2 * model.shape.reach_px:.0f}"
-        )
-        return model
-    old_means = (kept.feature_means - model.pca_mean) @ model.pca_matrix
-    ids = match_classes(
-        old_means,
-        [one.class_id for one in kept.classes],
-        model.means,
-        model.noise_covariance,
-        kept.next_id,
-    )
-    new_of = {one.class_id: new for one, new in zip(model.classes, ids, strict=True)}
-    classes: list[MotifClass] = []
-    for one, new in zip(model.classes, ids, strict=True):
-        row = kept.row_of(new)
-        beside = tuple(new_of[old] for old in one.stands_beside)
-        one = replace(one, class_id=new, stands_beside=beside)
-        if row is not None and kept.classes[row].named_by_user:
-            one = replace(one, name=kept.classes[row].name, named_by_user=True)
-        classes.append(one)
-    return replace(model, classes=_without_twins(classes), next_id=max(kept.next_id, max(ids) + 1))
-
-
-def _with_short_name(one: MotifClass) -> MotifClass:
-    """Cut a name that is longer than a table has room for; what physics says stays whole."""
-    if len(one.name) <= MOST_NAME:
-        return one
-    mark = f"... [{one.class_id}]"
-    return replace(one, name=one.name[: MOST_NAME - len(mark)].rstrip() + mark)
-
-
-def _without_twins(classes: Sequence[MotifClass]) -> tuple[MotifClass, ...]:
-    """Let the user's names stand; an automatic one that is taken gets its id."""
-    taken = {one.name for one in classes if one.named_by_user}
-    return tuple(
-        replace(one, name=f"{one.name} [{one.class_id}]")
-        if one.name in taken and not one.named_by_user
-        else one
-        for one in classes
-    )
-
-
-def _is_comparable(model: MotifModel, kept: MotifModel) -> bool:
-    ratio = model.shape.reach_px / kept.shape.reach_px
-    return (
-        model.shape.n_max == kept.shape.n_max
-        and model.columns.n_sublattices == kept.columns.n_sublattices
-        and abs(ratio - 1.0) <= _SAME_RADIUS
-    )
 
 
 def _line(one: MotifClass) -> str:

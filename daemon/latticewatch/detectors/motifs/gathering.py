@@ -6,58 +6,34 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from latticewatch.detectors.lock import LatticeLock, own_lock
 from latticewatch.detectors.motifs.clusters import Sample
-from latticewatch.detectors.motifs.columns import CellColumns, columns_of, sites_of
-from latticewatch.detectors.motifs.features import (
-    LEAST_RADIUS_PX,
-    FeatureMaker,
-    PatchShape,
-    shape_for,
+from latticewatch.detectors.motifs.columns import sites_of
+from latticewatch.detectors.motifs.features import FeatureMaker, PatchShape
+from latticewatch.detectors.motifs.frames_of_fit import (
+    FEWEST_OF_FRAME,
+    FrameColumns,
+    Reference,
 )
+from latticewatch.detectors.motifs.frames_of_fit import reference_of as reference_of
 from latticewatch.detectors.motifs.level import Pristine, Unit, pristine_of, turn_between, unit_of
 from latticewatch.detectors.motifs.noise import Projection, strange_components
 from latticewatch.detectors.motifs.parameters import MotifParameters
 from latticewatch.detectors.motifs.stale import other_crystal
-from latticewatch.detectors.polarity import contrast_of_frame
 from latticewatch.detectors.reference_rule import FitError, label_of
 
-_MOST_SCALE = 1.06  # as between a model and a frame
-_FEWEST_OF_FRAME = 8  # of each sublattice, else the frame does not know its own unit
-
+_MOST_OF_UNIT = 2000  # patches of which the mean patch of the reference is made
 _GROUND = 0.05  # quantile of the mean patch
 
 Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FrameColumns:
-    """A frame with its lattice and columns."""
+class View:
+    """How pixels of a frame are seen: in the unit and the turn of the reference."""
 
-    number: int
-    frame: NDArray[np.float32]
-    lock: LatticeLock
-    columns: CellColumns
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Reference:
-    """What all frames are compared with: the one with the most sites.
-
-    Attributes
-    ----------
-    frames
-        All that show a lattice, the reference first.
-    shape
-        Of the patches.
-    columns, basis_px_yx
-        Of the reference.
-    """
-
-    frames: tuple[FrameColumns, ...]
-    shape: PatchShape
-    columns: CellColumns
-    basis_px_yx: Values
+    of: FrameColumns
+    unit: Unit
+    turn_rad: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,14 +45,12 @@ class Gathered:
     features : (N, F)
     sublattice, frame : (N,)
     places_yx, address : (N, 2)
-    patches : (N, side, side)
-        Turned as in the reference; NaN beyond the disc.
     pristine
         Ordinary sites of the reference; features of all frames.
     reference
         As given.
-    n_frames
-        Frames that gave sites.
+    views
+        Of the frames that gave sites.
     """
 
     features: Values
@@ -84,10 +58,14 @@ class Gathered:
     frame: NDArray[np.intp]
     places_yx: Values
     address: NDArray[np.int64]
-    patches: NDArray[np.float32]
     pristine: Pristine
     reference: Reference
-    n_frames: int
+    views: tuple[View, ...]
+
+    @property
+    def n_frames(self) -> int:
+        """Frames that gave sites."""
+        return len(self.views)
 
     def part(self, rows: NDArray[np.intp]) -> "Gathered":
         """Only some of the sites."""
@@ -98,59 +76,23 @@ class Gathered:
             frame=self.frame[rows],
             places_yx=self.places_yx[rows],
             address=self.address[rows],
-            patches=self.patches[rows],
         )
+
+    def patches(self, maker: FeatureMaker) -> NDArray[np.float32]:
+        """Cut the patches (N, side, side), turned as in the reference; zero beyond the disc."""
+        shape = self.reference.shape
+        patches = np.zeros((len(self.frame), shape.side, shape.side), np.float32)
+        for view in self.views:
+            rows = np.flatnonzero(self.frame == view.of.number)
+            taken = maker.take(view.of.frame, view.of.columns.contrast, view.of.lock)
+            raw = maker.squares(taken, self.places_yx[rows], view.turn_rad)
+            patches[rows] = (raw - view.unit.offset) / view.unit.gain
+        return _on_disc(patches, shape)
 
     def sample(self, z: Values, probes: Values) -> Sample:
         """Give the sites to whoever sorts them, places in pixels of the patches."""
         stride = self.reference.shape.stride
         return Sample(z, self.sublattice, self.places_yx / stride, self.address, self.frame, probes)
-
-
-def reference_of(
-    frames: Sequence[NDArray[np.float32]],
-    parameters: MotifParameters,
-    notes: list[str],
-    labels: Sequence[str] | None,
-) -> Reference:
-    """Find the columns of every frame, and the patch that fits them.
-
-    Raises
-    ------
-    FitError
-        No frame shows columns, frames show different crystals, or columns are too near each other.
-    """
-    seen, empty = [], []
-    for number, frame in enumerate(frames):
-        lock = own_lock(frame)
-        columns = None
-        if lock is not None:
-            columns = columns_of(frame, lock, _contrast(frame, lock, parameters))
-        if lock is None or columns is None:
-            empty.append(label_of(number, labels))
-            continue
-        seen.append(FrameColumns(number, frame, lock, columns))
-    if not seen:
-        raise FitError(
-            f"no lattice in any of {len(frames)} frame(s): motifs are sites of a crystal"
-        )
-    if empty:
-        notes.append(
-            f"{len(empty)} of {len(frames)} frames show no lattice and were left out: "
-            f"{', '.join(empty[:3])}"
-        )
-    # The most signal: brightest columns against noise are not known yet, room is.
-    first = max(range(len(seen)), key=lambda k: seen[k].frame.size * seen[k].lock.share_held)
-    seen.insert(0, seen.pop(first))
-    _refuse_others(seen, labels)
-    columns = seen[0].columns
-    shape = shape_for(columns, parameters)
-    if shape.radius_px < LEAST_RADIUS_PX:
-        raise FitError(
-            f"nearest columns are {columns.nearest_px:.1f} px from each other: a patch of "
-            f"{2 * shape.reach_px:.0f} px does not tell them apart, record at a finer pixel size"
-        )
-    return Reference(tuple(seen), shape, columns, seen[0].lock.basis_px_yx)
 
 
 def gather(
@@ -175,7 +117,7 @@ def gather(
     if moments is None:
         raise FitError(
             f"no frame has room for patches of {2 * reference.shape.reach_px:.0f} px round "
-            f"{_FEWEST_OF_FRAME} sites of each kind: give larger frames"
+            f"{FEWEST_OF_FRAME} sites of each kind: give larger frames"
         )
     # What ordinary sites differ by from frame to frame is dose and focus, and no kind of site.
     mean = np.mean([part.pristine.features for part in parts], axis=0)
@@ -183,13 +125,14 @@ def gather(
     return Gathered(
         features=np.concatenate(features),
         sublattice=np.concatenate([part.sublattice for part in parts]),
-        frame=np.concatenate([np.full(len(part.sublattice), part.number) for part in parts]),
+        frame=np.concatenate(
+            [np.full(len(part.sublattice), part.view.of.number) for part in parts]
+        ),
         places_yx=np.concatenate([part.places_yx for part in parts]),
         address=np.concatenate([part.address for part in parts]),
-        patches=_on_disc(np.concatenate([part.patches for part in parts]), reference.shape),
         pristine=Pristine(moments, mean),
         reference=reference,
-        n_frames=len(parts),
+        views=tuple(part.view for part in parts),
     )
 
 
@@ -212,12 +155,11 @@ def reduced(
 class _FrameSites:
     """Sites of one frame, in the unit of the reference."""
 
-    number: int
+    view: View
     features: Values
     sublattice: NDArray[np.intp]
     places_yx: Values
     address: NDArray[np.int64]
-    patches: NDArray[np.float32]
     pristine: Pristine
 
 
@@ -234,12 +176,14 @@ def _measured(
     rows = np.flatnonzero(described.scored)
     moments, own, places = described.moments[rows], sites.sublattice[rows], sites.places_yx[rows]
     n_sublattices = reference.columns.n_sublattices
-    if np.bincount(own, minlength=n_sublattices).min() < _FEWEST_OF_FRAME:
+    if np.bincount(own, minlength=n_sublattices).min() < FEWEST_OF_FRAME:
         return "no room for patches"
     raw = pristine_of(moments, maker.features(moments), own, n_sublattices)
     turn_rad = 0.0
     if wanted is None:
-        unit = _first_unit(maker.squares(taken, places[own == 0], 0.0), n_sublattices)
+        highest = places[own == 0]
+        highest = highest[:: -(-len(highest) // _MOST_OF_UNIT)]
+        unit = _first_unit(maker.squares(taken, highest, 0.0), n_sublattices)
     else:
         unit = unit_of(raw.moments, wanted, maker.constant, maker.features)
         turn_rad = turn_between(raw.moments, wanted[unit.sublattice], maker.terms)
@@ -249,14 +193,12 @@ def _measured(
     plain = ((moments - unit.offset * maker.constant) / unit.gain).astype(np.float32)
     features = maker.features(plain)
     sublattice = unit.sublattice[own]
-    patches = (maker.squares(taken, places, turn_rad) - unit.offset) / unit.gain
     return _FrameSites(
-        number=one.number,
+        view=View(one, unit, turn_rad),
         features=features.astype(np.float64),
         sublattice=sublattice,
         places_yx=places,
         address=sites.address[rows],
-        patches=patches.astype(np.float32),
         pristine=pristine_of(plain, features, sublattice, n_sublattices),
     )
 
@@ -269,32 +211,6 @@ def _first_unit(patches: NDArray[np.float32], n_sublattices: int) -> Unit:
     ground = float(np.nanquantile(mean, _GROUND))
     gain = top - ground if top > ground else 1.0
     return Unit(gain, ground, np.arange(n_sublattices), 1.0)
-
-
-def _contrast(frame: NDArray[np.float32], lock: LatticeLock, parameters: MotifParameters) -> int:
-    if parameters.polarity != "auto":
-        return 1 if parameters.polarity == "bright" else -1
-    return contrast_of_frame(frame, lock.period_px)
-
-
-def _refuse_others(seen: Sequence[FrameColumns], labels: Sequence[str] | None) -> None:
-    """Refuse frames of another period or of another number of columns in the cell."""
-    first = seen[0]
-    others = [
-        one
-        for one in seen
-        if not 1 / _MOST_SCALE <= one.lock.period_px / first.lock.period_px <= _MOST_SCALE
-        or one.columns.n_sublattices != first.columns.n_sublattices
-    ]
-    if others:
-        other = others[0]
-        raise FitError(
-            "the frames show different crystals or pixel sizes: "
-            f"{label_of(first.number, labels)} has {first.columns.n_sublattices} columns in a cell "
-            f"of {first.lock.period_px:.1f} px, "
-            f"{label_of(other.number, labels)} {other.columns.n_sublattices} in one of "
-            f"{other.lock.period_px:.1f} px: fit a model for each"
-        )
 
 
 def _on_disc(patches: NDArray[np.float32], shape: PatchShape) -> NDArray[np.float32]:

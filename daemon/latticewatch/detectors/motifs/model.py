@@ -1,6 +1,5 @@
 """The fitted model of motifs: what patches are measured by, and which kinds of sites there are."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
@@ -8,20 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.detectors.artifact import Artifact
-from latticewatch.detectors.model_files import (
-    read_arrays,
-    read_numbers,
-    refuse_broken,
-    refuse_sizes,
-)
+from latticewatch.detectors.model_files import read_arrays, read_numbers
 from latticewatch.detectors.motifs.columns import CellColumns
 from latticewatch.detectors.motifs.features import PatchShape
 from latticewatch.detectors.motifs.level import Pristine
+from latticewatch.detectors.motifs.model_checks import refuse_model
 from latticewatch.detectors.motifs.motif_class import MOST_NAME as MOST_NAME
 from latticewatch.detectors.motifs.motif_class import MotifClass as MotifClass
-from latticewatch.detectors.motifs.motif_class import classes_in
+from latticewatch.detectors.motifs.motif_class import classes_in, plain_name, twin_of
 from latticewatch.detectors.protocols import ModelError
-from latticewatch.kernels.zernike import n_invariants
 
 DETECTOR = "motifs"
 
@@ -108,18 +102,16 @@ class MotifModel:
         Raises
         ------
         ValueError
-            No such class, or a name that is empty, too long, not plain text, or taken.
+            No such class, a name that `plain_name` refuses, or one that is taken, in whatever case.
         """
         row = self.row_of(class_id)
         if row is None:
             known = ", ".join(str(one.class_id) for one in self.classes)
             raise ValueError(f"class {class_id}: there is none, the classes are {known}")
-        plain = " ".join(name.split())
-        if not plain or len(plain) > MOST_NAME or not plain.isprintable():
-            raise ValueError(f"{name!r:.80}: a name has 1 to {MOST_NAME} printable characters")
-        taken = [one.class_id for one in self.classes if one.name == plain]
-        if taken and taken != [class_id]:
-            raise ValueError(f"{plain!r} is the name of class {taken[0]} already")
+        plain = plain_name(name)
+        twin = twin_of(plain, (one for one in self.classes if one.class_id != class_id))
+        if twin is not None:
+            raise ValueError(f"{plain!r} is the name of class {twin.class_id} already")
         classes = list(self.classes)
         classes[row] = replace(classes[row], name=plain, named_by_user=True)
         return replace(self, classes=tuple(classes))
@@ -165,7 +157,7 @@ class MotifModel:
         numbers = read_numbers(artifact, where, _NUMBERS, _WHOLE)
         arrays: dict[str, NDArray[Any]] = dict(read_arrays(artifact, where, _AXES))
         classes = classes_in(artifact.header, where)
-        _refuse(arrays, numbers, classes, where)
+        refuse_model(arrays, numbers, classes, where)
         plain: dict[str, Any] = {  # Any: by name
             **{name: arrays[name].astype(np.float64) for name in _DOUBLE},
             **{name: arrays[name].astype(np.float32) for name in _SINGLE},
@@ -220,72 +212,3 @@ _AXES = {
 }
 _WHOLE = ("contrast", "stride", "n_max", "next_id", "n_sites", "n_frames")
 _NUMBERS = (*_WHOLE, "sigma_px", "nearest_px", "second_px", "radius_px", "reject_chi2")
-_LARGEST_RADIUS_PX = 512
-_LARGEST_ORDER = 30
-
-
-def _refuse(
-    arrays: Mapping[str, NDArray[Any]],
-    numbers: Mapping[str, float],
-    classes: Sequence[MotifClass],
-    where: str,
-) -> None:
-    """Refuse sizes that disagree, and claims that do not hold."""
-    n_max, radius = int(numbers["n_max"]), numbers["radius_px"]
-    refuse_broken(
-        {
-            "n_max is 1 to 30": 1 <= n_max <= _LARGEST_ORDER,
-            "radius_px is 1 to 512": 1 <= radius <= _LARGEST_RADIUS_PX,
-            "stride is 1 to 64": 1 <= numbers["stride"] <= 64,
-            "contrast is 1 or -1": numbers["contrast"] in (1, -1),
-            "reject_chi2 is above zero": numbers["reject_chi2"] > 0,
-        },
-        where,
-    )
-    n_terms = (n_max + 1) * (n_max + 2) // 2
-    n_features, n_classes = n_invariants(n_terms), len(classes)
-    side = PatchShape(int(numbers["stride"]), radius, n_max).side
-    n_components, n_sublattices = arrays["pca_matrix"].shape[1], len(arrays["height"])
-    n_sample = len(arrays["sample_z"])
-    refuse_sizes(
-        arrays,
-        {
-            "basis_px_yx": (2, 2),
-            "pca_mean": (n_features,),
-            "pca_matrix": (n_features, n_components),
-            "means": (n_classes, n_components),
-            "covariances": (n_classes, n_components, n_components),
-            "noise_covariance": (n_components, n_components),
-            "feature_means": (n_classes, n_features),
-            "patches": (n_classes, side, side),
-            "patch_errors": (n_classes, side, side),
-            "sample_z": (n_sample, n_components),
-            "sample_class": (n_sample,),
-            "layout_yx": (n_sample, 2),
-            "fraction": (n_sublattices, 2),
-            "pristine_moments": (n_sublattices, n_terms),
-            "pristine_features": (n_sublattices, n_features),
-        },
-        where,
-    )
-    ids = [one.class_id for one in classes]
-    refuse_broken(
-        {
-            "the lattice vectors span a cell": abs(np.linalg.det(arrays["basis_px_yx"])) > 1.0,
-            "ids are different and at least 1": len(set(ids)) == n_classes and min(ids) >= 1,
-            "next_id is above all ids": numbers["next_id"] > max(ids),
-            "heights are above 0": bool((arrays["height"] > 0).all()),
-            "sample_class holds rows of classes": bool(
-                (arrays["sample_class"] >= -1).all() and (arrays["sample_class"] < n_classes).all()
-            ),
-            "names are different": len({one.name for one in classes}) == n_classes,
-            "covariances are positive": _are_positive(
-                [*arrays["covariances"], arrays["noise_covariance"]]
-            ),
-        },
-        where,
-    )
-
-
-def _are_positive(matrices: Sequence[NDArray[Any]]) -> bool:
-    return all(bool((np.linalg.eigvalsh(one) > 0).all()) for one in matrices)

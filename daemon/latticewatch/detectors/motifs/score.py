@@ -82,12 +82,13 @@ class Named:
     Attributes
     ----------
     class_index : (N,)
-        Row of the class: those of the model, then those proposed; `NEW` or `UNSCORED`.
+        Row of the most probable class of those within whose limit the site lies: those of the
+        model, then those proposed. `NEW` where it lies within none; or `UNSCORED`.
     probability : (N,)
-        Of that class among all; of a new one, the chance that a member of the nearest class lies
-        so far out. 0 where not scored.
+        Of that class among those within whose limit the site lies; of a new one, the chance that
+        a member of the nearest class lies so far out. 0 where not scored.
     distance2 : (N,)
-        Squared distance to that class, or the nearest one (Mahalanobis); NaN where not scored.
+        Squared distance to that class; of a new site to the nearest one. NaN where not scored.
     z : (N, C)
         Features; NaN where not scored.
     """
@@ -286,13 +287,15 @@ class MotifDetector:
             white = z[rows] @ self._whitening - self._centres
             square = np.square(white).reshape(len(rows), -1, n_components).sum(axis=2)
             square /= max(spread, 1.0)
-            score = self._log_weight - 0.5 * square
+            # A narrow class outweighs a wide one far beyond its own limit: it has no say there.
+            within = square <= self.model.reject_chi2
+            is_new = ~within.any(axis=1)
+            score = np.where(within, self._log_weight - 0.5 * square, -np.inf)
             best = score.argmax(axis=1)
             at = np.arange(len(rows))
-            weight = np.exp(score - score[at, best][:, None])
-            p = 1.0 / weight.sum(axis=1)
+            top = np.where(is_new, 0.0, score[at, best])
+            p = 1.0 / np.maximum(np.exp(score - top[:, None]).sum(axis=1), 1.0)
             nearest = square.min(axis=1)
-            is_new = ~(nearest <= self.model.reject_chi2)
             index[rows] = np.where(is_new, NEW, best)
             probability[rows] = np.where(is_new, 1.0 - chdtr(n_components, nearest), p)
             distance2[rows] = np.where(is_new, nearest, square[at, best])

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from latticewatch.daemon.motif_classes import NEW_LABEL
+from latticewatch.detectors import pretrained
 from latticewatch.detectors.artifact import Artifact, write_artifact
 from latticewatch.detectors.motifs.model import DETECTOR, MOST_NAME, MotifModel
+from latticewatch.detectors.motifs.motif_class import NEW_NAME
 from latticewatch.detectors.motifs.score import MotifDetector
 from latticewatch.detectors.protocols import ModelError
 from support.motif_models import fitted, stand
@@ -62,10 +66,43 @@ def test_a_user_renames_a_class_and_no_other() -> None:
     assert named.renamed(one.class_id, "Te on S").classes == named.classes
 
 
-@pytest.mark.parametrize("name", ["", "  ", "x" * (MOST_NAME + 1), "a\x00b", "\u202ename"])
-def test_names_that_nobody_can_read_are_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="1 to"):
-        fitted()[0].renamed(1, name)
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("", "empty name"),
+        ("  ", "empty name"),
+        ("x" * (MOST_NAME + 1), "65 characters, at most 64"),
+        ("a\x00b", "no control characters"),
+        ("two\nlines", "line breaks"),
+        ("\u202ename", "no control characters"),
+        ("new", "no class fits"),
+        (" NEW ", "no class fits"),
+    ],
+)
+def test_one_rule_refuses_names_given_and_names_in_files(
+    name: str, told: str, tmp_path: Path
+) -> None:
+    model = fitted()[0]
+    header = model.header()
+    header["classes"][2]["name"] = name
+
+    with pytest.raises(ValueError, match=told):
+        model.renamed(1, name)
+    with pytest.raises(ModelError, match=rf"^mine\.model: classes\[2\]\.name[^\n]*{told}[^\n]*$"):
+        stored(tmp_path / "m", header, model.arrays())
+
+
+def test_names_in_files_differ_by_more_than_their_case(tmp_path: Path) -> None:
+    model = fitted()[0]
+    header = model.header()
+    header["classes"][1]["name"] = " " + header["classes"][0]["name"].swapcase()
+
+    with pytest.raises(ModelError, match=r"^mine\.model: classes\[1\]\.name = .* of class 1$"):
+        stored(tmp_path / "m", header, model.arrays())
+
+
+def test_what_events_call_new_is_the_name_that_no_class_may_have() -> None:
+    assert NEW_NAME == NEW_LABEL
 
 
 def test_unknown_classes_and_taken_names_are_refused() -> None:
@@ -74,6 +111,8 @@ def test_unknown_classes_and_taken_names_are_refused() -> None:
         model.renamed(99, "x")
     with pytest.raises(ValueError, match="is the name of class 1 already"):
         model.renamed(2, model.classes[0].name)
+    with pytest.raises(ValueError, match="is the name of class 1 already"):
+        model.renamed(2, model.classes[0].name.swapcase())
 
 
 @pytest.mark.parametrize(
@@ -89,7 +128,15 @@ def test_unknown_classes_and_taken_names_are_refused() -> None:
         {"contrast": 0},
         {"reject_chi2": -1.0},
         {"next_id": 1},
+        {"next_id": 2**31},
+        {"next_id": 10**400},
         {"sigma_px": "3"},
+        {"sigma_px": 0.0},
+        {"sigma_px": 1e9},
+        {"nearest_px": -3.0},
+        {"nearest_px": 4097.0},
+        {"second_px": 0.0},
+        {"second_px": 1e30},
         {"classes": []},
         {"classes": {}},
         {"classes": [3]},
@@ -107,18 +154,26 @@ def test_odd_headers_are_refused_in_one_line(change: Plain, tmp_path: Path) -> N
     "change",
     [
         {"class_id": 0},
+        {"class_id": 10**20},
+        {"class_id": 2**31},
         {"class_id": 2},
         {"class_id": "1"},
         {"class_id": True},
         {"name": ""},
         {"name": "a\nb"},
         {"name": 3},
+        {"automatic_name": ""},
+        {"automatic_name": "a\nb"},
+        {"automatic_name": "x" * 201},
         {"role": None},
         {"role": "king"},
         {"kind": "banana"},
         {"sublattice": 0.5},
         {"n_members": "many"},
         {"n_members": -1},
+        {"n_members": 10**20},
+        {"sublattice": 10**20},
+        {"stands_beside": [10**20]},
         {"stands_beside": 3},
         {"stands_beside": ["x"]},
         {"intensity_ratio": "high"},
@@ -169,6 +224,50 @@ def test_arrays_without_sense_are_refused(name: str, value: float, tmp_path: Pat
 
     with pytest.raises(ModelError, match=r"^mine\.model: [^\n]+$"):
         stored(tmp_path / "m", model.header(), arrays)
+
+
+@pytest.mark.parametrize("length_px", [1.9, 4100.0])
+def test_lattice_vectors_of_no_crystal_are_refused(length_px: float, tmp_path: Path) -> None:
+    model = fitted()[0]
+    arrays = model.arrays() | {"basis_px_yx": np.diag([length_px, 20.0])}
+
+    with pytest.raises(ModelError, match=r"^mine\.model: [^\n]*2 to 4096 px long[^\n]*$"):
+        stored(tmp_path / "m", model.header(), arrays)
+
+
+@pytest.mark.parametrize("name", ["covariances", "noise_covariance"])
+@pytest.mark.parametrize("fault", ["one triangle", "flat"])
+def test_covariances_that_cannot_be_inverted_are_refused(
+    name: str, fault: str, tmp_path: Path
+) -> None:
+    model = fitted()[0]
+    arrays = model.arrays()
+    array = arrays[name].copy()
+    last = array[-1] if name == "covariances" else array
+    if fault == "flat":
+        last[:] = np.diag([1e-13, *np.ones(len(last) - 1)])
+    else:
+        last[0, 1] += 1e-5 * np.abs(last).max()
+
+    with pytest.raises(ModelError, match=r"^mine\.model: not so: covariances are symmetric"):
+        stored(tmp_path / "m", model.header(), arrays | {name: array})
+
+
+def test_patches_that_take_all_memory_are_refused_before_their_size_is_compared(
+    tmp_path: Path,
+) -> None:
+    model = fitted()[0]
+
+    with pytest.raises(ModelError, match=r"^mine\.model: not so: 496 squares of 1025 px fit"):
+        stored(tmp_path / "m", model.header() | {"radius_px": 512.0, "n_max": 30}, model.arrays())
+
+
+@pytest.mark.parametrize("name", ["mos2-motifs", "srtio3-motifs", "zincblende-motifs"])
+def test_shipped_models_are_read(name: str) -> None:
+    with resources.as_file(resources.files(pretrained) / f"{name}.model") as path:
+        model = MotifModel.from_artifact(Artifact.read(path), name)
+
+    assert len(model.classes) > 10
 
 
 def test_model_of_another_detector_is_refused(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """What a fitted model says of frames that differ from those of its fit, and when it is silent."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -112,11 +114,12 @@ def test_places_at_the_edge_and_at_nan_are_not_scored() -> None:
     scene = motif_scene(7, OTHER)
     detector = MotifDetector(fitted()[0])
     _, _, level = stand(detector, scene.image)
-    level.taken.pixels[200, 200] = np.nan
+    pixels = level.taken.pixels.copy()
+    pixels[200, 200] = np.nan
+    level = replace(level, taken=replace(level.taken, pixels=pixels))
     places = np.array([[3.0, 3.0], [199.0, 203.0], [np.nan, 5.0], [1e9, 0.0], [100.0, 100.0]])
 
     found = detector.name(level, places)
-    level.taken.pixels[200, 200] = 0.0
 
     assert found.class_index[:4].tolist() == [UNSCORED] * 4
     assert np.isnan(found.z[:4]).all()
@@ -186,3 +189,30 @@ def test_proposed_class_is_known_until_others_are_given() -> None:
     detector.with_classes([])
     after = detector.name(level, sites.places_yx, sites.sublattice)
     assert np.array_equal(before.class_index, after.class_index)
+
+
+def test_no_site_gets_a_class_beyond_the_limit_of_that_class() -> None:
+    model = fitted()[0]
+    n_components = model.means.shape[1]
+    narrow, wide = 1e-6 * np.eye(n_components), np.eye(n_components)
+    # So narrow and populous that its density is the higher one nine deviations out, too.
+    step = np.zeros(n_components)
+    step[0] = 1.0
+    pair = replace(
+        model,
+        classes=(
+            replace(model.classes[0], n_members=1_000_000),
+            replace(model.classes[1], n_members=1),
+        ),
+        means=np.stack([np.zeros(n_components), 0.5 * step]),
+        covariances=np.stack([narrow, wide]),
+        reject_chi2=20.0,
+    )
+    z = np.stack([0.0 * step, 3e-3 * step, 9e-3 * step, 0.5 * step, 5.1 * step])
+
+    index, probability = MotifDetector(pair).classify(z)
+
+    assert index.tolist() == [0, 0, 1, 1, NEW]
+    assert probability[2] == pytest.approx(1.0)
+    assert probability[4] < 0.05
+    assert np.isfinite(probability).all()
