@@ -13,7 +13,6 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("NUMBA_NUM_THREADS", "1")
 
-import json
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -21,8 +20,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
-from scipy.spatial import cKDTree
 from sklearn.cluster import HDBSCAN
 from sklearn.manifold import TSNE
 
@@ -51,6 +48,7 @@ from support.motif_figures import (  # noqa: E402
 from support.motif_patches import LOW_DOSE, SceneSample, scene_sample  # noqa: E402
 from support.motif_scenes import Recipe  # noqa: E402
 from support.shared_data import DATA, shared_image  # noqa: E402
+from support.simulated_kinds import kinds_of, simulated_truth  # noqa: E402
 
 PAGE = Path(__file__).with_name("README.md")
 DOSES = (200.0, 30.0, 12.0)
@@ -58,8 +56,6 @@ ANGLES_DEG = (7.0, 22.0, 37.0, 52.0)
 PUBLISHED_SIDE = 32
 TRUTH = DATA / "simulated" / "ws2_mono_A_truth.json"
 SIMULATED = ("d1e4", "d5e4", "d2e5")
-TOLD_APART = 4.0  # ideal signal to noise of two kinds: less is one kind
-NEAR = 1.25  # distances of nearest columns, methods/motifs.md 5.2
 CLUSTER = 10  # sites, of clusters of a plane
 DRAWN_HEAD = (
     "| drawn WS2, mean of 4 angles (least) | counts | ARI | macro recall | purity | classes |"
@@ -171,11 +167,10 @@ def claim_rows() -> Iterator[str]:
 
 def simulated_rows() -> Iterator[str]:
     """The multislice image at three doses, sites from its lattice."""
-    truth = json.loads(TRUTH.read_text(encoding="utf-8"))
     for dose in SIMULATED:
-        (entry,) = (one for one in truth["images"] if one["file"].endswith(f"_{dose}.tif"))
+        truth, entry = simulated_truth(dose)
         features, sample = _detected(shared_image(f"simulated/{entry['file']}"))
-        kind, near, far = _kinds(truth, entry, sample)
+        kind, near, far = kinds_of(truth, entry, sample.places_yx)
         ways: dict[str, Callable[[], Labels]] = {
             "default": lambda s=sample: find_classes(s).labels,  # type: ignore[misc]
             "low-dose route": lambda s=sample: (
@@ -205,58 +200,6 @@ def _detected(image: NDArray[np.float32]) -> tuple[Values, Sample]:
     maker = FeatureMaker(reference.shape)
     found = gather(reference, maker, notes, None)
     return found.features, reduced(found, maker, parameters)[1]
-
-
-def _kinds(
-    truth: dict[str, dict[str, list[float]]], entry: dict[str, list[float]], sample: Sample
-) -> tuple[Labels, NDArray[np.bool_], NDArray[np.bool_]]:
-    """Kind of each site, whether it is judged, and whether its second shell is sound as well."""
-    sites = truth["sites"]
-    names = np.where(np.array(sites["label"]) == "ok", sites["sub"], sites["label"])
-    places = np.column_stack([entry["sites_y"], entry["sites_x"]])
-    off_px, site = cKDTree(places).query(sample.places_yx)
-    assert off_px.max() < 3.0, "a detected site is none"
-    counts_as = _told_apart(sites, names, float(entry["electrons_per_pixel"]))  # type: ignore[arg-type]
-    names = np.array([counts_as[name] for name in names])
-    kind = np.unique(names, return_inverse=True)[1][site]
-    pristine = np.isin(np.array(sites["label"])[site], ("ok", "Re_W"))
-    broken = sample.places_yx[~pristine]
-    away = cKDTree(broken).query(sample.places_yx, 2)[0]
-    other_px = np.where(pristine, away[:, 0], away[:, 1])
-    steps = np.sort(cKDTree(places).query(places, 8)[0], axis=1)
-    first_px, second_px = np.median(steps[:, 1]), np.median(steps[:, 5])
-    return kind.astype(np.intp), other_px > NEAR * first_px, other_px > NEAR * second_px
-
-
-def _told_apart(
-    sites: dict[str, list[float]], names: NDArray[np.str_], electrons: float
-) -> dict[str, str]:
-    """What each kind counts as: the most frequent one that it cannot be told from.
-
-    By the clean image: signal to noise of an observer who knows both templates and the place,
-    sqrt(sum (a - b)^2 / ((a + b) / 2)) of their counts, out to the nearest columns.
-    """
-    clean = shared_image("simulated/ws2_mono_A_clean.tif").astype(np.float64) * electrons
-    places = np.column_stack([sites["y"], sites["x"]])
-    reach = round(float(np.median(cKDTree(places).query(places, 2)[0][:, 1])))
-    inside = ((places > reach + 1) & (places < np.array(clean.shape) - reach - 2)).all(axis=1)
-    grid = np.mgrid[-reach : reach + 1, -reach : reach + 1]
-    disc = grid[:, np.hypot(*grid) <= reach].astype(np.float64)
-    template = {}
-    for name in np.unique(names):
-        at = places[inside & (names == name)].T[:, :, None] + disc[:, None]
-        template[name] = ndimage.map_coordinates(clean, at, order=3).mean(axis=0)
-    frequent = sorted(template, key=lambda name: -int((names == name).sum()))
-    out: dict[str, str] = {}
-    for name in frequent:
-        out[name] = name
-        for other in frequent[: frequent.index(name)]:
-            square = np.square(template[name] - template[other])
-            noise = 0.5 * (template[name] + template[other])
-            if np.sqrt((square / noise).sum()) <= TOLD_APART:
-                out[name] = out[other]
-                break
-    return out
 
 
 def put(head: str, rows: str) -> None:

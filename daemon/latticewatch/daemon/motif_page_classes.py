@@ -1,11 +1,12 @@
 """The classes of a motif model as the page shows them: layout, averages, table."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from latticewatch.daemon.motif_page_labels import spread_labels
 from latticewatch.daemon.motif_page_looks import UNSCORED_LOOK, Look, looks_of, outline_of
 from latticewatch.daemon.motif_page_pictures import (
     ERROR_COLOURS,
@@ -254,10 +255,18 @@ def _layout(model: MotifModel, number: int, looks: Mapping[int, Look]) -> list[L
             path = outline_of(look.shape, places[members].tolist(), radius)
             label = "" if row < 0 else str(model.classes[row].class_id)
             y, x = np.median(places[members], axis=0).tolist()
-            # Inside the drawing, also beside a knot at its border.
-            beside = x + 7 if x < LAYOUT_SIDE - 30 else x - 20
-            layers.append(Layer(key, name, look, path, label, (max(y - 5, 14), beside)))
-    return layers
+            layers.append(Layer(key, name, look, path, label, (y, x)))
+    return _with_labels_apart(layers)
+
+
+def _with_labels_apart(layers: list[Layer]) -> list[Layer]:
+    """Put each label beside the middle of its group; defects, drawn last, choose first."""
+    told = [layer for layer in reversed(layers) if layer.label]
+    places = spread_labels(
+        [layer.label_yx for layer in told], [layer.label for layer in told], LAYOUT_SIDE
+    )
+    at = {layer.key: place for layer, place in zip(told, places, strict=True)}
+    return [replace(layer, label_yx=at.get(layer.key, layer.label_yx)) for layer in layers]
 
 
 def _drawing_order(classes: Sequence[MotifClass]) -> list[int]:

@@ -44,6 +44,8 @@ class DefectRow:
         Its address, in words.
     mark
         The `d` of an SVG path round it, in pixels of the frame; an outline as it was drawn.
+    is_outlined
+        Whether it is a line or an area: it has no site, and so no class.
     text_yx, text_anchor
         Where its number stands, and whether it begins or ends there.
     """
@@ -62,6 +64,7 @@ class DefectRow:
     p_value: str
     site: str
     mark: str
+    is_outlined: bool
     text_yx: tuple[float, float]
     text_anchor: str
 
@@ -185,14 +188,15 @@ def defect_rows(event: DefectEvent, part: ModelPart | None, sizes: Sizes) -> tup
 def count_rows(
     sites: MotifView, part: ModelPart, defects: Sequence[DefectRow]
 ) -> tuple[CountRow, ...]:
-    """Count sites and defects of each class, those that are new, and those that were not scored."""
+    """Count sites and points that are listed: of each class, new, and not scored."""
+    points = [defect for defect in defects if not defect.is_outlined]
 
     def row(class_id: int, name: str, role: str, look: Look, n_model: int | None) -> CountRow:
         key = key_of(part.number, class_id)
         n_sites = int(np.count_nonzero(sites.class_id == class_id))
-        # At a place that was not scored a defect has no class.
+        # At a place that was not scored a point has no class.
         own = "" if class_id == UNSCORED else key
-        n_defects = sum(defect.key == own for defect in defects)
+        n_defects = sum(point.key == own for point in points)
         return CountRow(class_id, key, name, role, look, chip_of(look), n_sites, n_defects, n_model)
 
     rows = [
@@ -271,6 +275,7 @@ def _defect_row(
         p_value=f"{defect.p_value:.1e}",
         site="" if defect.site is None else ", ".join(str(n) for n in defect.site),
         mark=_mark_of(defect, look, sizes.mark_px),
+        is_outlined=defect.outline_px_yx is not UNSET,
         text_yx=text_yx,
         text_anchor=anchor,
     )

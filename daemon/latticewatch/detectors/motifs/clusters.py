@@ -13,32 +13,19 @@ from scipy import stats
 
 from latticewatch.detectors.motifs.density import dense_clusters
 from latticewatch.detectors.motifs.layout import lay_out
-from latticewatch.detectors.motifs.merging import Mixture, merge_close, mixture_of, split_wide
+from latticewatch.detectors.motifs.merging import merge_close, mixture_of
 from latticewatch.detectors.motifs.noise import (
-    Noise,
     own_components,
     pooled_noise,
     pristine_noise,
     species_of,
 )
-from latticewatch.detectors.motifs.outliers import (
-    agreeing_groups,
-    is_lone,
-    nearest_column_px,
-    occurrences,
-)
+from latticewatch.detectors.motifs.outliers import nearest_column_px
+from latticewatch.detectors.motifs.settling import FAR_BELOW, Limits, Whereabouts, settled
 
 Values = NDArray[np.float64]
 Labels = NDArray[np.intp]
 
-_ROUNDS = 10
-_REJECT_BELOW = 1e-3  # motifs.md 3.1: beyond this quantile of chi-square a site is of no class
-# Chance that one pristine site of the whole sample lies further out: beyond, a site is strange.
-_FAR_BELOW = 1e-2
-# A group of outliers is a class if so many of them are strange; of fewer than `min_cluster_size`
-# all must be so, and so many merge distances from every class.
-_MOST_FAR, _CLEARLY = 0.5, 2.0
-_MOST_COMPARED = 2000  # outliers, each with each other: two million pairs
 _LAYOUT_CLUSTER = 10  # motifs.md 3.3
 _PRISTINE = 0.975  # of the majority, which is one class whatever density finds in it
 _COMPONENTS = 5  # of one species, motifs.md 3.1
@@ -144,12 +131,16 @@ def find_classes(given: Sample, settings: ClusterSettings | None = None) -> Clas
     settings = settings or ClusterSettings()
     species = species_of(given.z, given.sublattice)
     labels = np.full(len(species), -1, np.intp)
+    # Of all sites: those of one species are further from each other than columns are.
+    nearest_px = nearest_column_px(given.places_yx, given.frame)
     found, routes, n_before, n_classes = [], [], 0, 0
     for one in range(int(species.max()) + 1):
         members = np.flatnonzero(species == one)
         z = given.z[members]
         noise = pristine_noise(z)
-        own, route, n_started = _sort_species(z, noise, given.of(members), settings)
+        where = Whereabouts(given.places_yx[members], given.frame[members], nearest_px)
+        x = (z - noise.mean) @ own_components(z, noise, _COMPONENTS, given.probes)
+        own, route, n_started = _sort_species(x, where, settings)
         labels[members] = np.where(own < 0, -1, own + n_classes)
         white = noise.whitening()
         in_noise = mixture_of(z @ white, own)
@@ -173,30 +164,30 @@ def find_classes(given: Sample, settings: ClusterSettings | None = None) -> Clas
 
 
 def _sort_species(
-    z: Values, noise: Noise, given: Sample, settings: ClusterSettings
+    x: Values, where: Whereabouts, settings: ClusterSettings
 ) -> tuple[Labels, str, int]:
     """Labels of the sites of one species, the route to them, and how many clusters it began with.
 
     Where classes lie so near to each other that density may not have parted them, the layout is
     tried as well, and the better description is taken (Schwarz 1978).
     """
-    x = (z - noise.mean) @ own_components(z, noise, _COMPONENTS, given.probes)
     routes = ("density",) if settings.route == "auto" else (settings.route,)
-    tried = [_by_route(x, route, given, settings) for route in routes]
+    tried = [_by_route(x, route, where, settings) for route in routes]
     if settings.route == "auto" and _is_crowded(x, tried[0][0]):
-        tried.append(_by_route(x, "layout", given, settings))
+        tried.append(_by_route(x, "layout", where, settings))
     best = min(range(len(tried)), key=lambda which: _criterion(x, tried[which][0]))
     labels, n_started = tried[best]
     return labels, (*routes, "layout")[best], n_started
 
 
 def _by_route(
-    x: Values, route: str, given: Sample, settings: ClusterSettings
+    x: Values, route: str, where: Whereabouts, settings: ClusterSettings
 ) -> tuple[Labels, int]:
     started = _proposed(x, route, settings)
     distance = settings.merge_distance
     merged = merge_close(x, _with_majority(x, started, distance), distance)
-    return _settled(x, merged, given, settings, distance), max(int(started.max()) + 1, 1)
+    limits = Limits(settings.min_cluster_size, distance)
+    return settled(x, merged, where, limits), max(int(started.max()) + 1, 1)
 
 
 def _is_crowded(x: Values, labels: Labels) -> bool:
@@ -211,7 +202,7 @@ def _criterion(x: Values, labels: Labels) -> float:
     """Bayesian information criterion of classes; sites of none are as likely as the furthest."""
     mixture = mixture_of(x, labels)
     density = np.logaddexp.reduce(mixture.log_density(x), axis=1)
-    far = 0.5 * float(stats.chi2.isf(_FAR_BELOW / len(x), x.shape[1]))
+    far = 0.5 * float(stats.chi2.isf(FAR_BELOW / len(x), x.shape[1]))
     n_free = len(mixture.means) * (x.shape[1] + 1)
     return float(n_free * np.log(len(x)) - 2.0 * np.maximum(density, -far - np.log(len(x))).sum())
 
@@ -236,68 +227,3 @@ def _with_majority(x: Values, labels: Labels, distance: float) -> Labels:
     inside = np.square(x).sum(axis=1) < stats.chi2.ppf(_PRISTINE, x.shape[1])
     labels[inside] = majority
     return labels if inside.any() else np.where(labels < 0, majority, labels)
-
-
-def _settled(
-    x: Values, labels: Labels, given: Sample, settings: ClusterSettings, distance: float
-) -> Labels:
-    """Let every site belong to the class that explains it best, and find classes of outliers.
-
-    Expectation and maximisation with hard assignment; covariances are drawn to the noise, shares
-    are the priors. Ends when nothing changes.
-    """
-    nearest_px = nearest_column_px(given.places_yx, given.frame)
-    for _ in range(_ROUNDS):
-        mixture = mixture_of(x, labels)
-        new = _assigned(x, mixture, _REJECT_BELOW)
-        if new.max(initial=-1) < 0:
-            return np.zeros(len(x), np.intp)
-        new = _with_outliers(x, new, mixture, (given, nearest_px, settings))
-        # The largest class is no defect, however few sites there are.
-        for one in np.argsort(-np.bincount(new[new >= 0]))[1:]:
-            if is_lone(new == one, given.places_yx, given.frame, nearest_px):
-                new[new == one] = -1
-        new = merge_close(x, split_wide(x, new, distance), distance)
-        if np.array_equal(new, labels):
-            break
-        labels = new
-    # What one pristine site in a thousand does is left out of the means, but is no riddle.
-    mixture = mixture_of(x, labels)
-    near = _assigned(x, mixture, _FAR_BELOW / len(x))
-    return np.where(labels < 0, near, labels)
-
-
-def _assigned(x: Values, mixture: Mixture, reject_below: float) -> Labels:
-    """Most probable class of each site; -1 where chance puts no member so far from all."""
-    best: Labels = mixture.log_density(x).argmax(axis=1)
-    nearest2 = mixture.distance2(x).min(axis=1)
-    best[nearest2 > stats.chi2.isf(reject_below, x.shape[1])] = -1
-    return best
-
-
-def _with_outliers(
-    x: Values, labels: Labels, mixture: Mixture, rest: tuple[Sample, float, ClusterSettings]
-) -> Labels:
-    """Add groups of outliers that agree within noise as classes of their own."""
-    given, nearest_px, settings = rest
-    out = np.flatnonzero(labels < 0)
-    if len(out) < 2:
-        return labels
-    labels = labels.copy()
-    far_by2 = mixture.distance2(x[out]).min(axis=1)
-    furthest = np.sort(np.argsort(-far_by2)[:_MOST_COMPARED])
-    out, far_by2 = out[furthest], far_by2[furthest]
-    where = occurrences(given.places_yx[out], given.frame[out], nearest_px)
-    groups = agreeing_groups(x[out], np.sqrt(far_by2), where)
-    unlikely2 = stats.chi2.isf(_FAR_BELOW / len(x), x.shape[1])
-    # Jitter has longer tails than counts: a few sites are a kind only if clearly another one.
-    clearly2 = max(unlikely2, (_CLEARLY * settings.merge_distance) ** 2)
-    n_classes = len(mixture.means)
-    for one in range(int(groups.max(initial=-1)) + 1):
-        members = out[groups == one]
-        enough = len(members) >= settings.min_cluster_size
-        least2 = unlikely2 if enough else clearly2
-        if (far_by2[groups == one] > least2).mean() >= (_MOST_FAR if enough else 1.0):
-            labels[members] = n_classes
-            n_classes += 1
-    return labels

@@ -42,13 +42,10 @@ class ColumnScale:
         Of the column of each sublattice, above zero.
     sigma_px
         Width of the columns.
-    contrast
-        -1 where columns are dark.
     """
 
     heights: NDArray[np.float64]
     sigma_px: float
-    contrast: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,44 +112,24 @@ def name_classes(
     n_classes = len(patches)
     home = [_home(given.sublattice[labels == one]) for one in range(n_classes)]
     pristine = _pristine(labels, given.sublattice)
-    main = [_main(given.sublattice[labels == one]) for one in range(n_classes)]
+    ordinary = set(pristine.values())
     cores = []
-    for one, label in enumerate(main):
-        ordinary = labels == pristine[label]
-        shift = displacement_of(labels == one, ordinary, dipoles)
+    for one in range(n_classes):
+        label = _main(given.sublattice[labels == one])
+        shift = displacement_of(labels == one, labels == pristine[label], dipoles)
         core = _core(patches[one] - patches[pristine[label]], patch_errors[one], columns, shift)
-        cores.append(_scaled(core, columns.heights[label], columns.contrast))
+        cores.append(_scaled(core, columns.heights[label]))
     # A defect beyond the edge of a patch still reaches into it, displaced towards it all the more.
     reach_px = (patches.shape[1] - 1) / 2 + _TAIL_SIGMA * columns.sigma_px
-    beside = _beside(given, labels, set(pristine.values()), cores, reach_px)
-    kinds = [
-        "none" if one in pristine.values() or beside[one] else _kind(core)
-        for one, core in enumerate(cores)
+    beside = _beside(given, labels, ordinary, cores, reach_px)
+    roles, kinds = _roles(ordinary, beside, cores)
+    own = [_word(one, pristine, home[one], kinds[one], cores[one]) for one in range(n_classes)]
+    words = _words(own, roles, beside, home)
+    ratios = [
+        1.0 if role == "pristine" else core.ratio for role, core in zip(roles, cores, strict=True)
     ]
-    # A sound column that is where it should be has its defect elsewhere, if no class tells where.
-    roles = [
-        "pristine" if one in pristine.values() else "neighbour" if word in _NO_KIND else "defect"
-        for one, word in enumerate(kinds)
-    ]
-    kinds = ["none" if role != "defect" else word for role, word in zip(roles, kinds, strict=True)]
-    words = _unique(
-        [_word(one, pristine, home[one], kinds[one], cores[one]) for one in range(n_classes)], home
-    )
-    for one in range(n_classes):
-        if roles[one] == "neighbour":
-            words[one] = _beside_what([words[other] for other in beside[one]], home[one])
-    words = _unique(words, home)
-    return [
-        ClassName(
-            roles[one],
-            kinds[one],
-            home[one],
-            1.0 if roles[one] == "pristine" else cores[one].ratio,
-            beside[one],
-            words[one],
-        )
-        for one in range(n_classes)
-    ]
+    rows = zip(roles, kinds, home, ratios, beside, words, strict=True)
+    return [ClassName(*row) for row in rows]
 
 
 def sublattice_letter(label: int) -> str:
@@ -164,6 +141,22 @@ def sublattice_letter(label: int) -> str:
     'B'
     """
     return "any site" if label < 0 else chr(ord("A") + label)
+
+
+def _roles(
+    ordinary: set[int], beside: Sequence[tuple[int, ...]], cores: Sequence[_Core]
+) -> tuple[list[str], list[str]]:
+    """Role and kind of each class, in the words of `ClassName`."""
+    kinds = [
+        "none" if one in ordinary or beside[one] else _kind(core) for one, core in enumerate(cores)
+    ]
+    # A sound column that is where it should be has its defect elsewhere, if no class tells where.
+    roles = [
+        "pristine" if one in ordinary else "neighbour" if kind in _NO_KIND else "defect"
+        for one, kind in enumerate(kinds)
+    ]
+    kinds = [kind if role == "defect" else "none" for role, kind in zip(roles, kinds, strict=True)]
+    return roles, kinds
 
 
 def _home(sublattice: Labels) -> int:
@@ -200,8 +193,8 @@ def _core(difference: Patches, errors: Patches, columns: ColumnScale, shift: flo
     return _Core(amplitude, error, shift)
 
 
-def _scaled(core: _Core, height: float, contrast: int) -> _Core:
-    ratio = max(0.0, 1.0 + contrast * core.ratio / height)
+def _scaled(core: _Core, height: float) -> _Core:
+    ratio = max(0.0, 1.0 + core.ratio / height)
     return _Core(ratio, core.error / height, core.shift / height)
 
 
@@ -271,6 +264,17 @@ def _word(one: int, pristine: dict[int, int], home: int, kind: str, core: _Core)
     if kind in ("deficit", "excess"):
         return f"{kind} on {where} ({core.ratio:.2f})"
     return f"{kind} on {where}"
+
+
+def _words(
+    own: list[str], roles: list[str], beside: list[tuple[int, ...]], home: list[int]
+) -> list[str]:
+    """Names of all classes: neighbours are called by the defects that they stand beside."""
+    words = _unique(own, home)
+    for one, role in enumerate(roles):
+        if role == "neighbour":
+            words[one] = _beside_what([words[other] for other in beside[one]], home[one])
+    return _unique(words, home)
 
 
 def _beside_what(defects: list[str], home: int) -> str:

@@ -115,6 +115,21 @@ def test_two_defects_that_agree_are_a_class() -> None:
         assert set(given.kind[labels == label]) == {kind}
 
 
+def test_two_defects_of_one_species_three_bonds_apart_are_two_and_so_a_class() -> None:
+    # Sites of one species are 1.7 bonds apart: what is near is told by the whole crystal.
+    given = scene_sample(12, Recipe(dose=30.0, n_each=0, side_px=400))
+    sulphur = np.flatnonzero(given.sample.sublattice == 1)
+    apart = np.linalg.norm(
+        given.sample.places_yx[sulphur] - given.sample.places_yx[sulphur[40]], axis=1
+    )
+    pair = sulphur[[40, int(np.abs(apart - 3.0 * given.scene.bond_px).argmin())]]
+    z = given.sample.z.copy()
+    z[pair] += 30.0 * z[sulphur].std(axis=0)
+    labels = find_classes(replace(given.sample, z=z)).labels
+    assert labels[pair[0]] == labels[pair[1]] >= 0
+    assert (labels == labels[pair[0]]).sum() == 2
+
+
 def test_perfect_crystal_has_one_class_to_a_sublattice() -> None:
     for seed in range(3):
         given = scene_sample(seed, Recipe(dose=30.0, n_each=0, side_px=400))
