@@ -106,12 +106,8 @@ def made_up_frame(
     address = np.stack([np.arange(len(places)), -np.arange(len(places)), 0 * rim], axis=1)
     probability = np.where(class_id < 0, np.nan, 0.97)
     noisy = image + rng.normal(0, 0.08, image.shape)
-<<<<<<< HEAD
     view = MotifView(places, class_id, probability, address, model)
     return noisy.astype(np.float32), view
-=======
-    return noisy.astype(np.float32), MotifView(places, class_id, probability, address, model)
->>>>>>> w_live
 
 
 def renamed(model: MotifModel, class_id: int, name: str) -> MotifModel:
