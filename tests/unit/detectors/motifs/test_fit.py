@@ -165,7 +165,8 @@ def test_columns_that_are_too_near_each_other_are_refused() -> None:
     turn = np.radians(11.0)
     rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     cells = 8.0 * np.mgrid[-30:30, -30:30].reshape(2, -1).T
-    places = np.concatenate([(cells + np.array([0.0, x])) @ rotation for x in (0.0, 2.4, 5.0)]) + 128
+    steps = np.outer([0.0, 2.4, 5.0], [0.0, 1.0])
+    places = (cells + steps[:, None]).reshape(-1, 2) @ rotation + 128
     places = places[((places > -4) & (places < 260)).all(axis=1)]
     expected = 0.02 + gaussian_columns(places, np.ones(len(places)), 0.5, 256)
     image = np.random.default_rng(0).poisson(200 * expected) / 200
