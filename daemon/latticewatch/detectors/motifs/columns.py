@@ -141,7 +141,7 @@ def shells(fraction: NDArray[np.float64], basis_px_yx: NDArray[np.float64]) -> t
     Returns
     -------
     float, float
-        Means over all sublattices of the shells that each column has round it.
+        Least over all sublattices of the shells that each column has round it.
     """
     around = np.mgrid[-2:3, -2:3].reshape(2, -1).T
     steps = (fraction[:, None, None] - fraction[None, :, None] + around) @ basis_px_yx

@@ -91,39 +91,45 @@ def fit(
     reference = reference_of(frames, parameters, notes, labels)
     maker = FeatureMaker(reference.shape)
     found = gather(reference, maker, notes, labels)
-    if len(found.features) < FEWEST_SITES:
-        raise FitError(
-            f"{len(found.features)} sites with room for a patch of "
-            f"{2 * reference.shape.reach_px:.0f} px, at least {FEWEST_SITES} needed: give more or "
-            "larger frames"
-        )
     n_all = len(found.features)
+    if n_all < FEWEST_SITES:
+        raise FitError(
+            f"{n_all} sites with room for a patch of {2 * reference.shape.reach_px:.0f} px, at "
+            f"least {FEWEST_SITES} needed: give more or larger frames"
+        )
     found = _at_most(found, maker, parameters)
     projection, sample = reduced(found, maker, parameters)
-    settings = ClusterSettings(
+    classes = find_classes(sample, _settings(parameters))
+    model = _model(found, found.patches(maker), (sample, classes, projection), parameters)
+    model = carried_over(replace(model, n_sites=n_all), kept, notes)
+    return model, _report(model, classes, notes)
+
+
+def _settings(parameters: MotifParameters) -> ClusterSettings:
+    return ClusterSettings(
         min_cluster_size=parameters.min_cluster_size,
         route=parameters.route,
         merge_distance=parameters.merge_distance,
         seed=parameters.seed,
     )
-    classes = find_classes(sample, settings)
-    model = _model(found, found.patches(maker), (sample, classes, projection), parameters)
-    model = carried_over(replace(model, n_sites=n_all), kept, notes)
+
+
+def _report(model: MotifModel, classes: Classes, notes: Sequence[str]) -> MotifReport:
+    warnings = list(notes)
     if all(one.role == "pristine" for one in model.classes):
-        notes.append(
+        warnings.append(
             "no class beside pristine sites: every defect will be called new; give frames with "
             "defects, five of a kind or more"
         )
-    report = MotifReport(
-        n_frames=found.n_frames,
-        n_sites=n_all,
+    return MotifReport(
+        n_frames=model.n_frames,
+        n_sites=model.n_sites,
         n_classes=len(model.classes),
         n_lone=int((classes.labels < 0).sum()),
         route=classes.route,
-        warnings=tuple(notes),
+        warnings=tuple(warnings),
         lines=tuple(_line(one) for one in model.classes),
     )
-    return model, report
 
 
 def _at_most(found: Gathered, maker: FeatureMaker, parameters: MotifParameters) -> Gathered:

@@ -18,11 +18,18 @@ from latticewatch.detectors.motifs.model import DETECTOR, MOST_NAME, MotifModel
 from latticewatch.detectors.motifs.naming import ClassName, name_classes
 from latticewatch.detectors.motifs.parameters import MotifParameters
 from latticewatch.detectors.reference_rule import FitError
-from support.crystals import net_frame
+from support.honeycomb import gaussian_columns
 from support.motif_models import SMALL, fitted
 from support.motif_scenes import Recipe, motif_scene
 
 Image = NDArray[np.float32]
+
+
+TWO_CRYSTALS = (
+    r"^the frames show different crystals or pixel sizes: "
+    r"b\.tif has 2 columns in a cell of 17\.\d px, "
+    r"a\.tif 2 in one of 19\.\d px: fit a model for each$"
+)
 
 
 def roles(model: MotifModel) -> dict[str, int]:
@@ -130,15 +137,15 @@ def test_ids_of_another_pixel_size_are_not_kept_and_this_is_said() -> None:
 def test_frames_of_two_crystals_are_refused_with_numbers() -> None:
     one, other = motif_scene(1, SMALL).image, motif_scene(1, Recipe(crystal="square")).image
 
-    with pytest.raises(FitError, match=r"a\.tif .*px.*b\.tif .*px.*fit a model for each|different"):
+    with pytest.raises(FitError, match=TWO_CRYSTALS):
         fit([one, other], labels=["a.tif", "b.tif"])
 
 
 def test_too_few_sites_are_refused_with_their_number() -> None:
-    image = motif_scene(1, Recipe(side_px=120, n_each=0)).image
+    image = motif_scene(1, Recipe(crystal="square", side_px=88, n_each=0)).image
 
-    with pytest.raises(FitError, match=r"^\d+ sites|no room|no lattice"):
-        fit([image[:95, :95]])
+    with pytest.raises(FitError, match=r"^2\d sites with room for a patch of 24 px, at least 30"):
+        fit([image])
 
 
 @pytest.mark.parametrize(
@@ -154,10 +161,18 @@ def test_frame_without_a_lattice_is_refused(image: Image) -> None:
 
 
 def test_columns_that_are_too_near_each_other_are_refused() -> None:
-    image = net_frame([[0.0, 2.6], [2.6, 0.0]], sigma_px=0.7)
+    # Three columns in a cell of 8 px, 2.4 and 2.6 px from each other.
+    turn = np.radians(11.0)
+    rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    cells = 8.0 * np.mgrid[-30:30, -30:30].reshape(2, -1).T
+    steps = np.outer([0.0, 2.4, 5.0], [0.0, 1.0])
+    places = (cells + steps[:, None]).reshape(-1, 2) @ rotation + 128
+    places = places[((places > -4) & (places < 260)).all(axis=1)]
+    expected = 0.02 + gaussian_columns(places, np.ones(len(places)), 0.5, 256)
+    image = np.random.default_rng(0).poisson(200 * expected) / 200
 
-    with pytest.raises(FitError):
-        fit([image])
+    with pytest.raises(FitError, match=r"^nearest columns are 2\.\d px .* finer pixel size$"):
+        fit([image.astype(np.float32)])
 
 
 def test_frame_without_a_lattice_is_left_out_and_named() -> None:
