@@ -22,7 +22,7 @@ EXIT_CODES = {
     ("latticewatch.client.errors", "ClientError"): 1,
     ("latticewatch.daemon.processes", "CommandError"): 1,
     ("latticewatch.adapters.errors", "PortInUseError"): 75,
-    ("latticewatch.daemon.models", "ModelError"): 78,
+    ("latticewatch.detectors.protocols", "ModelError"): 78,
 }
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")

@@ -65,7 +65,9 @@ class GateNetwork(StrEnum):
 
 Seed = Annotated[
     int,
-    typer.Option(help="vae, symmetry, motifs: of the dice; for motifs 48 if 0.", min=0),
+    typer.Option(
+        help="vae, symmetry, motifs: start of the random numbers; 0: the default one.", min=0
+    ),
 ]
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latticewatch.detectors.motifs.model import MotifModel
+from latticewatch.detectors.motifs.motif_class import MotifClass
 from latticewatch.detectors.motifs.reservoir import ProposedClass
 from latticewatch.detectors.protocols import MotifName
 
@@ -35,7 +36,7 @@ class ClassNames:
         """Take them from a model and what is proposed."""
         return cls(
             (*(one.class_id for one in model.classes), *(one.class_id for one in proposed)),
-            (*(one.name for one in model.classes), *(one.name for one in proposed)),
+            (*(_label_of(one) for one in model.classes), *(one.name for one in proposed)),
             (*(one.role for one in model.classes), *("proposed" for _ in proposed)),
         )
 
@@ -68,3 +69,8 @@ class ClassNames:
         table = np.array([*self.ids, NEW_ID], np.int64)
         ids: NDArray[np.int64] = table[np.where(rows >= 0, rows, len(self.ids))]
         return np.where(rows == unscored, unscored_id, ids)
+
+
+def _label_of(one: MotifClass) -> str:
+    # Of a defect that a detector lists: "B" alone would read as the name of the defect.
+    return f"ordinary {one.name}" if one.role == "pristine" else one.name

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 
+import numpy as np
+
 from latticewatch.detectors.motifs.matching import match_classes
 from latticewatch.detectors.motifs.model import MotifModel
 from latticewatch.detectors.motifs.motif_class import (
@@ -41,9 +43,10 @@ def carried_over(model: MotifModel, kept: MotifModel | None, notes: list[str]) -
     if _is_comparable(model, kept):
         old_means = (kept.feature_means - model.pca_mean) @ model.pca_matrix
         old_ids = [one.class_id for one in kept.classes]
+        akin = np.array([[_are_akin(a, b) for b in model.classes] for a in kept.classes])
         ids = match_classes(
-            old_means, old_ids, model.means, model.noise_covariance, kept.next_id
-        )  # fmt: skip
+            old_means, old_ids, model.means, model.noise_covariance, kept.next_id, akin
+        )
     else:
         notes.append(
             f"ids and names of the earlier model are not kept: its lattice has a period of "
@@ -51,6 +54,12 @@ def carried_over(model: MotifModel, kept: MotifModel | None, notes: list[str]) -
             f"{model.period_px:.1f} and {2 * model.shape.reach_px:.0f}"
         )
         ids = list(range(kept.next_id, kept.next_id + len(model.classes)))
+    notes += [
+        f"class {one.class_id} ({one.name}) of the earlier model was not found again: its id is "
+        "not used any more, and its name is gone"
+        for one in kept.classes
+        if one.class_id not in ids and _is_named_by_user(one)
+    ]
     next_id = max(kept.next_id, max(ids) + 1)
     if next_id > LARGEST_ID:
         raise FitError(f"ids of classes are used up at {LARGEST_ID}: fit a model without the old")
@@ -67,6 +76,10 @@ def _is_comparable(model: MotifModel, kept: MotifModel) -> bool:
         and abs(ratio - 1.0) <= _SAME_RADIUS
         and other_scale(kept, model.period_px) is None
     )
+
+
+def _are_akin(one: MotifClass, other: MotifClass) -> bool:
+    return (one.role, one.kind, one.sublattice) == (other.role, other.kind, other.sublattice)
 
 
 def _with_id(one: MotifClass, new_of: dict[int, int], kept: MotifModel) -> MotifClass:

@@ -9,6 +9,9 @@ from scipy.optimize import linear_sum_assignment
 # Standard deviations of a single site. Means move less between two fits of one material, and two
 # kinds that are told apart lie further from each other.
 _SAME_WITHIN = 4.0
+# Classes of one kind on one sublattice may be farther apart, as at another dose, up to this part of
+# the way to whatever is nearest to either of them.
+_OF_THE_WAY = 0.4
 
 
 def match_classes(
@@ -17,6 +20,7 @@ def match_classes(
     new_means: NDArray[np.float64],
     covariance: NDArray[np.float64],
     next_id: int | None = None,
+    akin: NDArray[np.bool_] | None = None,
 ) -> list[int]:
     """Give every new class the id of the old class that it is, or a new one.
 
@@ -31,6 +35,8 @@ def match_classes(
         Noise of a single site.
     next_id
         First id that was never used; one above the old ones if not told.
+    akin : (K, L), optional
+        Whether an old and a new class are of one kind, on one sublattice.
 
     Returns
     -------
@@ -45,14 +51,29 @@ def match_classes(
         distance = np.sqrt(
             np.einsum("klc,klc->kl", off, np.linalg.solve(covariance, off[..., None])[..., 0])
         )
+        within = np.full(distance.shape, _SAME_WITHIN)
+        if akin is not None:
+            way = _OF_THE_WAY * np.minimum(
+                _to_nearest(old_means, covariance)[:, None],
+                _to_nearest(new_means, covariance)[None],
+            )
+            within = np.where(akin, np.maximum(within, way), within)
         # A pair that is too far apart costs as much as any other such pair.
-        for one, other in zip(
-            *linear_sum_assignment(np.minimum(distance, _SAME_WITHIN)), strict=True
-        ):
-            if distance[one, other] < _SAME_WITHIN:
+        cost = np.minimum(distance / within, 1.0)
+        for one, other in zip(*linear_sum_assignment(cost), strict=True):
+            if distance[one, other] < within[one, other]:
                 ids[other] = int(old_ids[one])
     for index, found in enumerate(ids):
         if not found:
             ids[index] = unused
             unused += 1
     return ids
+
+
+def _to_nearest(means: NDArray[np.float64], covariance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distance of each class (K,) to the nearest other one; no limit for a single one."""
+    off = means[:, None] - means[None]
+    square = np.einsum("klc,klc->kl", off, np.linalg.solve(covariance, off[..., None])[..., 0])
+    np.fill_diagonal(square, np.inf)
+    nearest: NDArray[np.float64] = np.sqrt(square.min(axis=1))
+    return np.where(np.isfinite(nearest), nearest, 0.0)

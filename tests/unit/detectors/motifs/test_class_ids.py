@@ -132,3 +132,19 @@ def test_sample_of_two_frames_is_sorted_as_one() -> None:
         np.repeat([0, 1], [len(one.kind), len(other.kind)]),
     )
     assert len(find_classes(sample).means) == len(find_classes(one.sample).means)
+
+
+def test_a_kind_that_moved_keeps_its_id_where_nothing_else_is_near() -> None:
+    old = np.array([[0.0, 0.0], [40.0, 0.0], [0.0, 60.0]])
+    new = np.array([[0.5, 0.0], [48.0, 3.0], [9.0, 60.0]])
+    akin = np.eye(3, dtype=bool)
+
+    assert match_classes(old, [1, 2, 3], new, np.eye(2), 4, akin) == [1, 2, 3]
+    assert match_classes(old, [1, 2, 3], new, np.eye(2), 4) == [1, 4, 5]
+
+
+def test_another_kind_at_the_same_distance_gets_an_id_of_its_own() -> None:
+    old, new = np.array([[0.0, 0.0], [40.0, 0.0]]), np.array([[0.0, 0.0], [48.0, 3.0]])
+    akin = np.array([[True, False], [False, False]])
+
+    assert match_classes(old, [1, 2], new, np.eye(2), 3, akin) == [1, 3]
