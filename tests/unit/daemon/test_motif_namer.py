@@ -132,7 +132,7 @@ def test_a_column_that_loses_half_its_intensity_is_told_once_within_three_frames
     off = [np.linalg.norm(np.subtract(one.pixel_yx, change.pixel_yx)) for one in last.defects]
     assert last.defects[int(np.argmin(off))].site == change.site
     assert (change.before_label, change.after_label[:12]) == (
-        "AB"[seed % 2],
+        f"ordinary {'AB'[seed % 2]}",
         f"deficit on {'AB'[seed % 2]}",
     )
 
