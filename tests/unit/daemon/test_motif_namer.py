@@ -302,7 +302,7 @@ def test_late_findings_are_named_too() -> None:
     assert pipeline.late_stage is not None
     late = pipeline.late_stage.process(outcome.late)
     told = {one.label: one.motif for one in late.event.defects}
-    assert set(told) == {"A", "B"}
+    assert set(told) == {"ordinary A", "ordinary B"}
     assert {one.role for one in told.values() if one is not UNSET} == {"pristine"}
     assert late.n_motifs == {"named": 2}
     assert late.event.latency_us["motifs"] == motifs_state(late).us
