@@ -83,7 +83,7 @@ def in_umap(z: Values) -> Values:
     """Lay out by UMAP (McInnes et al., arXiv:1802.03426)."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from umap import UMAP  # type: ignore[import-untyped]
+        from umap import UMAP
 
         return np.asarray(UMAP(random_state=48, n_jobs=1).fit_transform(z), np.float64)
 
